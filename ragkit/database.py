@@ -1,0 +1,116 @@
+"""The way into PostgreSQL: an engine from the environment, quoted names, errors without secrets."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pg8000
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ragkit.errors import ConfigError, DatabaseError, DatabaseUnavailable
+
+CONNECT_SECONDS = 10
+
+_POOL = {
+    "pool_size": 4,  # connections kept open by one process
+    "max_overflow": 4,  # and this many more under a burst
+    "pool_timeout": 10,  # seconds a request waits for a free one
+    "pool_recycle": 1800,  # seconds; below the idle limits of proxies and load balancers
+    "pool_pre_ping": True,  # a server restart costs a reconnect, not a failed request
+}
+_quote = postgresql.dialect().identifier_preparer.quote
+
+
+def engine_from(env: Mapping[str, str] = os.environ) -> sa.Engine:
+    """A lazy engine; nothing connects yet.
+
+    DATABASE_URL (SQLAlchemy, `postgresql+pg8000://`) for local use, else the Cloud SQL settings
+    INSTANCE_CONNECTION_NAME, DB_USER, DB_NAME. The password is DB_PASS in both cases.
+    Raises ConfigError naming what is missing.
+    """
+    if env.get("DATABASE_URL"):
+        return sa.create_engine(url_from(env["DATABASE_URL"], env.get("DB_PASS")), **_POOL)
+    missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
+    if missing:
+        raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
+    return sa.create_engine("postgresql+pg8000://", creator=_cloud_sql(env), **_POOL)
+
+
+def url_from(text: str, password: str | None) -> URL:
+    """The pg8000 URL for `text`, with the password added from outside. Raises ConfigError."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ConfigError(
+            "the database URL is not of the form postgresql+pg8000://user@host:port/database"
+        ) from None
+    if url.get_backend_name() != "postgresql":
+        raise ConfigError(f"expected a postgresql URL, got {url.get_backend_name()!r}")
+    return url.set(drivername="postgresql+pg8000", password=password or url.password)
+
+
+def _cloud_sql(env: Mapping[str, str]):
+    """A `creator` that opens connections through the Cloud SQL Python Connector."""
+    from google.cloud.sql.connector import Connector, IPTypes
+
+    connector = Connector(
+        ip_type=IPTypes(env.get("IP_TYPE", "PSC")),  # the Jump Start Solution has no public IP
+        refresh_strategy="lazy",  # a function has no CPU for a background refresh
+    )
+
+    def connect():
+        return connector.connect(
+            env["INSTANCE_CONNECTION_NAME"],
+            "pg8000",
+            user=env["DB_USER"],
+            password=env.get("DB_PASS"),
+            db=env["DB_NAME"],
+            timeout=CONNECT_SECONDS,
+        )
+
+    return connect
+
+
+def quoted(*names: str) -> str:
+    """SQL for an identifier of one or more parts, each quoted where it has to be."""
+    return ".".join(_quote(name) for name in names)
+
+
+def regclass(*names: str) -> str:
+    """The text that to_regclass() and ::regclass read as this name."""
+    return quoted(*names)
+
+
+@contextmanager
+def plain_errors(doing: str) -> Iterator[None]:
+    """Turns a driver's error into a DatabaseError that holds no statement, value or URL."""
+    try:
+        yield
+    except PoolTimeout:
+        raise DatabaseUnavailable(f"{doing}: no free database connection in time") from None
+    except DBAPIError as error:
+        reason = _reason(error.orig)
+        if error.connection_invalidated or not _has_sqlstate(error.orig):
+            raise DatabaseUnavailable(f"{doing}: the database cannot be reached") from None
+        raise DatabaseError(f"{doing}: {reason}") from None
+    except (pg8000.Error, OSError, TimeoutError) as error:
+        raise DatabaseUnavailable(
+            f"{doing}: the database cannot be reached ({type(error).__name__})"
+        ) from None
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """The five-character SQLSTATE of a server's error, None when no server answered."""
+    return error.orig.args[0].get("C") if _has_sqlstate(error.orig) else None
+
+
+def _has_sqlstate(error: BaseException | None) -> bool:
+    return bool(error and error.args and isinstance(error.args[0], dict))
+
+
+def _reason(error: BaseException | None) -> str:
+    return error.args[0].get("M", "") if _has_sqlstate(error) else type(error).__name__

@@ -1,0 +1,32 @@
+"""wordllama: static word vectors of 256 dimensions, pooled. The sandbox's legacy model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import wordllama
+
+from ragkit.embedders import checked
+from ragkit.models import Model
+
+
+class WordLlamaEmbedder:
+    def __init__(self, model: Model):
+        self.model = model
+        # The wheel ships weights and tokenizer; without cache_dir they are looked up in a hub.
+        self._words = wordllama.WordLlama.load(
+            dim=model.dimension,
+            cache_dir=Path(wordllama.__file__).parent,
+            disable_download=True,
+        )
+
+    def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
+        if not texts:
+            return np.empty((0, self.model.dimension), np.float32)
+        return checked(self._words.embed(list(texts), norm=True), len(texts), self.model)
+
+    def embed_query(self, text: str) -> np.ndarray:
+        return self.embed_documents([text])[0]
+
+
+load = WordLlamaEmbedder

@@ -1,0 +1,98 @@
+"""Every error ragkit raises on purpose. The message says what was expected, what came, what to do.
+
+RagkitError
+├── ConfigError          a setting is missing or wrong
+│   ├── UnknownModel
+│   └── PlanError        every fault of a plan at once
+├── DatabaseError
+│   ├── DatabaseUnavailable
+│   └── SchemaError      a table, column, key, extension or right is not as needed
+├── ModelError
+│   ├── ModelUnavailable
+│   ├── BadVectors       wrong count, dimension or values
+│   └── TextTooLong
+├── ContractError
+│   ├── SpaceNotReady
+│   └── SpaceMismatch
+├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
+├── DeployError          a revision did not come up; the one before still serves
+└── SandboxError         the embedded default cannot run here
+"""
+
+
+class RagkitError(Exception):
+    """The root of all errors of this project."""
+
+    def _render_traceback_(self) -> list[str]:
+        """One line in JupyterLab, in papermill's output and in the HTML report (IPython hook)."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ConfigError(RagkitError):
+    pass
+
+
+class UnknownModel(ConfigError):
+    def __init__(self, name: str, known: list[str]):
+        super().__init__(
+            f"unknown model {name!r}; expected one of {', '.join(known)}, "
+            "or module:attribute of a LangChain Embeddings object"
+        )
+
+
+class PlanError(ConfigError):
+    def __init__(self, faults: list[str]):
+        self.faults = faults
+        super().__init__(f"{len(faults)} fault(s) in the parameters: " + "; ".join(faults))
+
+
+class DatabaseError(RagkitError):
+    pass
+
+
+class DatabaseUnavailable(DatabaseError):
+    pass
+
+
+class SchemaError(DatabaseError):
+    pass
+
+
+class ModelError(RagkitError):
+    pass
+
+
+class ModelUnavailable(ModelError):
+    pass
+
+
+class BadVectors(ModelError):
+    pass
+
+
+class TextTooLong(ModelError):
+    pass
+
+
+class ContractError(RagkitError):
+    pass
+
+
+class SpaceNotReady(ContractError):
+    pass
+
+
+class SpaceMismatch(ContractError):
+    pass
+
+
+class GateError(RagkitError):
+    pass
+
+
+class DeployError(RagkitError):
+    pass
+
+
+class SandboxError(RagkitError):
+    pass

@@ -1,0 +1,1 @@
+"""What moves embeddings: expand, backfill, compare, cut over, retire, and the way back."""

@@ -1,0 +1,165 @@
+"""Charts of a comparison and of the probe. One colour language: old grey, new blue, loss red,
+gain green; a title says what to see."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ragkit.migration import metrics
+from ragkit.migration.compare import Comparison
+from ragkit.migration.gates import Verdict
+from ragkit.migration.probe import Summary
+
+OLD, NEW, LOSS, GAIN, INK = "#8c8c8c", "#1f6fb4", "#c0392b", "#2e8b57", "#222222"
+_MARK = {True: ("passed", GAIN), False: ("failed", LOSS), None: ("undecided", "#b8860b")}
+
+
+def gate_table(verdict: Verdict) -> Figure:
+    """The gates as a picture, for a README or a chat."""
+    figure = Figure(figsize=(9.5, 0.42 * len(verdict.gates) + 1.0), layout="constrained")
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.set_title(f"Verdict: {verdict.verdict}", loc="left", fontweight="bold", color=INK)
+    rows = [[g.name, g.observed, g.limit, _MARK[g.passed][0]] for g in verdict.gates]
+    table = axes.table(
+        rows, colLabels=["gate", "observed", "limit", ""], cellLoc="left", loc="upper left",
+        colWidths=[0.33, 0.41, 0.13, 0.13], edges="horizontal",
+    )  # fmt: skip
+    table.auto_set_font_size(False)
+    table.set_fontsize(10)
+    table.scale(1, 1.5)
+    for (row, column), cell in table.get_celld().items():
+        cell.set_edgecolor("#dddddd")
+        if row == 0:
+            cell.set_text_props(color=OLD)
+        elif column == 3:
+            cell.set_text_props(color=_MARK[verdict.gates[row - 1].passed][1], fontweight="bold")
+    return figure
+
+
+def overlap_histogram(comparison: Comparison) -> Figure:
+    k, values = comparison.k, comparison.overlap
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(values, bins=(np.arange(k + 2) - 0.5) / k, color=NEW, edgecolor="white")
+    axes.axvline(values.mean(), color=INK, linestyle="--", linewidth=1)
+    axes.set_title(
+        f"The models share {values.mean():.0%} of their first {k} rows: different, not worse"
+    )
+    axes.set(xlabel=f"overlap@{k} of a question", ylabel="questions", xlim=(-0.5 / k, 1 + 0.5 / k))
+    return _plain(figure)
+
+
+def change_per_question(comparison: Comparison) -> Figure:
+    metric = metrics.names(comparison.k)[0]
+    change = comparison.change(metric).to_numpy()
+    gains, losses = int((change > 0).sum()), int((change < 0).sum())
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(range(len(change)), change, width=1.0, color=np.where(change < 0, LOSS, GAIN))
+    axes.axhline(change.mean(), color=INK, linestyle="--", linewidth=1)
+    axes.set_title(
+        f"{gains} questions gain, {losses} lose, {len(change) - gains - losses} stay; "
+        f"mean {change.mean():+.3f}"
+    )
+    axes.set(xlabel="judged questions, worst first", ylabel=f"change of {metric}")
+    return _plain(figure)
+
+
+def rank_slopes(comparison: Comparison, most: int = 14) -> Figure:
+    """Relevant rows whose rank moved most; a row beyond k is drawn one below it."""
+    k = comparison.k
+    moves = sorted(
+        (
+            (_rank(comparison.old.run[q], row, k), _rank(comparison.new.run[q], row, k), q, row)
+            for q, rows in comparison.judged.qrels.items()
+            for row, grade in rows.items()
+            if grade == max(rows.values())
+        ),
+        key=lambda move: -abs(move[0] - move[1]),
+    )[:most]
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    for side, x, align in ((0, -0.04, "right"), (1, 1.04, "left")):
+        at: dict[int, list[str]] = {}
+        for move in moves:
+            at.setdefault(move[side], []).append(_short(comparison.labels[move[3]]))
+        for rank, labels in at.items():
+            more = f" +{len(labels) - 2}" if len(labels) > 2 else ""
+            text = ", ".join(labels[:2]) + more
+            axes.text(x, rank, text, ha=align, va="center", fontsize=7, color=INK)
+    for before, after, _, _ in moves:
+        axes.plot([0, 1], [before, after], color=GAIN if after < before else LOSS, marker="o")
+    ups = sum(after < before for before, after, *_ in moves)
+    axes.set_title(f"Of the {len(moves)} best-judged rows that moved most, {ups} rose")
+    axes.set(xlim=(-0.9, 1.9), ylim=(k + 1.6, 0.4), ylabel="rank")
+    axes.set_xticks([0, 1], [comparison.old.model, comparison.new.model])
+    axes.set_yticks(range(1, k + 2), [*map(str, range(1, k + 1)), f">{k}"])
+    return _plain(figure)
+
+
+def latency_cdf(comparison: Comparison) -> Figure:
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for side, colour in ((comparison.old, OLD), (comparison.new, NEW)):
+        values = np.sort(side.latency_ms)
+        share = np.arange(1, len(values) + 1) / len(values)
+        p95 = np.percentile(values, 95)
+        label = f"{side.model}, p95 {p95:.1f} ms"
+        axes.step(values, share, where="post", color=colour, linewidth=2, label=label)
+    axes.set_xscale("log")
+    axes.legend(loc="lower right", frameon=False)
+    axes.set_title("From a question to its rows: embedding and search")
+    axes.set(xlabel="milliseconds, log scale", ylabel="share of questions", ylim=(0, 1.02))
+    return _plain(figure)
+
+
+def timeline(
+    requests: pd.DataFrame, summary: Summary, phases: Sequence[tuple[str, float, float]], old: str
+) -> Figure:
+    """Latency of every request of the probe over time; `phases` are (name, start, end)."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    axes = figure.subplots()
+    start = requests["due"].min()
+    good = requests["error"].isna()
+    for model in requests.loc[good, "model"].unique():
+        own = requests[good & (requests["model"] == model)]
+        colour = OLD if model == old else NEW
+        axes.scatter(own["due"] - start, own["ms"], s=5, color=colour, label=f"served by {model}")
+    bad = requests[~good]
+    if len(bad):
+        axes.scatter(bad["due"] - start, bad["ms"], s=30, color=LOSS, marker="x", label="failed")
+    axes.set_yscale("log")
+    for number, (name, begin, end) in enumerate(phases):
+        begin, end = max(begin - start, 0), end - start
+        if end <= 0:
+            continue
+        axes.axvspan(begin, end, color="#eef2f6" if number % 2 else "#dde5ee", zorder=0, lw=0)
+        axes.text(
+            (begin + end) / 2, 1.01, name, transform=axes.get_xaxis_transform(),
+            ha="center", va="bottom", fontsize=8, color=INK,
+        )  # fmt: skip
+    axes.set_title(
+        f"{summary.requests} requests through the whole migration, {summary.failed} failed; "
+        f"p95 {summary.p95_ms:.0f} ms, longest gap {summary.longest_gap_ms:.0f} ms",
+        pad=18, fontsize=11,
+    )  # fmt: skip
+    axes.set(xlabel="seconds", ylabel="latency in ms, log scale")
+    axes.legend(loc="upper right", frameon=True, fontsize=8, markerscale=2)
+    return _plain(figure)
+
+
+def _rank(rows: list[str], row: str, k: int) -> int:
+    return rows.index(row) + 1 if row in rows else k + 1
+
+
+def _short(text: str, length: int = 22) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _plain(figure: Figure) -> Figure:
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,80 @@
+"""Judged questions: texts and qrels, read from files and checked against each other.
+
+questions: JSON lines {"_id": …, "text": …} (BEIR). qrels: tab-separated with a header line
+`query-id corpus-id score` (BEIR), or TREC's four columns `query 0 row grade` without one.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragkit.errors import ConfigError
+
+Qrels = dict[str, dict[str, int]]
+"""Grades by question and row: 0 is judged not relevant, larger is better."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Questions by id, and the grades of those that have a relevant row."""
+
+    texts: dict[str, str]
+    qrels: Qrels
+
+    @property
+    def unanswerable(self) -> int:
+        """Questions without a relevant row: asked, but of no weight in a metric."""
+        return len(self.texts) - len(self.qrels)
+
+
+def read(questions: Path, qrels: Path) -> Judged:
+    """Raises ConfigError naming the file, the line and what was expected."""
+    texts: dict[str, str] = {}
+    for number, line in _lines(questions):
+        try:
+            entry = json.loads(line)
+            name, text = str(entry["_id"]), entry["text"]
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError(
+                f'{questions.name} line {number}: expected {{"_id": "…", "text": "…"}}'
+            ) from None
+        if name in texts:
+            raise ConfigError(f"{questions.name} line {number}: the id {name!r} stands twice")
+        if not isinstance(text, str) or not text.strip():
+            raise ConfigError(f"{questions.name} line {number}: the text of {name!r} is empty")
+        texts[name] = text
+    grades = _grades(qrels)
+    if unknown := sorted(set(grades) - set(texts)):
+        raise ConfigError(f"{qrels.name} judges questions that are not asked: {unknown[:5]}")
+    relevant = {q: rows for q, rows in grades.items() if any(grade > 0 for grade in rows.values())}
+    if not relevant:
+        raise ConfigError(f"{qrels.name} holds no relevant row: nothing can be compared")
+    return Judged(texts, relevant)
+
+
+def _grades(path: Path) -> Qrels:
+    grades: Qrels = {}
+    for number, line in _lines(path):
+        fields = line.split()
+        if number == 1 and fields[:1] == ["query-id"]:
+            continue
+        try:
+            question, row, grade = fields[0], fields[-2], int(fields[-1])
+            if len(fields) not in (3, 4):
+                raise ValueError
+        except (ValueError, IndexError):
+            raise ConfigError(
+                f"{path.name} line {number}: expected `question row grade`, tab-separated"
+            ) from None
+        if row in grades.setdefault(question, {}):
+            raise ConfigError(f"{path.name} line {number}: {question} {row} is judged twice")
+        grades[question][row] = grade
+    return grades
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {type(error).__name__}") from None
+    return [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]

@@ -1,0 +1,44 @@
+"""Where a migration stands, as data for the status card and `python -m ragkit status`."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ragkit.database import plain_errors
+from ragkit.migration import coverage, ledger
+from ragkit.migration.subject import Migration
+
+NEXT = {
+    ledger.PLANNED: "expand and backfill (notebook 02)",
+    ledger.EXPANDED: "go on with the backfill (notebook 02)",
+    ledger.BACKFILLED: "compare old and new (notebook 03)",
+    ledger.COMPARED: "cut over (notebook 04)",
+    ledger.CUT_OVER: "watch; then retire (05), or roll back (90)",
+    ledger.ROLLED_BACK: "find the cause; then cut over again (04)",
+    ledger.RETIRED: "nothing: the migration is complete",
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    """`serving` is the model that the app says it serves, None when it does not answer."""
+
+    migration: str
+    phase: str
+    done: int
+    total: int
+    empty: int
+    serving: str | None
+    next_step: str
+
+
+def status(migration: Migration, serving: str | None) -> Status:
+    with plain_errors("reading the status"), migration.engine.connect() as connection:
+        phase = ledger.phase(connection, migration.id)
+        if phase == ledger.PLANNED:
+            rows = sa.select(sa.func.count()).select_from(migration.table)
+            done, total, empty = 0, connection.scalar(rows), 0
+        else:
+            now = coverage.count(connection, migration)
+            done, total, empty = now.filled, now.filled + now.pending, now.empty
+    return Status(migration.id, phase, done, total, empty, serving, NEXT[phase])

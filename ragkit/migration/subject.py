@@ -1,0 +1,74 @@
+"""A Migration: the plan, checked against the database it is about."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from pgvector.sqlalchemy import VECTOR
+
+from ragkit import contract
+from ragkit.contract import Binding, Space
+from ragkit.database import plain_errors
+from ragkit.embedders import model_of
+from ragkit.migration import ledger, preflight
+from ragkit.migration.plan import Plan
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One table, key and content text, from the old space and column to the new ones."""
+
+    plan: Plan
+    engine: sa.Engine
+    old: Binding
+    new: Binding
+    key_type: str
+
+    @classmethod
+    def open(cls, plan: Plan, engine: sa.Engine) -> "Migration":
+        """Changes nothing. Raises SchemaError, ConfigError, ModelError or DatabaseUnavailable."""
+        old = _binding(plan, plan.old_model, plan.old_column, contract.READY)
+        new = _binding(plan, plan.new_model, plan.new_column, contract.FILLING)
+        with plain_errors("opening the migration"), engine.connect() as connection:
+            retired = ledger.phase(connection, _id(plan)) == ledger.RETIRED
+            key_type = preflight.check(connection, plan, old, new, retired)
+        return cls(plan, engine, old, new, key_type)
+
+    @property
+    def id(self) -> str:
+        return _id(self.plan)
+
+    @property
+    def table(self) -> sa.TableClause:
+        """Key, content, label, old and new column, as `.c.key` and so on by their real names."""
+        plan = self.plan
+        return sa.table(
+            plan.table,
+            *(sa.column(name) for name in dict.fromkeys((plan.key, plan.content, plan.label))),
+            sa.column(plan.old_column, VECTOR(self.old.space.dimension)),
+            sa.column(plan.new_column, VECTOR(self.new.space.dimension)),
+            schema=plan.table_schema,
+        )
+
+    @property
+    def key(self) -> sa.ColumnClause:
+        return self.table.c[self.plan.key]
+
+    @property
+    def content(self) -> sa.ColumnClause:
+        return self.table.c[self.plan.content]
+
+    @property
+    def new_vector(self) -> sa.ColumnClause:
+        return self.table.c[self.plan.new_column]
+
+    def record(self, connection: sa.Connection, kind: str, **detail: object) -> None:
+        ledger.record(connection, self.id, kind, **detail)
+
+
+def _binding(plan: Plan, model: str, column: str, state: str) -> Binding:
+    space = Space.of(model_of(model), plan.content)
+    return Binding(plan.qualified, column, space, plan.distance, state)
+
+
+def _id(plan: Plan) -> str:
+    return f"{plan.qualified}: {plan.old_column} -> {plan.new_column}"

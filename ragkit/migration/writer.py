@@ -1,0 +1,83 @@
+"""The guarded write: a vector lands only beside the text it was made from.
+
+The vectors of a batch go into a temporary table by binary COPY, then into the table by one
+UPDATE that compares the text again. Format: PostgreSQL manual, "COPY", Binary Format; vector as
+pgvector's vector_recv reads it.
+"""
+
+import struct
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+import sqlalchemy as sa
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy.types import UserDefinedType
+
+from ragkit.migration.subject import Migration
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
+_TRAILER = struct.pack("!h", -1)
+_COPY = "copy pg_temp.ragkit_stage from stdin with (format binary)"
+
+
+class Verbatim(UserDefinedType):
+    """A type by its name in PostgreSQL's catalogue."""
+
+    cache_ok = True
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def get_col_spec(self, **_: object) -> str:
+        return self.name
+
+
+def write(
+    connection: sa.Connection,
+    migration: Migration,
+    keys: Sequence[str],
+    texts: Sequence[str],
+    vectors: np.ndarray,
+) -> int:
+    """Writes the vectors, shape (len(keys), dimension), in the connection's transaction.
+
+    `keys` are the keys' text form. Returns how many landed: a row that was deleted, edited or
+    filled since its text was read is passed over.
+    """
+    dimension = migration.new.space.dimension
+    connection.exec_driver_sql(
+        "create temporary table if not exists ragkit_stage "
+        f"(key text, content text, vector vector({dimension})) on commit delete rows"
+    )
+    cursor = connection.connection.cursor()
+    cursor.execute(_COPY, stream=BytesIO(_encoded(keys, texts, vectors)))
+    stage = sa.table(
+        "ragkit_stage",
+        sa.column("key"), sa.column("content"), sa.column("vector", VECTOR(dimension)),
+        schema="pg_temp",
+    )  # fmt: skip
+    landed = connection.execute(
+        sa.update(migration.table)
+        .values({migration.plan.new_column: stage.c.vector})
+        .where(
+            migration.key == sa.cast(stage.c.key, Verbatim(migration.key_type)),
+            migration.content == stage.c.content,
+            migration.new_vector.is_(None),
+        )
+    )
+    return landed.rowcount
+
+
+def _encoded(keys: Sequence[str], texts: Sequence[str], vectors: np.ndarray) -> bytes:
+    count, dimension = vectors.shape
+    size = 4 + 4 * dimension
+    prefix = struct.pack("!ihh", size, dimension, 0)
+    bodies = vectors.astype(">f4")
+    parts = [_HEADER]
+    for key, text, body in zip(keys, texts, bodies, strict=True):
+        parts.append(struct.pack("!h", 3))
+        for value in (key.encode(), text.encode()):
+            parts += (struct.pack("!i", len(value)), value)
+        parts += (prefix, body.tobytes())
+    return b"".join((*parts, _TRAILER))

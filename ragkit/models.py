@@ -1,0 +1,70 @@
+"""The catalogue of embedding models: dimension, limits, task types, price and retirement date.
+
+Sources, read in November 2026: Vertex AI "Get text embeddings", "Model versions and lifecycle"
+and "Pricing". Prices per million characters are stated per million tokens at 4 characters a token.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from ragkit.errors import UnknownModel
+
+CHARACTERS_PER_TOKEN = 4
+"""A common estimate for English; used for costs and never to cut a text."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One embedding model. Limits are per request unless they say otherwise; None is "no limit"."""
+
+    name: str
+    provider: str
+    dimension: int
+    max_texts: int = 64
+    max_tokens: int | None = None
+    max_tokens_per_text: int | None = None
+    requests_per_minute: int | None = None
+    document_task: str | None = None
+    query_task: str | None = None
+    usd_per_million_tokens: float = 0.0
+    price_as_of: date | None = None
+    retires: date | None = None
+
+    def retired(self, today: date) -> bool:
+        return self.retires is not None and self.retires <= today
+
+
+_RETRIEVAL = {"document_task": "RETRIEVAL_DOCUMENT", "query_task": "RETRIEVAL_QUERY"}
+_VERTEX = {"provider": "vertex", "max_tokens_per_text": 2048, "price_as_of": date(2026, 11, 1)}
+_TEXT_EMBEDDING = {
+    **_VERTEX, "max_texts": 250, "max_tokens": 20_000,
+    "requests_per_minute": 1500, "usd_per_million_tokens": 0.10,
+}  # fmt: skip
+
+CATALOGUE: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model("wordllama-256", "wordllama", 256, max_texts=256),
+        Model("all-minilm-l6-v2", "minilm", 384, max_texts=16, max_tokens_per_text=256),
+        Model(
+            "textembedding-gecko@001", dimension=768, retires=date(2025, 4, 21), **_TEXT_EMBEDDING
+        ),
+        Model(
+            "text-embedding-005",
+            dimension=768, retires=date(2027, 4, 1), **_TEXT_EMBEDDING, **_RETRIEVAL,
+        ),
+        Model(
+            "gemini-embedding-001",
+            dimension=3072, max_texts=1, retires=date(2028, 5, 20),
+            usd_per_million_tokens=0.15, **_VERTEX, **_RETRIEVAL,
+        ),
+    )
+}  # fmt: skip
+
+
+def find(name: str) -> Model:
+    """The catalogue's entry for `name`. Raises UnknownModel, which lists the known names."""
+    try:
+        return CATALOGUE[name]
+    except KeyError:
+        raise UnknownModel(name, sorted(CATALOGUE)) from None

