@@ -14,6 +14,7 @@ from dataclasses import asdict
 import functions_framework
 from flask import Request, Response
 
+from ragkit.contract import STOCK_COLUMNS
 from ragkit.database import engine_from
 from ragkit.embedders import load
 from ragkit.errors import ConfigError, RagkitError, TextTooLong
@@ -65,8 +66,15 @@ def service() -> SearchService:
                 load(model),
                 table=os.environ.get("DB_TABLE", "public.amenities"),
                 columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),
+                stock=stock_columns(os.environ.get("STOCK_COLUMNS", "")),
             )
         return _service
+
+
+def stock_columns(text: str) -> dict[str, str]:
+    """ "model=column,…": what serves on a database without a contract; default: the mission's."""
+    pairs = (pair.partition("=") for pair in text.split(",") if pair)
+    return {model: column for model, _, column in pairs} or dict(STOCK_COLUMNS)
 
 
 def question(request: Request) -> tuple[str, int]:

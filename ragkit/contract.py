@@ -6,6 +6,7 @@ is configured for another one is refused instead of answering noise.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
@@ -88,15 +89,17 @@ def bindings(connection: sa.Connection, table: str) -> list[Binding]:
     ]
 
 
-def binding_for(connection: sa.Connection, table: str, model: Model) -> tuple[Binding, bool]:
-    """The column that serves `model`, and whether a contract said so (else the stock mapping).
+def binding_for(
+    connection: sa.Connection, table: str, model: Model, stock: Mapping[str, str] = STOCK_COLUMNS
+) -> tuple[Binding, bool]:
+    """The column that serves `model`, and whether a contract said so (else the mapping `stock`).
 
     Raises SpaceNotReady (no such column yet, or still filling) or SpaceMismatch (the column is
     bound to this model in another dimension or task type).
     """
     known = bindings(connection, table)
     if not known:
-        return _stock(table, model), False
+        return _stock(table, model, stock), False
     mine = [binding for binding in known if binding.space.model == model.name]
     if not mine:
         held = ", ".join(f"{b.column}: {b.space.model}" for b in known)
@@ -115,12 +118,12 @@ def binding_for(connection: sa.Connection, table: str, model: Model) -> tuple[Bi
     return binding, True
 
 
-def _stock(table: str, model: Model) -> Binding:
-    column = STOCK_COLUMNS.get(model.name)
+def _stock(table: str, model: Model, stock: Mapping[str, str]) -> Binding:
+    column = stock.get(model.name)
     if column is None:
         raise SpaceNotReady(
             f"{table} has no contract, and the stock mapping knows only "
-            f"{', '.join(sorted(STOCK_COLUMNS))}: run the migration, or set EMBEDDING_MODEL"
+            f"{', '.join(sorted(stock))}: run the migration, or set EMBEDDING_MODEL"
         )
     return Binding(table, column, Space.of(model, "content"), state=READY)
 

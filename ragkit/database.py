@@ -75,14 +75,17 @@ def _cloud_sql(env: Mapping[str, str]):
     return connect
 
 
+@contextmanager
+def autocommit(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection outside of transactions, as CONCURRENTLY and CREATE DATABASE need it."""
+    with engine.connect() as connection:
+        connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def quoted(*names: str) -> str:
     """SQL for an identifier of one or more parts, each quoted where it has to be."""
     return ".".join(_quote(name) for name in names)
-
-
-def regclass(*names: str) -> str:
-    """The text that to_regclass() and ::regclass read as this name."""
-    return quoted(*names)
 
 
 @contextmanager

@@ -37,11 +37,13 @@ class SearchService:
         embedder: Embedder,
         table: str,
         columns: Sequence[str],
+        stock: Mapping[str, str] = contract.STOCK_COLUMNS,
         refresh_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._engine, self._embedder = engine, embedder
         self._table, self._columns = table, columns
+        self._stock = stock
         self._refresh_seconds, self._clock = refresh_seconds, clock
         self._lock = threading.Lock()
         self._read_at, self._held = -float("inf"), None
@@ -71,7 +73,9 @@ class SearchService:
         with self._lock:
             if self._clock() - self._read_at > self._refresh_seconds:
                 self._held = None
-                found, written = contract.binding_for(connection, self._table, self._embedder.model)
+                found, written = contract.binding_for(
+                    connection, self._table, self._embedder.model, self._stock
+                )
                 self._require_column(connection, found)
                 self._held, self._read_at = (found, written), self._clock()
             return self._held

@@ -132,8 +132,8 @@ def timeline(
     if len(bad):
         axes.scatter(bad["due"] - start, bad["ms"], s=30, color=LOSS, marker="x", label="failed")
     axes.set_yscale("log")
-    for number, (name, begin, end) in enumerate(phases):
-        begin, end = max(begin - start, 0), end - start
+    spans = [(name, max(begin - start, 0), end - start) for name, begin, end in phases]
+    for number, (name, begin, end) in enumerate(spans):
         if end <= 0:
             continue
         axes.axvspan(begin, end, color="#eef2f6" if number % 2 else "#dde5ee", zorder=0, lw=0)

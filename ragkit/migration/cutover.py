@@ -6,11 +6,9 @@ the new revision has answered.
 
 from dataclasses import dataclass
 
-import httpx
-
 from ragkit.database import plain_errors
 from ragkit.deploy import App, Revision
-from ragkit.errors import DeployError
+from ragkit.deploy.smoke import smoke
 from ragkit.migration import gates, ledger
 from ragkit.migration.gates import Verdict
 from ragkit.migration.subject import Migration
@@ -45,26 +43,6 @@ def roll_back(migration: Migration, app: App) -> Switched:
     if _phase(migration) == ledger.CUT_OVER:
         _record(migration, ledger.ROLLED_BACK, revision=switched.revision.name)
     return switched
-
-
-def smoke(client: httpx.Client, question: str, model: str) -> str:
-    """The answer to one question, as the app sent it. Raises DeployError telling what is wrong."""
-    try:
-        health = client.get("/healthz")
-        answer = client.post("/", json={"name": question})
-        body, serving = answer.json(), health.json().get("model")
-    except (httpx.HTTPError, ValueError) as error:
-        raise DeployError(f"the smoke test got no JSON answer: {type(error).__name__}") from None
-    if serving != model:
-        reason = health.json().get("error", f"it serves {serving}")
-        raise DeployError(f"the smoke test expected model {model}: {reason}")
-    results = body.get("results") if answer.status_code == httpx.codes.OK else None
-    if not results or any(not {"name", "description"} <= set(row) for row in results):
-        raise DeployError(
-            f"the smoke test asked {question!r} and got {answer.status_code} "
-            f"{body.get('error', 'without results')}"
-        )
-    return answer.text.strip()
 
 
 def _switch(migration: Migration, app: App, model: str, *, fresh: bool) -> Switched:

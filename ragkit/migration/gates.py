@@ -100,7 +100,7 @@ def _live(connection: sa.Connection, migration: Migration) -> list[Gate]:
             now.pending == 0,
         )
     ]
-    if migration.plan.index != "none":
+    if migration.plan.index_type != "none":
         found = index.state(connection, migration)
         state = "valid" if found.valid else "invalid" if found.exists else "missing"
         gates.append(Gate("index on the new column", state, "valid", found.valid))

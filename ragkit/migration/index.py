@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from ragkit.database import plain_errors, quoted
+from ragkit.database import autocommit, plain_errors, quoted
 from ragkit.migration.subject import Migration
 
 OPERATOR_CLASSES = {
@@ -41,7 +41,7 @@ def build(migration: Migration) -> IndexState:
     """
     with plain_errors("building the index"), migration.engine.connect() as connection:
         found = state(connection, migration)
-        if found.valid or migration.plan.index == "none":
+        if found.valid or migration.plan.index_type == "none":
             return found
     plan, name = migration.plan, quoted(found.name)
     statements = [
@@ -51,8 +51,7 @@ def build(migration: Migration) -> IndexState:
     if found.exists:
         leftover = quoted(plan.table_schema, found.name)
         statements.insert(0, f"drop index concurrently {leftover}")
-    autocommit = migration.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with plain_errors("building the index"), autocommit.connect() as connection:
+    with plain_errors("building the index"), autocommit(migration.engine) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
         return state(connection, migration)

@@ -38,12 +38,12 @@ class Plan(BaseModel):
     new_model: str = "all-minilm-l6-v2"
     new_column: Identifier = "embedding_minilm"
     distance: Literal["cosine", "l2", "inner_product"] = "cosine"
-    index: Literal["hnsw", "none"] = "hnsw"
+    index_type: Literal["hnsw", "none"] = "hnsw"
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 64
     questions: str = "ragkit/sandbox/data/questions.jsonl"
     qrels: str = "ragkit/sandbox/data/qrels.tsv"
     k: Annotated[int, Field(ge=1, le=100)] = 10
-    gate_margin: Share = 0.02
+    gate_margin: Share = 0.04
     gate_ndcg_floor: Share = 0.3
     gate_p95_ms: Annotated[float, Field(gt=0)] = 250.0
     app: Literal["local", "manual"] = "local"
@@ -67,13 +67,13 @@ class Plan(BaseModel):
     def from_names(cls, names: Mapping[str, object]) -> "Plan":
         """A notebook's globals. Every plain value in it counts, so that a misspelt parameter,
         which papermill only warns of, is refused."""
-        plain = (str, int, float, bool, list, dict, type(None))
-        own = {"In", "Out"}
+        plain, own = (str, int, float, bool, list, dict, type(None)), {"In", "Out"}
         return cls.of(
             {
                 name: value
                 for name, value in names.items()
-                if isinstance(value, plain) and not name.startswith("_") and name not in own
+                if name in cls.model_fields  # an import that hides a parameter is a fault too
+                or (isinstance(value, plain) and not name.startswith("_") and name not in own)
             }
         )
 
@@ -120,6 +120,8 @@ class Plan(BaseModel):
     def _different(self) -> "Plan":
         if self.old_column == self.new_column:
             raise ValueError("new_column must differ from old_column: it stands beside it")
+        if self.app == "local" and self.database != "sandbox":
+            raise ValueError("app: local serves the sandbox alone; set app: manual and app_url")
         return self
 
 
@@ -131,7 +133,8 @@ def parameters(path: Path) -> dict[str, object]:
         raise PlanError([f"there is no file {path}"]) from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
-        raise PlanError([f"{path} is not YAML{f' at line {where.line + 1}' if where else ''}"])
+        line = f" at line {where.line + 1}" if where else ""
+        raise PlanError([f"{path} is not YAML{line}"]) from None
     if not isinstance(values, dict):
         raise PlanError([f"{path} must hold name: value lines, got {type(values).__name__}"])
     return values

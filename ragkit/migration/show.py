@@ -48,6 +48,12 @@ def note(text: object) -> None:
     _both(f"<div style='{_CARD}'>{html.escape(str(text))}</div>", str(text))
 
 
+def lines(texts: Iterable[str]) -> None:
+    """One by one, as they come."""
+    for text in texts:
+        print(text, flush=True)
+
+
 def record(item: object) -> None:
     """One dataclass as a two-column table."""
     pairs = [(f.name.replace("_", " "), getattr(item, f.name)) for f in fields(item)]
@@ -117,7 +123,7 @@ def figures(comparison: Comparison) -> None:
 def chart(figure: Figure) -> None:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    display(Image(buffer.getvalue()))
+    display(Image(buffer.getvalue(), alt=figure.axes[0].get_title()))
 
 
 def losses(comparison: Comparison, most: int = 5, top: int = 3) -> None:

@@ -41,4 +41,8 @@ def status(migration: Migration, serving: str | None) -> Status:
         else:
             now = coverage.count(connection, migration)
             done, total, empty = now.filled, now.filled + now.pending, now.empty
-    return Status(migration.id, phase, done, total, empty, serving, NEXT[phase])
+        verdict = ledger.last(connection, migration.id, "verdict")
+    next_step = NEXT[phase]
+    if phase == ledger.COMPARED and verdict.detail["verdict"] != "GO":
+        next_step = f"the verdict is {verdict.detail['verdict']}: see notebook 03"
+    return Status(migration.id, phase, done, total, empty, serving, next_step)

@@ -1,6 +1,7 @@
 """A Migration: the plan, checked against the database it is about."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
@@ -29,15 +30,20 @@ class Migration:
         old = _binding(plan, plan.old_model, plan.old_column, contract.READY)
         new = _binding(plan, plan.new_model, plan.new_column, contract.FILLING)
         with plain_errors("opening the migration"), engine.connect() as connection:
-            retired = ledger.phase(connection, _id(plan)) == ledger.RETIRED
+            retired = ledger.phase(connection, cls.name_of(plan)) == ledger.RETIRED
             key_type = preflight.check(connection, plan, old, new, retired)
         return cls(plan, engine, old, new, key_type)
 
     @property
     def id(self) -> str:
-        return _id(self.plan)
+        return self.name_of(self.plan)
 
-    @property
+    @staticmethod
+    def name_of(plan: Plan) -> str:
+        """What the ledger calls this migration."""
+        return f"{plan.qualified}: {plan.old_column} -> {plan.new_column}"
+
+    @cached_property
     def table(self) -> sa.TableClause:
         """Key, content, label, old and new column, as `.c.key` and so on by their real names."""
         plan = self.plan
@@ -68,7 +74,3 @@ class Migration:
 def _binding(plan: Plan, model: str, column: str, state: str) -> Binding:
     space = Space.of(model_of(model), plan.content)
     return Binding(plan.qualified, column, space, plan.distance, state)
-
-
-def _id(plan: Plan) -> str:
-    return f"{plan.qualified}: {plan.old_column} -> {plan.new_column}"

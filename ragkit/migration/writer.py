@@ -70,7 +70,7 @@ def write(
 
 
 def _encoded(keys: Sequence[str], texts: Sequence[str], vectors: np.ndarray) -> bytes:
-    count, dimension = vectors.shape
+    dimension = vectors.shape[1]
     size = 4 + 4 * dimension
     prefix = struct.pack("!ihh", size, dimension, 0)
     bodies = vectors.astype(">f4")

@@ -99,7 +99,7 @@ class Front:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 (it takes no lock)
             )
 
     def _wait(self, process: subprocess.Popen, source: str) -> str | None:

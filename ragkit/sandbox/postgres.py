@@ -12,6 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from ragkit.database import autocommit
 from ragkit.errors import SandboxError
 from ragkit.sandbox.folders import Folders
 
@@ -67,7 +68,7 @@ class Postgres:
 
     def create(self, database: str, owner: str) -> None:
         """A role, a database it owns, and the extension that only a superuser may create."""
-        with self.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+        with autocommit(self.engine()) as admin:
             quote = admin.dialect.identifier_preparer.quote
             roles = sa.text("select 1 from pg_roles where rolname = :name")
             if not admin.scalar(roles, {"name": owner}):

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from ragkit.sandbox.folders import REPOSITORY, Folders
 from ragkit.sandbox.postgres import Postgres
 
 DATABASE, ROLE, TABLE = "assistantdemo", "retrieval-service", "amenities"
+OLD_MODEL, OLD_COLUMN = "wordllama-256", "embedding"
 DATA = Path(__file__).with_name("data")
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
@@ -25,7 +27,11 @@ class Sandbox:
         self.folders = Folders.at(chosen)
         self.postgres = Postgres(self.folders)
         self.url = self.postgres.url(ROLE, DATABASE)
-        settings = {"DATABASE_URL": str(self.url), "HF_HUB_OFFLINE": "1"}
+        settings = {
+            "DATABASE_URL": self.url.render_as_string(),
+            "STOCK_COLUMNS": f"{OLD_MODEL}={OLD_COLUMN}",
+            "HF_HUB_OFFLINE": "1",
+        }
         self.app = LocalApp(self.folders, port, settings)
 
     def engine(self) -> sa.Engine:
@@ -41,19 +47,24 @@ class Sandbox:
         self.app.down()
         self.postgres.stop()
 
+    def remove(self) -> None:
+        """Down, and everything it ever wrote deleted."""
+        self.down()
+        for folder in (self.folders.server, self.folders.sockets, self.folders.home):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def has_table(self) -> bool:
-        engine = self.engine()
-        with engine.connect() as connection:
+        with self.engine().connect() as connection:
             return sa.inspect(connection).has_table(TABLE)
 
-    def restore(self, model: str) -> int:
+    def restore(self) -> int:
         """The table as a stock installation has it: no trace of a migration, every vector made
-        by `model`. Returns the number of rows."""
-        embedder = load(model)
+        by the legacy model. Returns the number of rows."""
+        embedder = load(OLD_MODEL)
         table = amenities(embedder.model.dimension)
         rows = sample_rows()
         vectors = embedder.embed_documents([row["content"] for row in rows])
-        filled = [row | {"embedding": vector} for row, vector in zip(rows, vectors, strict=True)]
+        filled = [row | {OLD_COLUMN: vector} for row, vector in zip(rows, vectors, strict=True)]
         with self.engine().begin() as connection:
             connection.execute(sa.text("drop schema if exists ragkit cascade"))
             table.drop(connection, checkfirst=True)
@@ -73,7 +84,7 @@ def amenities(dimension: int) -> sa.Table:
         *(sa.Column(name, sa.Text) for name in texts),
         *(sa.Column(name, sa.Time) for name in hours),
         sa.Column("content", sa.Text, nullable=False),
-        sa.Column("embedding", VECTOR(dimension), nullable=False),
+        sa.Column(OLD_COLUMN, VECTOR(dimension), nullable=False),
     )
 
 

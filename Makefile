@@ -1,0 +1,42 @@
+# make runbook and make test do all the set-up; the rest is for working with it.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PARAMS ?= params/sandbox.yaml
+export HF_HUB_OFFLINE := 1
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: runbook test lab curl down lint clean pictures
+
+runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
+	$(BIN)/python -m ragkit run --params $(PARAMS)
+
+test: .venv/installed         ## everything: unit, integration, function, notebooks
+	$(BIN)/python -m pytest
+
+lab: .venv/installed          ## JupyterLab on the notebooks, the sandbox up
+	$(BIN)/python -m ragkit sandbox up --params $(PARAMS)
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+curl: .venv/installed         ## asks the app
+	$(BIN)/python -m ragkit ask --params $(PARAMS)
+
+down: .venv/installed         ## stops the sandbox, keeps its data
+	$(BIN)/python -m ragkit sandbox down --params $(PARAMS)
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+pictures:                     ## the README's pictures, from the newest run
+	newest=$$(ls -d runs/*-sandbox | tail -n 1) && cp "$$newest/gates.png" "$$newest/timeline.png" .github/images/
+
+clean: down                   ## removes everything that was made here, runs/ excepted
+	$(BIN)/python -m ragkit sandbox remove --params $(PARAMS)
+	rm -rf .venv function/ragkit .pytest_cache .ruff_cache .hypothesis
+
+.venv/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@

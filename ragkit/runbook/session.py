@@ -1,0 +1,114 @@
+"""One validated object for a notebook or a command: the plan and what it leads to."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ragkit.database import engine_from, url_from
+from ragkit.deploy import App
+from ragkit.deploy.manual import ManualApp
+from ragkit.deploy.smoke import curl, smoke
+from ragkit.embedders import Embedder, load
+from ragkit.errors import ConfigError, DeployError
+from ragkit.migration import questions
+from ragkit.migration.cutover import Switched
+from ragkit.migration.gates import Verdict
+from ragkit.migration.plan import ROOT, Plan
+from ragkit.migration.questions import Judged
+from ragkit.migration.status import Status, status
+from ragkit.migration.subject import Migration
+from ragkit.sandbox.stand_in import Sandbox
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which model answered, the line to ask the same, and the answer as it came."""
+
+    serving: str
+    curl: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """Everything below is made when first asked for; a plan with a fault never gets so far."""
+
+    plan: Plan
+
+    @classmethod
+    def from_names(cls, names: Mapping[str, object]) -> "Runbook":
+        """From a notebook's globals(). Raises PlanError."""
+        return cls(Plan.from_names(names))
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Runbook":
+        return cls(Plan.from_file(path))
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        if self.plan.database != "sandbox":
+            raise ConfigError(f"database is {self.plan.database!r}: there is no sandbox to start")
+        return Sandbox(self.plan.app_port)
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        if self.plan.database == "sandbox":
+            return self.sandbox.engine()
+        if self.plan.database == "env":
+            return engine_from(os.environ)
+        url = url_from(self.plan.database, os.environ.get("DB_PASS"))
+        return sa.create_engine(url, pool_pre_ping=True)
+
+    @cached_property
+    def migration(self) -> Migration:
+        return Migration.open(self.plan, self.engine)
+
+    @cached_property
+    def app(self) -> App:
+        return self.sandbox.app if self.plan.app == "local" else ManualApp(self.plan.app_url)
+
+    @cached_property
+    def old_embedder(self) -> Embedder:
+        return load(self.plan.old_model)
+
+    @cached_property
+    def new_embedder(self) -> Embedder:
+        return load(self.plan.new_model)
+
+    @cached_property
+    def judged(self) -> Judged:
+        return questions.read(self.plan.path(self.plan.questions), self.plan.path(self.plan.qrels))
+
+    @property
+    def run_dir(self) -> Path:
+        """Where this run leaves its files; runs/lab for a notebook that is run by hand."""
+        folder = Path(self.plan.run_dir or ROOT / "runs" / "lab")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def status(self) -> Status:
+        serving = self.app.serving()
+        return status(self.migration, serving.model if serving else None)
+
+    def ask(self) -> Answer:
+        """The smoke question to the app as it serves now. Raises DeployError."""
+        url, question = self.app.url, self.plan.smoke_question
+        serving = self.app.serving()
+        if serving is None:
+            raise DeployError(f"no app serves at {url!r}")
+        with self.app.client() as client:
+            answer = smoke(client, question, serving.model)
+        return Answer(serving.model, curl(url, question), answer)
+
+    def write_verdict(self, verdict: Verdict, switched: Switched) -> Path:
+        """verdict.json: the gates, the figures, what serves since and what it answered."""
+        path = self.run_dir / "verdict.json"
+        answer = json.loads(switched.answer)
+        body = {**verdict.as_json(), "serving": switched.revision.model, "answer": answer}
+        path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
