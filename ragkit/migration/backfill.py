@@ -66,16 +66,10 @@ def fill(
     own = None if executor else ThreadPoolExecutor(1, "embed")
     try:
         while not (finished := _finish(migration)):
-            before = done
             for batch, vectors in _embedded(migration, embedder, executor or own):
                 done += _write(migration, batch, vectors)
                 seconds = time.monotonic() - began
                 yield Progress(done, max(total, done), (done - start.filled) / seconds, seconds)
-            if done == before:
-                raise DatabaseError(
-                    "rows stay pending although their vectors were written: does a trigger of "
-                    f"the table change {migration.plan.new_column!r}?"
-                )
     finally:
         if own:
             own.shutdown(cancel_futures=True)

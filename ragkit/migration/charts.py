@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from ragkit.migration import metrics
 from ragkit.migration.compare import Comparison
@@ -68,35 +70,37 @@ def change_per_question(comparison: Comparison) -> Figure:
     return _plain(figure)
 
 
-def rank_slopes(comparison: Comparison, most: int = 14) -> Figure:
-    """Relevant rows whose rank moved most; a row beyond k is drawn one below it."""
+def rank_slopes(comparison: Comparison, most: int = 7) -> Figure:
+    """The best-judged rows whose rank moved most, up and down; beyond k is drawn below k."""
     k = comparison.k
-    moves = sorted(
-        (
-            (_rank(comparison.old.run[q], row, k), _rank(comparison.new.run[q], row, k), q, row)
-            for q, rows in comparison.judged.qrels.items()
-            for row, grade in rows.items()
-            if grade == max(rows.values())
-        ),
-        key=lambda move: -abs(move[0] - move[1]),
-    )[:most]
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.subplots()
-    for side, x, align in ((0, -0.04, "right"), (1, 1.04, "left")):
-        at: dict[int, list[str]] = {}
-        for move in moves:
-            at.setdefault(move[side], []).append(_short(comparison.labels[move[3]]))
-        for rank, labels in at.items():
-            more = f" +{len(labels) - 2}" if len(labels) > 2 else ""
-            text = ", ".join(labels[:2]) + more
-            axes.text(x, rank, text, ha=align, va="center", fontsize=7, color=INK)
-    for before, after, _, _ in moves:
-        axes.plot([0, 1], [before, after], color=GAIN if after < before else LOSS, marker="o")
-    ups = sum(after < before for before, after, *_ in moves)
-    axes.set_title(f"Of the {len(moves)} best-judged rows that moved most, {ups} rose")
-    axes.set(xlim=(-0.9, 1.9), ylim=(k + 1.6, 0.4), ylabel="rank")
-    axes.set_xticks([0, 1], [comparison.old.model, comparison.new.model])
-    axes.set_yticks(range(1, k + 2), [*map(str, range(1, k + 1)), f">{k}"])
+    moves = [
+        (_rank(comparison.old.run[q], row, k), _rank(comparison.new.run[q], row, k), q, row)
+        for q, rows in comparison.judged.qrels.items()
+        for row, grade in rows.items()
+        if grade == max(rows.values())
+    ]
+    rose = sorted((m for m in moves if m[1] < m[0]), key=lambda m: m[1] - m[0])
+    fell = sorted((m for m in moves if m[1] > m[0]), key=lambda m: m[0] - m[1])
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    figure.suptitle(f"Of {len(moves)} best-judged rows {len(rose)} rose and {len(fell)} fell")
+    for axes, chosen, colour, word in zip(
+        figure.subplots(1, 2), (rose[:most], fell[:most]), (GAIN, LOSS), ("rose", "fell"),
+        strict=True,
+    ):  # fmt: skip
+        before, after = _spread([m[0] for m in chosen]), _spread([m[1] for m in chosen])
+        labelled = after if word == "rose" else before  # the end within the first k
+        for move, start, end, at in zip(chosen, before, after, labelled, strict=True):
+            axes.plot([0, 1], [start, end], color=colour, marker="o", markersize=4)
+            text = (
+                f"{_short(comparison.judged.texts[move[2]])}: {_short(comparison.labels[move[3]])}"
+            )
+            x, align = (1.05, "left") if word == "rose" else (-0.05, "right")
+            axes.text(x, at, text, ha=align, va="center", fontsize=8, color=INK)
+        axes.set_title(f"{word} most", fontsize=10, color=colour)
+        axes.set_xlim((-0.1, 2.6) if word == "rose" else (-1.6, 1.1))
+        axes.set_ylim(max([k + 1, *before, *after]) + 0.6, 0.4)
+        axes.set_xticks([0, 1], ["old", "new"])
+        axes.set_yticks([1, k // 2, k, k + 1], ["1", str(k // 2), str(k), f">{k}"])
     return _plain(figure)
 
 
@@ -113,6 +117,7 @@ def latency_cdf(comparison: Comparison) -> Figure:
     axes.legend(loc="lower right", frameon=False)
     axes.set_title("From a question to its rows: embedding and search")
     axes.set(xlabel="milliseconds, log scale", ylabel="share of questions", ylim=(0, 1.02))
+    _plain_log(axes.xaxis)
     return _plain(figure)
 
 
@@ -147,8 +152,17 @@ def timeline(
         pad=18, fontsize=11,
     )  # fmt: skip
     axes.set(xlabel="seconds", ylabel="latency in ms, log scale")
+    _plain_log(axes.yaxis)
     axes.legend(loc="upper right", frameon=True, fontsize=8, markerscale=2)
     return _plain(figure)
+
+
+def _spread(ranks: list[int], gap: float = 0.75) -> list[float]:
+    """The ranks, moved apart so that no two stand on one another; in the order they came."""
+    places, last = [0.0] * len(ranks), -gap
+    for i in sorted(range(len(ranks)), key=ranks.__getitem__):
+        places[i] = last = max(float(ranks[i]), last + gap)
+    return places
 
 
 def _rank(rows: list[str], row: str, k: int) -> int:
@@ -157,6 +171,13 @@ def _rank(rows: list[str], row: str, k: int) -> int:
 
 def _short(text: str, length: int = 22) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _plain_log(axis: Axis) -> None:
+    """Ticks as people write numbers: 5, 10, 20, not powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(figure: Figure) -> Figure:

@@ -161,8 +161,9 @@ def _interval(migration: Migration, values) -> Interval:
 def _at_least(name: str, found: Interval, limit: float) -> Gate:
     """By the bounds of the interval, not by the mean: a small sample decides nothing."""
     passed = True if found.low >= limit else False if found.high < limit else None
-    observed = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-    return Gate(name, observed, f"≥ {limit:+g}", passed)
+    sign = "+" if name.endswith("change") else ""
+    observed = " to ".join(f"{bound:{sign}.3f}" for bound in (found.low, found.high))
+    return Gate(name, f"{found.mean:{sign}.3f} ({observed})", f"≥ {limit:g}", passed)
 
 
 def _figures(comparison: Comparison) -> dict[str, dict[str, float]]:

@@ -9,8 +9,10 @@ from dataclasses import asdict, fields
 from io import BytesIO
 
 import pandas as pd
+from humanize import naturalsize
 from IPython.display import DisplayHandle, Image, display
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from ragkit.migration import metrics
 from ragkit.migration.backfill import Progress
@@ -56,18 +58,16 @@ def lines(texts: Iterable[str]) -> None:
 
 def record(item: object) -> None:
     """One dataclass as a two-column table."""
-    pairs = [(f.name.replace("_", " "), getattr(item, f.name)) for f in fields(item)]
-    display(pd.DataFrame(pairs, columns=["", " "]).style.hide(axis="index"))
+    pairs = [(_title(f.name), _text(f.name, getattr(item, f.name))) for f in fields(item)]
+    _table(pd.DataFrame(pairs, columns=["", " "]))
 
 
-def table(items: Sequence[object], columns: Sequence[str] = ()) -> None:
+def table(items: Sequence[object]) -> None:
     """Dataclasses of one kind, a row each."""
     if not items:
         return note("none")
-    frame = pd.DataFrame([asdict(item) for item in items])
-    frame = frame[list(columns)] if columns else frame
-    frame.columns = [name.replace("_", " ") for name in frame.columns]
-    return display(frame.style.hide(axis="index"))
+    rows = [{_title(k): _text(k, v) for k, v in asdict(item).items()} for item in items]
+    return _table(pd.DataFrame(rows))
 
 
 def progress(steps: Iterable[Progress]) -> Progress | None:
@@ -96,7 +96,7 @@ def verdict(found: Verdict) -> None:
         lambda _: [f"color:{colour};font-weight:bold" for colour in colours], subset=["result"]
     )
     together = {"GO": True, "NO-GO": False}.get(found.verdict)
-    styled = styled.set_caption(
+    styled = _left(styled).set_caption(
         f"<b style='font-size:130%;color:{_COLOURS[together]}'>{found.verdict}</b>"
     )
     display(styled)
@@ -113,7 +113,7 @@ def figures(comparison: Comparison) -> None:
     )
     frame["change"] = frame.iloc[:, 1] - frame.iloc[:, 0]
     judged = comparison.judged
-    display(frame.style.format("{:.3f}").format("{:+.3f}", subset=["change"]))
+    display(_left(frame.style.format("{:.3f}").format("{:+.3f}", subset=["change"])))
     note(
         f"{len(judged.qrels)} judged questions with a relevant row; {judged.unanswerable} more "
         "were asked that no row answers, and count in no figure."
@@ -155,6 +155,30 @@ def _top(comparison: Comparison, side: str, question: str, top: int) -> str:
         f"<td style='vertical-align:top;text-align:left'><small>{html.escape(answers.model)}"
         f"</small><ol style='padding-left:18px'>{rows}</ol></td>"
     )
+
+
+def _table(frame: pd.DataFrame) -> None:
+    display(_left(frame.style.hide(axis="index")))
+
+
+def _left(style: Styler) -> Styler:
+    return style.set_table_styles(
+        [{"selector": "td, th", "props": "text-align:left; max-width:640px"}]
+    )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _text(name: str, value: object) -> str:
+    if name == "bytes":
+        return naturalsize(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _bar(step: Progress, share: float) -> str:

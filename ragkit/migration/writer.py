@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy.types import UserDefinedType
 
+from ragkit.errors import DatabaseError
 from ragkit.migration.subject import Migration
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
@@ -43,7 +44,7 @@ def write(
     """Writes the vectors, shape (len(keys), dimension), in the connection's transaction.
 
     `keys` are the keys' text form. Returns how many landed: a row that was deleted, edited or
-    filled since its text was read is passed over.
+    filled since its text was read is passed over. Raises DatabaseError when none is kept.
     """
     dimension = migration.new.space.dimension
     connection.exec_driver_sql(
@@ -57,7 +58,7 @@ def write(
         sa.column("key"), sa.column("content"), sa.column("vector", VECTOR(dimension)),
         schema="pg_temp",
     )  # fmt: skip
-    landed = connection.execute(
+    written = connection.execute(
         sa.update(migration.table)
         .values({migration.plan.new_column: stage.c.vector})
         .where(
@@ -65,8 +66,15 @@ def write(
             migration.content == stage.c.content,
             migration.new_vector.is_(None),
         )
-    )
-    return landed.rowcount
+        .returning(migration.new_vector.is_not(None))  # as the table's triggers left it
+    ).scalars()
+    kept = list(written)
+    if kept and not any(kept):
+        raise DatabaseError(
+            f"vectors were written to {migration.plan.new_column!r} and are gone: "
+            "a trigger of the table takes them away; change it so that it leaves this column"
+        )
+    return sum(kept)
 
 
 def _encoded(keys: Sequence[str], texts: Sequence[str], vectors: np.ndarray) -> bytes:

@@ -28,7 +28,8 @@ def html(notebook: Path) -> Path:
     """The executed notebook as a page: inputs hidden, but the injected parameters shown."""
     document = nbformat.read(notebook, as_version=4)
     for cell in document.cells:
-        if "injected-parameters" not in cell.metadata.get("tags", []):
+        shown = cell.cell_type != "code" or "injected-parameters" in cell.metadata.get("tags", [])
+        if not shown:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), HIDDEN]
     config = Config()
     config.HTMLExporter.exclude_input_prompt = True

@@ -108,7 +108,7 @@ def _close(plan: Plan, run_dir: Path, phases: report.Phases, faults: list[str]) 
 def _start_probe(plan: Plan, run_dir: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [
-            sys.executable, "-m", "ragkit.migration.probe", f"http://127.0.0.1:{plan.app_port}",
+            sys.executable, "-m", "ragkit.migration.probe", Runbook(plan).app.url,
             plan.path(plan.questions), run_dir / "probe.jsonl", str(probe.RATE),
         ],
         cwd=ROOT,

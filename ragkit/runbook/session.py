@@ -53,7 +53,8 @@ class Runbook:
     def sandbox(self) -> Sandbox:
         if self.plan.database != "sandbox":
             raise ConfigError(f"database is {self.plan.database!r}: there is no sandbox to start")
-        return Sandbox(self.plan.app_port)
+        port = os.environ.get("RAGKIT_PORT")  # with RAGKIT_SANDBOX, a second sandbox beside one
+        return Sandbox(int(port) if port else self.plan.app_port)
 
     @cached_property
     def engine(self) -> sa.Engine:

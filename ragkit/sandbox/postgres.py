@@ -55,6 +55,12 @@ class Postgres:
         if (self._data / "postmaster.pid").exists():
             self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", self._data, check=False)
 
+    def remove(self) -> None:
+        """Stopped, and its folders deleted."""
+        self.stop()
+        for folder in (self._folders.server, self._folders.sockets):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def url(self, user: str = "postgres", database: str = "postgres") -> URL:
         return URL.create(
             "postgresql+pg8000",

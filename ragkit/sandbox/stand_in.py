@@ -49,9 +49,9 @@ class Sandbox:
 
     def remove(self) -> None:
         """Down, and everything it ever wrote deleted."""
-        self.down()
-        for folder in (self.folders.server, self.folders.sockets, self.folders.home):
-            shutil.rmtree(folder, ignore_errors=True)
+        self.app.down()
+        self.postgres.remove()
+        shutil.rmtree(self.folders.home, ignore_errors=True)
 
     def has_table(self) -> bool:
         with self.engine().connect() as connection:

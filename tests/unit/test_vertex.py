@@ -1,0 +1,74 @@
+"""The real Google client against the stand-in on loopback."""
+
+import grpc
+import numpy as np
+import pytest
+
+from ragkit.embedders.vertex import VertexEmbedder
+from ragkit.errors import ConfigError, ModelUnavailable, TextTooLong
+from ragkit.models import find
+from tests.stand_ins import vertex as stand_in
+
+
+@pytest.fixture
+def vertex():
+    with stand_in.serving() as server:
+        yield server
+
+
+def embedder(vertex, name="text-embedding-005"):
+    return VertexEmbedder(find(name), {"GCP_PROJECT_ID": "p", "VERTEX_ENDPOINT": vertex.address})
+
+
+def test_rows_and_questions_go_with_their_own_task(vertex):
+    model = embedder(vertex)
+    assert model.embed_documents(["a", "b"]).shape == (2, 768)
+    assert model.embed_query("a").dtype == np.float32
+    assert [call[1] for call in vertex.calls] == [{"RETRIEVAL_DOCUMENT"}, {"RETRIEVAL_QUERY"}]
+
+
+def test_gecko_has_no_task(vertex):
+    embedder(vertex, "textembedding-gecko@001").embed_query("a")
+    assert vertex.calls == [("textembedding-gecko@001", {None}, 1)]
+
+
+def test_a_request_takes_250_texts(vertex):
+    texts = [f"text {n}" for n in range(251)]
+    vectors = embedder(vertex).embed_documents(texts)
+    assert [call[2] for call in vertex.calls] == [250, 1]
+    np.testing.assert_array_equal(vectors[250], embedder(vertex).embed_documents(texts[250:])[0])
+
+
+def test_a_truncated_text_is_an_error(vertex):
+    with pytest.raises(TextTooLong, match="2048"):
+        embedder(vertex).embed_documents(["word " * 3000])
+
+
+def test_a_passing_refusal_is_tried_again(vertex):
+    vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE]
+    assert embedder(vertex).embed_query("a").shape == (768,)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (grpc.StatusCode.NOT_FOUND, "retired"),
+        (grpc.StatusCode.PERMISSION_DENIED, "roles/aiplatform.user"),
+        (grpc.StatusCode.UNAUTHENTICATED, "gcloud auth"),
+    ],
+)
+def test_a_lasting_refusal_says_what_to_do(vertex, status, says):
+    vertex.refuse = [status]
+    with pytest.raises(ModelUnavailable, match=says):
+        embedder(vertex).embed_query("a")
+
+
+def test_the_project_is_that_of_the_instance_when_no_other_is_named():
+    env = {"INSTANCE_CONNECTION_NAME": "acme.com:shop:us-central1:db", "VERTEX_ENDPOINT": "x:1"}
+    model = VertexEmbedder(find("text-embedding-005"), env)
+    assert model._endpoint.startswith("projects/acme.com:shop/locations/us-central1/")
+
+
+def test_without_a_project_the_setting_is_named():
+    with pytest.raises(ConfigError, match="GCP_PROJECT_ID"):
+        VertexEmbedder(find("text-embedding-005"), {})
