@@ -150,7 +150,8 @@ def cost(migration: Migration, embedder: Embedder) -> Cost:
         ceil(rows / model.max_texts), ceil(tokens / model.max_tokens) if model.max_tokens else 0
     )
     began = time.monotonic()
-    embedder.embed_documents(some)
+    if some:
+        embedder.embed_documents(some)
     minutes = (time.monotonic() - began) / max(len(some), 1) * rows / 60
     if model.requests_per_minute:
         minutes = max(minutes, requests / model.requests_per_minute)

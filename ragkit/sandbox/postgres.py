@@ -11,11 +11,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from ragkit.database import autocommit
 from ragkit.errors import SandboxError
 from ragkit.sandbox.folders import Folders
 
+RECOVERY_SECONDS = 8
 PORT = 5432
 """Names the socket's file; no TCP port is opened."""
 SETTINGS = """
@@ -49,7 +51,13 @@ class Postgres:
             return
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
-        self._run("pg_ctl", "start", "-w", "-s", "-D", self._data, "-l", self.log)
+        for attempt in Retrying(
+            retry=retry_if_exception_type(SandboxError),  # a killed server's children end first
+            wait=wait_fixed(0.5), stop=stop_after_delay(RECOVERY_SECONDS), reraise=True,
+        ):  # fmt: skip
+            with attempt:
+                self._forget_zombie()
+                self._run("pg_ctl", "start", "-w", "-s", "-D", self._data, "-l", self.log)
 
     def stop(self) -> None:
         if (self._data / "postmaster.pid").exists():
@@ -88,6 +96,15 @@ class Postgres:
     @property
     def _socket(self) -> Path:
         return self._folders.sockets
+
+    def _forget_zombie(self) -> None:
+        """A killed server that nobody reaped holds its lock file for ever; Linux only."""
+        lock = self._data / "postmaster.pid"
+        if not lock.exists():
+            return
+        state = Path("/proc", lock.read_text().split()[0], "stat")
+        if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
+            lock.unlink()
 
     def _initialise(self) -> None:
         """Made aside and renamed: a kill within initdb leaves nothing that looks like a server."""

@@ -1,0 +1,104 @@
+import pytest
+import sqlalchemy as sa
+
+from ragkit.errors import ConfigError, GateError, SpaceNotReady
+from ragkit.migration import backfill, gates, index, ledger, schema
+from ragkit.migration.compare import compare
+from ragkit.migration.questions import Judged
+from tests.conftest import TEXTS
+
+QUESTIONS = {f"q{n}": text.partition(". ")[2] for n, text in enumerate(TEXTS, 1)}
+JUDGED = Judged(QUESTIONS, {f"q{n}": {str(n): 3} for n in range(1, 6)})
+
+
+@pytest.fixture
+def filled(migration, new_embedder):
+    schema.expand(migration)
+    list(backfill.fill(migration, new_embedder))
+    index.build(migration)
+    return migration
+
+
+def test_both_sides_are_asked_every_question(filled, old_embedder, new_embedder):
+    found = compare(filled, JUDGED, old_embedder, new_embedder)
+    assert list(found.old.run) == list(found.new.run) == list(QUESTIONS)
+    assert found.old.run["q2"][0] == "2"
+    assert found.labels["2"] == "Northlight"
+    assert len(found.new.latency_ms) == 6
+    assert len(found.old_scores) == 5  # q6 has no relevant row
+    assert (found.new_scores["recall@10"] == 1).all()
+    assert found.overlap.eq(1).all()  # six rows in all, ten asked
+
+
+def test_the_worst_loss_comes_first(filled, old_embedder, new_embedder):
+    change = compare(filled, JUDGED, old_embedder, new_embedder).change("nDCG@10")
+    assert change.is_monotonic_increasing
+
+
+def test_a_half_filled_column_is_refused_with_its_coverage(filled, old_embedder, new_embedder):
+    with filled.engine.begin() as connection:
+        clear = sa.update(filled.table).where(filled.key == 1)
+        connection.execute(clear.values({"new vector": None}))
+    with pytest.raises(SpaceNotReady, match="5 of 6"):
+        compare(filled, JUDGED, old_embedder, new_embedder)
+
+
+def test_qrels_of_rows_that_do_not_exist_are_refused(filled, old_embedder, new_embedder):
+    judged = Judged(QUESTIONS, {"q1": {"1": 1, "999": 2}})
+    with pytest.raises(ConfigError, match="999"):
+        compare(filled, judged, old_embedder, new_embedder)
+
+
+def decided(migration, old_embedder, new_embedder, judged=JUDGED):
+    comparison = compare(migration, judged, old_embedder, new_embedder)
+    return gates.decide(migration, comparison, new_embedder)
+
+
+def gate(verdict, name):
+    return next(g for g in verdict.gates if g.name.startswith(name))
+
+
+def test_the_verdict_is_recorded_and_read_back(filled, old_embedder, new_embedder):
+    verdict = decided(filled, old_embedder, new_embedder)
+    assert gates.recorded(filled) == verdict
+    assert set(verdict.metrics) == {"old", "new", "both"}
+    assert list(verdict.metrics["new"]) == ["nDCG@10", "recall@10", "MRR@10", "p95_ms"]
+    with filled.engine.connect() as connection:
+        assert ledger.phase(connection, filled.id) == ledger.COMPARED
+
+
+def test_random_vectors_are_never_a_go(filled, old_embedder, new_embedder):
+    with filled.engine.begin() as connection:
+        connection.exec_driver_sql(
+            'update "Amenities" set "new vector" = '
+            "(select array_agg(random()) from generate_series(1, 64 + 0 * id))::vector"
+        )
+    verdict = decided(filled, old_embedder, new_embedder)
+    assert gate(verdict, "stored vectors match").passed is False
+    assert verdict.verdict == gates.NO_GO
+    with pytest.raises(GateError, match="NO-GO: stored vectors match"):
+        gates.require_go(verdict)
+
+
+def test_a_worse_model_is_no_go_and_few_questions_are_inconclusive():
+    """By the bounds of the interval: 0.5 ± a lot decides nothing."""
+    assert gates._at_least("x change", gates.Interval(-0.2, -0.3, -0.1), -0.04).passed is False
+    assert gates._at_least("x change", gates.Interval(0.0, -0.1, 0.1), -0.04).passed is None
+    assert gates._at_least("x change", gates.Interval(0.0, -0.03, 0.03), -0.04).passed is True
+
+
+def test_what_happened_since_the_verdict_counts(filled, old_embedder, new_embedder):
+    decided(filled, old_embedder, new_embedder)
+    assert gate(gates.check(filled), "coverage").passed is True
+    with filled.engine.begin() as connection:
+        connection.execute(sa.update(filled.table).where(filled.key == 1).values(content="edited"))
+        connection.exec_driver_sql(f'drop index "{index.state(connection, filled).name}"')
+    verdict = gates.check(filled)
+    assert gate(verdict, "coverage").observed == "83.33%, 1 pending, 0 without text"
+    assert gate(verdict, "index").observed == "missing"
+    assert verdict.verdict == gates.NO_GO
+
+
+def test_without_a_comparison_there_is_no_go(filled):
+    with pytest.raises(GateError, match="run the compare notebook"):
+        gates.check(filled)
