@@ -131,11 +131,12 @@ def status(params: Path | None) -> None:
 
 @cli.command()
 @with_params
-def run(params: Path | None) -> None:
+@click.option("--runs", type=click.Path(path_type=Path), default=ROOT / "runs", help="a folder")
+def run(params: Path | None, runs: Path) -> None:
     """Every notebook in order through papermill, into runs/. Exit 1 unless all is well."""
     from ragkit.runbook.run import run as run_all
 
-    outcome = run_all(_params(params), click.echo)
+    outcome = run_all(_params(params), click.echo, runs)
     click.echo(f"\nverdict: {outcome.verdict}")
     if outcome.answer:
         click.echo(f"{outcome.answer.curl}\n{outcome.answer.answer}")

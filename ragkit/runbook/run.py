@@ -39,7 +39,7 @@ class Outcome:
     faults: list[str]
 
 
-def run(params: Path, tell: Callable[[str], None], runs: Path = ROOT / "runs") -> Outcome:
+def run(params: Path, tell: Callable[[str], None], runs: Path) -> Outcome:
     """Raises PlanError before anything is run. A notebook that fails ends the run; the report
     is written all the same."""
     plan = Plan.from_file(params)

@@ -1,0 +1,151 @@
+"""Every notebook by nbval from a fresh kernel, and the whole run by papermill."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from ragkit.migration import probe
+from tests.conftest import PYTHON, ROOT, environment, free_port
+
+IN_ORDER = ["00_sandbox", "01_inspect", "02_backfill", "03_compare", "04_cutover", "90_rollback",
+            "04_cutover_again", "05_retire"]  # fmt: skip
+
+
+def command(*arguments, cwd=ROOT, **env):
+    return subprocess.run(
+        [PYTHON, "-m", *map(str, arguments)], env=environment(**env), cwd=cwd,
+        capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory):
+    """Where a sandbox of this module's own lives, in a path with a space."""
+    home = tmp_path_factory.mktemp("note books") / "home"
+    env = {"RAGKIT_SANDBOX": str(home), "RAGKIT_PORT": str(free_port())}
+    yield env
+    command("ragkit", "sandbox", "remove", **env)
+
+
+@pytest.fixture(scope="module")
+def runs(box, tmp_path_factory):
+    """Two runs, one after the other: [(process, folder), …]."""
+    out = []
+    into = tmp_path_factory.mktemp("runs")
+    for _ in range(2):
+        process = command("ragkit", "run", "--runs", into, **box)
+        folder = re.search(r"report:\s+(.*)/index\.html", process.stdout)
+        assert folder, process.stdout + process.stderr
+        out.append((process, Path(folder[1])))
+    return out
+
+
+@pytest.fixture(params=[0, 1], ids=["first", "second"])
+def run(request, runs):
+    return runs[request.param]
+
+
+class TestRun:
+    def test_it_ends_well_and_says_so(self, run, box):
+        process, folder = run
+        assert process.returncode == 0, process.stdout + process.stderr
+        assert "verdict: GO" in process.stdout
+        assert f"curl -X POST http://127.0.0.1:{box['RAGKIT_PORT']}" in process.stdout
+        assert '{"results":[{"description":' in process.stdout
+        assert str(folder / "index.html") in process.stdout
+
+    def test_it_leaves_every_notebook_and_page(self, run):
+        _, folder = run
+        names = {file.name for file in folder.iterdir()}
+        for step in IN_ORDER:
+            assert {f"{step}.ipynb", f"{step}.html"} <= names
+        assert {"verdict.json", "summary.json", "index.html", "timeline.png", "gates.png"} <= names
+
+    def test_the_summary_has_its_figures(self, run):
+        summary = json.loads((run[1] / "summary.json").read_text())
+        assert summary["verdict"] == "GO"
+        assert {"name", "observed", "limit", "passed"} == set(summary["gates"][0])
+        assert all(gate["passed"] for gate in summary["gates"])
+        assert summary["metrics"]["old"].keys() == summary["metrics"]["new"].keys()
+        assert list(summary["seconds"]) == IN_ORDER
+        assert summary["versions"]["pgvector"]
+
+    def test_the_probe_ran_from_before_the_expand_until_after_the_last_cut_over(self, run):
+        folder = run[1]
+        found = json.loads((folder / "summary.json").read_text())["probe"]
+        seconds = json.loads((folder / "summary.json").read_text())["seconds"]
+        assert found["failed"] == 0
+        assert (
+            found["requests"] >= 10 * sum(s for name, s in seconds.items() if name[0] != "0_") * 0.7
+        )
+        assert {"p50_ms", "p95_ms", "longest_gap_ms"} <= set(found)
+        models = probe.read(folder / "probe.jsonl")["model"]
+        switches = [m for m, before in zip(models, [None, *models], strict=False) if m != before]
+        assert switches[0] == "wordllama-256"
+        assert switches[-1] == "all-minilm-l6-v2"
+        assert len(switches) >= 4  # there, back, and there again
+
+    def test_the_verdict_holds_the_answer(self, run):
+        verdict = json.loads((run[1] / "verdict.json").read_text())
+        assert (verdict["verdict"], verdict["serving"]) == ("GO", "all-minilm-l6-v2")
+        assert len(verdict["answer"]["results"]) == 3
+
+    def test_the_pages_hide_inputs_and_show_the_parameters(self, run):
+        page = (run[1] / "03_compare.html").read_text()
+        assert "gates.decide" not in page
+        assert "new_model" in page
+        assert "What changes" in page
+        assert page.count('src="data:image/png;base64') == 4
+
+    def test_the_bar_is_stored_once(self, run):
+        cells = json.loads((run[1] / "02_backfill.ipynb").read_text())["cells"]
+        bars = [o for c in cells for o in c.get("outputs", []) if "width:100.0%" in str(o)]
+        assert len(bars) == 1
+
+    def test_the_app_still_serves(self, runs, box):
+        answer = httpx.post(f"http://127.0.0.1:{box['RAGKIT_PORT']}", json={"name": "restaurants"})
+        assert answer.status_code == 200
+        assert answer.headers["X-Embedding-Model"] == "all-minilm-l6-v2"
+
+    def test_the_second_says_what_it_starts_afresh(self, runs):
+        text = (runs[1][1] / "00_sandbox.ipynb").read_text()
+        assert "PostgreSQL was running" in text
+        assert "the migration before is complete: starting afresh" in text
+
+
+def test_every_notebook_passes_run_all_from_a_fresh_kernel(runs, box):
+    """nbval takes them in the order of their names, on the sandbox the runs have left."""
+    found = command("pytest", "--nbval-lax", "-p", "no:cacheprovider", "notebooks", **box)
+    assert found.returncode == 0, found.stdout
+    cells = sum(
+        cell["cell_type"] == "code"
+        for file in (ROOT / "notebooks").glob("*.ipynb")
+        for cell in json.loads(file.read_text())["cells"]
+    )
+    assert f"{cells} passed" in found.stdout
+
+
+def test_a_no_go_ends_the_run_with_one_line_and_switches_nothing(box, tmp_path):
+    values = yaml.safe_load((ROOT / "params" / "sandbox.yaml").read_text())
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(yaml.safe_dump({**values, "gate_ndcg_floor": 0.99}))
+    process = command("ragkit", "run", "--params", strict, "--runs", tmp_path, **box)
+    assert process.returncode == 1
+    assert re.search(r"FAULT: 03_compare stopped: NO-GO: nDCG@10 of the new model", process.stderr)
+    assert "Traceback" not in process.stdout + process.stderr
+    answer = httpx.post(f"http://127.0.0.1:{box['RAGKIT_PORT']}", json={"name": "restaurants"})
+    assert answer.headers["X-Embedding-Model"] == "wordllama-256"
+
+
+def test_a_misspelt_parameter_is_refused_before_anything_runs(box, tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text("new_modle: x\n")
+    process = command("ragkit", "run", "--params", file, **box)
+    assert process.returncode == 1
+    assert "did you mean new_model" in process.stderr
+    assert "00_sandbox" not in process.stdout
