@@ -6,12 +6,12 @@ the new revision has answered.
 
 from dataclasses import dataclass
 
+from ragkit.app import App, Revision
+from ragkit.app.smoke import smoke
 from ragkit.database import plain_errors
-from ragkit.deploy import App, Revision
-from ragkit.deploy.smoke import smoke
-from ragkit.migration import gates, ledger
-from ragkit.migration.gates import Verdict
+from ragkit.migration import ledger
 from ragkit.migration.subject import Migration
+from ragkit.migration.verdict import Verdict, require_go
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def cut_over(migration: Migration, app: App, verdict: Verdict) -> Switched:
     if plan.override:
         _record(migration, "override", reason=plan.override, verdict=verdict.verdict)
     else:
-        gates.require_go(verdict)
+        require_go(verdict)
     switched = _switch(migration, app, plan.new_model, fresh=True)
     if not switched.already or _phase(migration) != ledger.CUT_OVER:
         _record(migration, ledger.CUT_OVER, revision=switched.revision.name)

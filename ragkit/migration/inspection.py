@@ -1,20 +1,16 @@
-"""What is there before anything is changed: vector columns, indexes, texts, and the price."""
+"""What is there before anything is changed: vector columns, indexes, texts."""
 
-import time
 from dataclasses import dataclass
-from math import ceil
 
 import sqlalchemy as sa
 
 from ragkit.contract import SCHEMA, bindings
 from ragkit.database import plain_errors, quoted
-from ragkit.embedders import Embedder, model_of
-from ragkit.migration.coverage import has_text, is_pending
+from ragkit.embedders import model_of
+from ragkit.migration.coverage import has_text
 from ragkit.migration.subject import Migration
 from ragkit.models import CHARACTERS_PER_TOKEN
 
-SAMPLE = 32
-"""Texts that are embedded to measure the new model's speed."""
 UNIT_TOLERANCE = 1e-3
 
 _VECTOR_COLUMNS = sa.text("""
@@ -69,19 +65,6 @@ class Texts:
     too_long: int
 
 
-@dataclass(frozen=True)
-class Cost:
-    """The estimate for what is still pending: tokens at 4 characters each, minutes by the pace
-    of a measured sample and the model's quota, money at the catalogue's price."""
-
-    rows: int
-    requests: int
-    tokens: int
-    usd: float
-    price_as_of: str
-    minutes: float
-
-
 def vector_columns(migration: Migration) -> list[VectorColumn]:
     """Every vector column of the database; each is read once in full."""
     with plain_errors("inspecting vectors"), migration.engine.connect() as connection:
@@ -132,40 +115,3 @@ def _limit(migration: Migration) -> int | None:
     """Characters that the new model takes in one text, by the estimate; None for no limit."""
     tokens = model_of(migration.plan.new_model).max_tokens_per_text
     return tokens * CHARACTERS_PER_TOKEN if tokens else None
-
-
-def cost(migration: Migration, embedder: Embedder) -> Cost:
-    """Embeds up to SAMPLE pending rows to measure the pace; nothing is written."""
-    model, content = embedder.model, migration.content
-    missing = _pending(migration)
-    query = sa.select(
-        sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(content)), 0)
-    ).select_from(migration.table).where(missing)  # fmt: skip
-    sample = sa.select(content).select_from(migration.table).where(missing).limit(SAMPLE)
-    with plain_errors("estimating the cost"), migration.engine.connect() as connection:
-        rows, characters = connection.execute(query).one()
-        some = [row[0] for row in connection.execute(sample)]
-    tokens = ceil(characters / CHARACTERS_PER_TOKEN)
-    requests = max(
-        ceil(rows / model.max_texts), ceil(tokens / model.max_tokens) if model.max_tokens else 0
-    )
-    began = time.monotonic()
-    if some:
-        embedder.embed_documents(some)
-    minutes = (time.monotonic() - began) / max(len(some), 1) * rows / 60
-    if model.requests_per_minute:
-        minutes = max(minutes, requests / model.requests_per_minute)
-    price = model.price_as_of.isoformat() if model.price_as_of else "free, runs here"
-    usd = tokens * model.usd_per_million_tokens / 1e6
-    return Cost(rows, requests, tokens, round(usd, 4), price, round(minutes, 2))
-
-
-def _pending(migration: Migration) -> sa.ColumnElement[bool]:
-    """Before the expand there is no new column, and every row with a text is pending."""
-    with migration.engine.connect() as connection:
-        columns = sa.inspect(connection).get_columns(
-            migration.plan.table, schema=migration.plan.table_schema
-        )
-    if migration.plan.new_column in {column["name"] for column in columns}:
-        return is_pending(migration)
-    return has_text(migration.content)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ragkit import contract
+from ragkit.app import App
 from ragkit.database import plain_errors, quoted
-from ragkit.deploy import App
 from ragkit.errors import GateError
 from ragkit.migration import ledger
 from ragkit.migration.ddl import online

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from ragkit.database import plain_errors
 from ragkit.migration import coverage, ledger
 from ragkit.migration.subject import Migration
+from ragkit.migration.verdict import GO
 
 NEXT = {
     ledger.PLANNED: "expand and backfill (notebook 02)",
@@ -41,8 +42,8 @@ def status(migration: Migration, serving: str | None) -> Status:
         else:
             now = coverage.count(connection, migration)
             done, total, empty = now.filled, now.filled + now.pending, now.empty
-        verdict = ledger.last(connection, migration.id, "verdict")
+        decided = ledger.last(connection, migration.id, "verdict")
     next_step = NEXT[phase]
-    if phase == ledger.COMPARED and verdict.detail["verdict"] != "GO":
-        next_step = f"the verdict is {verdict.detail['verdict']}: see notebook 03"
+    if phase == ledger.COMPARED and decided.detail["verdict"] != GO:
+        next_step = f"the verdict is {decided.detail['verdict']}: see notebook 03"
     return Status(migration.id, phase, done, total, empty, serving, next_step)

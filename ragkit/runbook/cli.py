@@ -14,12 +14,13 @@ from pathlib import Path
 
 import click
 
-from ragkit.deploy.vendor import vendor as vendored
+from ragkit.app.vendor import vendor as vendored
+from ragkit.comparison import gates
+from ragkit.comparison.compare import compare as compared
 from ragkit.errors import RagkitError
 from ragkit.migration import backfill as filling
-from ragkit.migration import compare as comparing
+from ragkit.migration import cost, index, inspection, schema, verdict
 from ragkit.migration import cutover as switching
-from ragkit.migration import gates, index, inspection, schema
 from ragkit.migration import retire as retiring
 from ragkit.migration.plan import ROOT
 from ragkit.runbook.session import Runbook
@@ -64,7 +65,7 @@ def inspect(params: Path | None) -> None:
     for found in inspection.indexes(runbook.migration):
         _tell(found)
     _tell(inspection.texts(runbook.migration))
-    _tell(inspection.cost(runbook.migration, runbook.new_embedder))
+    _tell(cost.estimate(runbook.migration, runbook.new_embedder))
 
 
 @cli.command()
@@ -85,14 +86,14 @@ def backfill(params: Path | None) -> None:
 def compare(params: Path | None) -> None:
     """Ask the judged questions of both columns; print the gates. Exit 1 unless GO."""
     runbook = _runbook(params)
-    comparison = comparing.compare(
+    comparison = compared(
         runbook.migration, runbook.judged, runbook.old_embedder, runbook.new_embedder
     )
-    verdict = gates.decide(runbook.migration, comparison, runbook.new_embedder)
-    for gate in verdict.gates:
+    found = gates.decide(runbook.migration, comparison, runbook.new_embedder)
+    for gate in found.gates:
         _tell(gate)
-    click.echo(f"verdict {verdict.verdict}  {verdict.metrics}")
-    gates.require_go(verdict)
+    click.echo(f"verdict {found.verdict}  {found.metrics}")
+    verdict.require_go(found)
 
 
 @cli.command()
@@ -100,9 +101,9 @@ def compare(params: Path | None) -> None:
 def cutover(params: Path | None) -> None:
     """Switch the app to the new model: gates, a revision without traffic, smoke test, traffic."""
     runbook = _runbook(params)
-    verdict = gates.check(runbook.migration)
-    switched = switching.cut_over(runbook.migration, runbook.app, verdict)
-    runbook.write_verdict(verdict, switched)
+    found = verdict.check(runbook.migration)
+    switched = switching.cut_over(runbook.migration, runbook.app, found)
+    runbook.write_verdict(found, switched)
     _tell(switched)
 
 

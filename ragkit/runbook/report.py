@@ -10,10 +10,11 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from ragkit.migration import charts, probe
-from ragkit.migration.gates import Verdict
+from ragkit.app import probe
 from ragkit.migration.plan import Plan
+from ragkit.migration.verdict import Verdict
 from ragkit.runbook.session import Answer
+from ragkit.view import pictures as view
 
 HIDDEN = "hide-input"
 VERSIONS = (
@@ -46,10 +47,10 @@ def html(notebook: Path) -> Path:
 def pictures(run_dir: Path, verdict: Verdict | None, phases: Phases, plan: Plan) -> None:
     """gates.png and timeline.png, of what there is."""
     if verdict:
-        charts.gate_table(verdict).savefig(run_dir / "gates.png", dpi=90)
+        view.gate_table(verdict).savefig(run_dir / "gates.png", dpi=90)
     requests = probe.read(run_dir / "probe.jsonl")
     if len(requests):
-        figure = charts.timeline(requests, probe.summary(requests), phases, plan.old_model)
+        figure = view.timeline(requests, probe.summary(requests), phases, plan.old_model)
         figure.savefig(run_dir / "timeline.png", dpi=90)
 
 

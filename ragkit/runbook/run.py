@@ -14,8 +14,9 @@ from pathlib import Path
 import papermill
 from traitlets.config import Config
 
+from ragkit.app import probe
 from ragkit.errors import RagkitError
-from ragkit.migration import gates, probe
+from ragkit.migration import verdict as verdicts
 from ragkit.migration.plan import ROOT, Plan, parameters
 from ragkit.runbook import report
 from ragkit.runbook.session import Answer, Runbook
@@ -88,13 +89,13 @@ def _close(plan: Plan, run_dir: Path, phases: report.Phases, faults: list[str]) 
     runbook, verdict, answer = Runbook(plan), None, None
     faults = list(faults)
     try:
-        verdict = gates.recorded(runbook.migration)
+        verdict = verdicts.recorded(runbook.migration)
         answer = runbook.ask()
     except RagkitError as error:
         faults.append(str(error))
     report.pictures(run_dir, verdict, phases, plan)
     figures = report.summary(run_dir, verdict, phases)
-    if figures["verdict"] != gates.GO:
+    if figures["verdict"] != verdicts.GO:
         faults.append(f"the verdict is {figures['verdict']}")
     if answer and answer.serving != plan.new_model:
         faults.append(f"the app serves {answer.serving}, not {plan.new_model}")
@@ -108,7 +109,7 @@ def _close(plan: Plan, run_dir: Path, phases: report.Phases, faults: list[str]) 
 def _start_probe(plan: Plan, run_dir: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [
-            sys.executable, "-m", "ragkit.migration.probe", Runbook(plan).app.url,
+            sys.executable, "-m", "ragkit.app.probe", Runbook(plan).app.url,
             plan.path(plan.questions), run_dir / "probe.jsonl", str(probe.RATE),
         ],
         cwd=ROOT,

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from ragkit.app import App
+from ragkit.app.manual import ManualApp
+from ragkit.app.smoke import curl, smoke
+from ragkit.comparison import questions
+from ragkit.comparison.questions import Judged
 from ragkit.database import engine_from, url_from
-from ragkit.deploy import App
-from ragkit.deploy.manual import ManualApp
-from ragkit.deploy.smoke import curl, smoke
 from ragkit.embedders import Embedder, load
 from ragkit.errors import ConfigError, DeployError
-from ragkit.migration import questions
 from ragkit.migration.cutover import Switched
-from ragkit.migration.gates import Verdict
 from ragkit.migration.plan import ROOT, Plan
-from ragkit.migration.questions import Judged
 from ragkit.migration.status import Status, status
 from ragkit.migration.subject import Migration
+from ragkit.migration.verdict import Verdict
 from ragkit.sandbox.stand_in import Sandbox
 
 

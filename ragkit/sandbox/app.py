@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from ragkit.deploy import Revision
-from ragkit.deploy.vendor import PACKAGE, build
+from ragkit.app import Revision
+from ragkit.app.vendor import PACKAGE, build
 from ragkit.errors import DeployError, SandboxError
 from ragkit.sandbox.folders import Folders
 
@@ -23,7 +23,7 @@ START_SECONDS = 20
 
 
 class LocalApp:
-    """An App (see ragkit.deploy) whose revisions are folders and whose traffic is one port."""
+    """An App (see ragkit.app) whose revisions are folders and whose traffic is one port."""
 
     def __init__(self, folders: Folders, port: int, settings: Mapping[str, str]):
         self._sockets = folders.sockets

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit import contract
+from ragkit.app.vendor import build
 from ragkit.contract import Binding, Space
-from ragkit.deploy.vendor import build
 from ragkit.embedders import load
 from ragkit.embedders.vertex import VertexEmbedder
 from ragkit.migration.plan import Plan

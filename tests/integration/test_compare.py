@@ -1,10 +1,12 @@
 import pytest
 import sqlalchemy as sa
 
+from ragkit.comparison import gates
+from ragkit.comparison.compare import compare
+from ragkit.comparison.questions import Judged
 from ragkit.errors import ConfigError, GateError, SpaceNotReady
-from ragkit.migration import backfill, gates, index, ledger, schema
-from ragkit.migration.compare import compare
-from ragkit.migration.questions import Judged
+from ragkit.migration import backfill, index, ledger, schema
+from ragkit.migration import verdict as verdicts
 from tests.conftest import TEXTS
 
 QUESTIONS = {f"q{n}": text.partition(". ")[2] for n, text in enumerate(TEXTS, 1)}
@@ -60,7 +62,7 @@ def gate(verdict, name):
 
 def test_the_verdict_is_recorded_and_read_back(filled, old_embedder, new_embedder):
     verdict = decided(filled, old_embedder, new_embedder)
-    assert gates.recorded(filled) == verdict
+    assert verdicts.recorded(filled) == verdict
     assert set(verdict.metrics) == {"old", "new", "both"}
     assert list(verdict.metrics["new"]) == ["nDCG@10", "recall@10", "MRR@10", "p95_ms"]
     with filled.engine.connect() as connection:
@@ -75,9 +77,9 @@ def test_random_vectors_are_never_a_go(filled, old_embedder, new_embedder):
         )
     verdict = decided(filled, old_embedder, new_embedder)
     assert gate(verdict, "stored vectors match").passed is False
-    assert verdict.verdict == gates.NO_GO
+    assert verdict.verdict == verdicts.NO_GO
     with pytest.raises(GateError, match="NO-GO: stored vectors match"):
-        gates.require_go(verdict)
+        verdicts.require_go(verdict)
 
 
 def test_a_worse_model_is_no_go_and_few_questions_are_inconclusive():
@@ -89,16 +91,16 @@ def test_a_worse_model_is_no_go_and_few_questions_are_inconclusive():
 
 def test_what_happened_since_the_verdict_counts(filled, old_embedder, new_embedder):
     decided(filled, old_embedder, new_embedder)
-    assert gate(gates.check(filled), "coverage").passed is True
+    assert gate(verdicts.check(filled), "coverage").passed is True
     with filled.engine.begin() as connection:
         connection.execute(sa.update(filled.table).where(filled.key == 1).values(content="edited"))
         connection.exec_driver_sql(f'drop index "{index.state(connection, filled).name}"')
-    verdict = gates.check(filled)
+    verdict = verdicts.check(filled)
     assert gate(verdict, "coverage").observed == "83.33%, 1 pending, 0 without text"
     assert gate(verdict, "index").observed == "missing"
-    assert verdict.verdict == gates.NO_GO
+    assert verdict.verdict == verdicts.NO_GO
 
 
 def test_without_a_comparison_there_is_no_go(filled):
     with pytest.raises(GateError, match="run the compare notebook"):
-        gates.check(filled)
+        verdicts.check(filled)

@@ -6,10 +6,12 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from ragkit.deploy.manual import ManualApp
+from ragkit.app.manual import ManualApp
+from ragkit.comparison import gates
+from ragkit.comparison.compare import compare
 from ragkit.errors import DeployError, GateError
-from ragkit.migration import backfill, cutover, gates, index, ledger, retire, schema
-from ragkit.migration.compare import compare
+from ragkit.migration import backfill, cutover, index, ledger, retire, schema
+from ragkit.migration.verdict import GO, NO_GO, Gate, Verdict
 from ragkit.runbook import Runbook
 from ragkit.runbook.start import start
 from ragkit.sandbox.stand_in import Sandbox
@@ -42,12 +44,12 @@ def phase(runbook):
 
 
 def test_the_shipped_sandbox_is_a_go(verdict):
-    assert verdict.verdict == gates.GO
+    assert verdict.verdict == GO
     assert all(gate.passed for gate in verdict.gates)
 
 
 def test_no_go_switches_nothing(runbook, verdict):
-    no_go = gates.Verdict(gates.NO_GO, [gates.Gate("overlap", "0.42", "≥ 0.6", False)], {})
+    no_go = Verdict(NO_GO, [Gate("overlap", "0.42", "≥ 0.6", False)], {})
     with pytest.raises(GateError, match=r"NO-GO: overlap: 0\.42, wanted ≥ 0\.6"):
         cutover.cut_over(runbook.migration, runbook.app, no_go)
     assert runbook.app.serving().model == runbook.plan.old_model
@@ -125,7 +127,7 @@ def test_an_override_is_recorded(runbook, verdict):
     plan = runbook.plan.model_copy(update={"override": "the old model is retired tomorrow"})
     migration = type(runbook.migration).open(plan, runbook.engine)
     schema.expand(migration)
-    no_go = gates.Verdict(gates.NO_GO, [], {})
+    no_go = Verdict(NO_GO, [], {})
     with pytest.raises(DeployError, match="filling: finish the backfill"):
         cutover.cut_over(migration, runbook.app, no_go)
     with runbook.engine.connect() as connection:

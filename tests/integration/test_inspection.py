@@ -1,6 +1,6 @@
 import pytest
 
-from ragkit.migration import backfill, index, inspection, schema
+from ragkit.migration import backfill, cost, index, inspection, schema
 from ragkit.migration.plan import Plan
 from ragkit.migration.status import status
 from ragkit.migration.subject import Migration
@@ -56,12 +56,12 @@ def test_texts(odd, plan, engine):
 
 
 def test_cost_counts_what_is_pending(odd, new_embedder):
-    before = inspection.cost(odd, new_embedder)
+    before = cost.estimate(odd, new_embedder)
     assert (before.rows, before.requests) == (7, 1)
     assert before.tokens == -(-sum(map(len, [*TEXTS, "long " * 300])) // 4)
     schema.expand(odd)
     list(backfill.fill(odd, new_embedder))
-    assert inspection.cost(odd, new_embedder).rows == 0
+    assert cost.estimate(odd, new_embedder).rows == 0
 
 
 def test_status_follows_the_phases(migration, new_embedder):

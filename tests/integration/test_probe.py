@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ragkit.migration import charts, probe
+from ragkit.app import probe
+from ragkit.view import pictures
 from tests.conftest import PYTHON, environment
 
 
@@ -86,7 +87,7 @@ def test_an_empty_log(tmp_path):
 def test_as_a_process_it_ends_on_sigterm_with_its_answers(url, tmp_path):
     (tmp_path / "q.jsonl").write_text(json.dumps({"_id": "1", "text": "tea"}) + "\n")
     process = subprocess.Popen(
-        [PYTHON, "-m", "ragkit.migration.probe", url, tmp_path / "q.jsonl", tmp_path / "l", "20"],
+        [PYTHON, "-m", "ragkit.app.probe", url, tmp_path / "q.jsonl", tmp_path / "l", "20"],
         env=environment(), cwd=tmp_path,
     )  # fmt: skip
     deadline = time.monotonic() + 20
@@ -100,7 +101,7 @@ def test_as_a_process_it_ends_on_sigterm_with_its_answers(url, tmp_path):
 def test_its_timeline_says_what_happened(url, tmp_path):
     requests = watch(url, tmp_path / "log", 1.2)
     start = requests["due"].min()
-    figure = charts.timeline(
+    figure = pictures.timeline(
         requests, probe.summary(requests), [("fill", start, start + 1)], old="old"
     )
     axes = figure.axes[0]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from ragkit.migration import probe
+from ragkit.app import probe
 from tests.conftest import PYTHON, ROOT, environment, free_port
 
 IN_ORDER = ["00_sandbox", "01_inspect", "02_backfill", "03_compare", "04_cutover", "90_rollback",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.migration import metrics
+from ragkit.comparison import metrics
 
 rows = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=12)
 grades = st.dictionaries(st.sampled_from("abcdefghijkl"), st.integers(0, 3), min_size=1)

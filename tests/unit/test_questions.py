@@ -1,7 +1,7 @@
 import pytest
 
+from ragkit.comparison import questions
 from ragkit.errors import ConfigError
-from ragkit.migration import questions
 
 ASKED = '{"_id": "q1", "text": "coffee"}\n{"_id": "q2", "text": "ski hire"}\n'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import papermill
 import pytest
 
-from ragkit.deploy.vendor import NOT_VENDORED, build
+from ragkit.app.vendor import NOT_VENDORED, build
 from ragkit.migration.plan import Plan, parameters
 from tests.conftest import ROOT
 
@@ -15,10 +15,12 @@ PACKAGE = ROOT / "ragkit"
 MAY_IMPORT = {  # a folder of ragkit, and the folders that it may import; the core is ""
     "": set(),
     "embedders": {""},
-    "deploy": {""},
-    "sandbox": {"", "embedders", "deploy"},
-    "migration": {"", "embedders", "deploy"},
-    "runbook": {"", "embedders", "deploy", "sandbox", "migration"},
+    "app": {""},
+    "sandbox": {"", "embedders", "app"},
+    "migration": {"", "embedders", "app"},
+    "comparison": {"", "embedders", "migration"},
+    "view": {"app", "migration", "comparison"},
+    "runbook": {"", "embedders", "app", "sandbox", "migration", "comparison", "view"},
 }
 NOT_IN_CORE = {"pandas", "matplotlib", "IPython", "pydantic", "papermill", "vertexai"}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -1,6 +1,6 @@
 """The probe: steady traffic at the app through the whole migration, and what its log proves.
 
-    python -m ragkit.migration.probe URL QUESTIONS LOG RATE
+    python -m ragkit.app.probe URL QUESTIONS LOG RATE
 
 An open loop: requests leave on time whether or not the ones before came back, and latency
 counts from the time a request was due, so that a stall is seen in full (no coordinated

@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FUNCTION = PACKAGE.parent / "function"
-NOT_VENDORED = ("__main__.py", "deploy", "migration", "runbook", "sandbox")
+NOT_VENDORED = ("__main__.py", "app", "comparison", "migration", "runbook", "sandbox", "view")
 """What the runbook adds. The core, which is the rest, imports nothing of it (a test holds that)."""
 
 _DROP = shutil.ignore_patterns("__pycache__", "*.pyc")

@@ -17,6 +17,9 @@ class Revision:
     name: str
     model: str
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.model}"
+
 
 class App(Protocol):
     url: str

@@ -1,44 +1,11 @@
-"""Charts of a comparison and of the probe. One colour language: old grey, new blue, loss red,
-gain green; a title says what to see."""
-
-from collections.abc import Sequence
+"""Charts of a comparison; a title says what to see."""
 
 import numpy as np
-import pandas as pd
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from ragkit.migration import metrics
-from ragkit.migration.compare import Comparison
-from ragkit.migration.gates import Verdict
-from ragkit.migration.probe import Summary
-
-OLD, NEW, LOSS, GAIN, INK = "#8c8c8c", "#1f6fb4", "#c0392b", "#2e8b57", "#222222"
-_MARK = {True: ("passed", GAIN), False: ("failed", LOSS), None: ("undecided", "#b8860b")}
-
-
-def gate_table(verdict: Verdict) -> Figure:
-    """The gates as a picture, for a README or a chat."""
-    figure = Figure(figsize=(9.5, 0.42 * len(verdict.gates) + 1.0), layout="constrained")
-    axes = figure.subplots()
-    axes.axis("off")
-    axes.set_title(f"Verdict: {verdict.verdict}", loc="left", fontweight="bold", color=INK)
-    rows = [[g.name, g.observed, g.limit, _MARK[g.passed][0]] for g in verdict.gates]
-    table = axes.table(
-        rows, colLabels=["gate", "observed", "limit", ""], cellLoc="left", loc="upper left",
-        colWidths=[0.33, 0.41, 0.13, 0.13], edges="horizontal",
-    )  # fmt: skip
-    table.auto_set_font_size(False)
-    table.set_fontsize(10)
-    table.scale(1, 1.5)
-    for (row, column), cell in table.get_celld().items():
-        cell.set_edgecolor("#dddddd")
-        if row == 0:
-            cell.set_text_props(color=OLD)
-        elif column == 3:
-            cell.set_text_props(color=_MARK[verdict.gates[row - 1].passed][1], fontweight="bold")
-    return figure
+from ragkit.comparison import metrics
+from ragkit.comparison.compare import Comparison
+from ragkit.view.style import GAIN, INK, LOSS, NEW, OLD, plain, plain_log
 
 
 def overlap_histogram(comparison: Comparison) -> Figure:
@@ -51,7 +18,7 @@ def overlap_histogram(comparison: Comparison) -> Figure:
         f"The models share {values.mean():.0%} of their first {k} rows: different, not worse"
     )
     axes.set(xlabel=f"overlap@{k} of a question", ylabel="questions", xlim=(-0.5 / k, 1 + 0.5 / k))
-    return _plain(figure)
+    return plain(figure)
 
 
 def change_per_question(comparison: Comparison) -> Figure:
@@ -67,7 +34,7 @@ def change_per_question(comparison: Comparison) -> Figure:
         f"mean {change.mean():+.3f}"
     )
     axes.set(xlabel="judged questions, worst first", ylabel=f"change of {metric}")
-    return _plain(figure)
+    return plain(figure)
 
 
 def rank_slopes(comparison: Comparison, most: int = 7) -> Figure:
@@ -101,7 +68,7 @@ def rank_slopes(comparison: Comparison, most: int = 7) -> Figure:
         axes.set_ylim(max([k + 1, *before, *after]) + 0.6, 0.4)
         axes.set_xticks([0, 1], ["old", "new"])
         axes.set_yticks([1, k // 2, k, k + 1], ["1", str(k // 2), str(k), f">{k}"])
-    return _plain(figure)
+    return plain(figure)
 
 
 def latency_cdf(comparison: Comparison) -> Figure:
@@ -117,44 +84,8 @@ def latency_cdf(comparison: Comparison) -> Figure:
     axes.legend(loc="lower right", frameon=False)
     axes.set_title("From a question to its rows: embedding and search")
     axes.set(xlabel="milliseconds, log scale", ylabel="share of questions", ylim=(0, 1.02))
-    _plain_log(axes.xaxis)
-    return _plain(figure)
-
-
-def timeline(
-    requests: pd.DataFrame, summary: Summary, phases: Sequence[tuple[str, float, float]], old: str
-) -> Figure:
-    """Latency of every request of the probe over time; `phases` are (name, start, end)."""
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
-    axes = figure.subplots()
-    start = requests["due"].min()
-    good = requests["error"].isna()
-    for model in requests.loc[good, "model"].unique():
-        own = requests[good & (requests["model"] == model)]
-        colour = OLD if model == old else NEW
-        axes.scatter(own["due"] - start, own["ms"], s=5, color=colour, label=f"served by {model}")
-    bad = requests[~good]
-    if len(bad):
-        axes.scatter(bad["due"] - start, bad["ms"], s=30, color=LOSS, marker="x", label="failed")
-    axes.set_yscale("log")
-    spans = [(name, max(begin - start, 0), end - start) for name, begin, end in phases]
-    for number, (name, begin, end) in enumerate(spans):
-        if end <= 0:
-            continue
-        axes.axvspan(begin, end, color="#eef2f6" if number % 2 else "#dde5ee", zorder=0, lw=0)
-        axes.text(
-            (begin + end) / 2, 1.01, name, transform=axes.get_xaxis_transform(),
-            ha="center", va="bottom", fontsize=8, color=INK,
-        )  # fmt: skip
-    axes.set_title(
-        f"{summary.requests} requests through the whole migration, {summary.failed} failed; "
-        f"p95 {summary.p95_ms:.0f} ms, longest gap {summary.longest_gap_ms:.0f} ms",
-        pad=18, fontsize=11,
-    )  # fmt: skip
-    axes.set(xlabel="seconds", ylabel="latency in ms, log scale")
-    _plain_log(axes.yaxis)
-    axes.legend(loc="upper right", frameon=True, fontsize=8, markerscale=2)
-    return _plain(figure)
+    plain_log(axes.xaxis)
+    return plain(figure)
 
 
 def _spread(ranks: list[int], gap: float = 0.75) -> list[float]:
@@ -171,16 +102,3 @@ def _rank(rows: list[str], row: str, k: int) -> int:
 
 def _short(text: str, length: int = 22) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _plain_log(axis: Axis) -> None:
-    """Ticks as people write numbers: 5, 10, 20, not powers of ten."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FormatStrFormatter("%g"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _plain(figure: Figure) -> Figure:
-    for axes in figure.axes:
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure

@@ -1,22 +1,26 @@
 """Compare: the same questions through the old and the new column, as the app would ask them."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from ragkit.comparison import metrics
+from ragkit.comparison.metrics import Run
+from ragkit.comparison.questions import Judged
 from ragkit.contract import Binding
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
 from ragkit.errors import ConfigError, SpaceNotReady
-from ragkit.migration import coverage, metrics
-from ragkit.migration.metrics import Run
-from ragkit.migration.questions import Judged
+from ragkit.migration import coverage
 from ragkit.migration.subject import Migration
 from ragkit.search import nearest
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,46 +55,53 @@ def compare(migration: Migration, judged: Judged, old: Embedder, new: Embedder) 
     """Asks every question of both columns. Raises SpaceNotReady (with the coverage) while the new
     one is not full, ConfigError when the qrels name rows that do not exist, ModelError."""
     k = migration.plan.k
+    judged_rows = {row for rows in judged.qrels.values() for row in rows}
     with plain_errors("comparing"), migration.engine.connect() as connection:
-        covered = coverage.count(connection, migration)
-        if covered.pending:
-            raise SpaceNotReady(
-                f"{migration.plan.new_column} has {covered.filled} of "
-                f"{covered.filled + covered.pending} vectors: finish the backfill first"
-            )
-        judged_rows = {row for rows in judged.qrels.values() for row in rows}
-        labels, texts = _rows(connection, migration, judged_rows)
-        if lost := judged_rows - set(labels):
-            raise ConfigError(f"the qrels name {len(lost)} rows that do not exist: {min(lost)}, …")
-        before = _side(connection, migration, migration.old, old, judged)
-        after = _side(connection, migration, migration.new, new, judged)
-        shown = {r for side in (before, after) for rows in side.run.values() for r in rows}
-        more = _rows(connection, migration, shown - set(labels))
+        _require_full(connection, migration)
+        labels, _ = _rows(connection, migration, judged_rows)
+    if lost := judged_rows - set(labels):
+        raise ConfigError(f"the qrels name {len(lost)} rows that do not exist: {min(lost)}, …")
+    before = _side(migration, migration.old, old, judged)
+    after = _side(migration, migration.new, new, judged)
+    shown = {row for side in (before, after) for rows in side.run.values() for row in rows}
+    with plain_errors("comparing"), migration.engine.connect() as connection:
+        labels, texts = _rows(connection, migration, judged_rows | shown)
     return Comparison(
         k, judged, before, after,
         metrics.per_question(judged.qrels, before.run, k),
         metrics.per_question(judged.qrels, after.run, k),
         metrics.overlap(before.run, after.run, k),
-        labels | more[0], texts | more[1],
+        labels, texts,
     )  # fmt: skip
 
 
-def _side(
-    connection: sa.Connection,
-    migration: Migration,
-    binding: Binding,
-    embedder: Embedder,
-    judged: Judged,
-) -> Side:
+def _require_full(connection: sa.Connection, migration: Migration) -> None:
+    covered = coverage.count(connection, migration)
+    if covered.pending:
+        raise SpaceNotReady(
+            f"{migration.plan.new_column} has {covered.filled} of "
+            f"{covered.filled + covered.pending} vectors: finish the backfill first"
+        )
+
+
+def _side(migration: Migration, binding: Binding, embedder: Embedder, judged: Judged) -> Side:
+    """The model first, then the database: no transaction is open while a model is called."""
     key, k = migration.plan.key, migration.plan.k
     embedder.embed_query("warm up")
+    embedded = {name: _timed(embedder.embed_query, text) for name, text in judged.texts.items()}
     run, latency = {}, []
-    for name, text in judged.texts.items():
-        began = time.perf_counter()
-        rows = nearest(connection, binding, embedder.embed_query(text), [key], k)
-        latency.append((time.perf_counter() - began) * 1000)
-        run[name] = [str(row[key]) for row in rows]
+    with plain_errors("comparing"), migration.engine.connect() as connection:
+        for name, (vector, took) in embedded.items():
+            rows, searched = _timed(nearest, connection, binding, vector, [key], k)
+            run[name] = [str(row[key]) for row in rows]
+            latency.append(took + searched)
     return Side(embedder.model.name, run, np.array(latency))
+
+
+def _timed(call: Callable[..., T], *arguments: object) -> tuple[T, float]:
+    """What it returns, and how long it took in milliseconds."""
+    began = time.perf_counter()
+    return call(*arguments), (time.perf_counter() - began) * 1000
 
 
 def _rows(

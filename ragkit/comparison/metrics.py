@@ -10,7 +10,7 @@ import pandas as pd
 import pytrec_eval
 from scipy.stats import bootstrap
 
-from ragkit.migration.questions import Qrels
+from ragkit.comparison.questions import Qrels
 
 Run = dict[str, list[str]]
 """Ranked rows by question, best first."""

@@ -2,12 +2,12 @@
 
 import httpx
 
-from ragkit.deploy import Revision
+from ragkit.app import Revision
 from ragkit.errors import DeployError
 
 
 class ManualApp:
-    """An App (see ragkit.deploy) known only by its URL; what serves is what /healthz says."""
+    """An App (see ragkit.app) known only by its URL; what serves is what /healthz says."""
 
     def __init__(self, url: str):
         self.url = url

@@ -1,0 +1,88 @@
+"""GO, NO-GO or INCONCLUSIVE: what the gates say together, kept in the ledger for the cut-over."""
+
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+
+from ragkit.database import plain_errors
+from ragkit.errors import GateError
+from ragkit.migration import coverage, index, ledger
+from ragkit.migration.subject import Migration
+
+GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """`passed` is None when the interval reaches over the limit: not enough evidence."""
+
+    name: str
+    observed: str
+    limit: str
+    passed: bool | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`metrics`: figures of the "old" and "new" side, and of "both" together."""
+
+    verdict: str
+    gates: list[Gate]
+    metrics: dict[str, dict[str, float]]
+
+    @classmethod
+    def of(cls, gates: list[Gate], metrics: dict[str, dict[str, float]]) -> "Verdict":
+        """One failed gate is NO-GO; else one undecided is INCONCLUSIVE; else GO."""
+        outcomes = {gate.passed for gate in gates}
+        together = NO_GO if False in outcomes else INCONCLUSIVE if None in outcomes else GO
+        return cls(together, gates, metrics)
+
+    def as_json(self) -> dict:
+        return asdict(self)
+
+
+def live_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
+    """What the database says now: every row has its vector, the index is valid."""
+    now = coverage.count(connection, migration)
+    observed = f"{now.share:.2%}, {now.pending} pending, {now.empty} without text"
+    gates = [Gate("coverage", observed, "100%", now.pending == 0)]
+    if migration.plan.index_type != "none":
+        found = index.state(connection, migration)
+        state = "valid" if found.valid else "invalid" if found.exists else "missing"
+        gates.append(Gate("index on the new column", state, "valid", found.valid))
+    return gates
+
+
+def record(connection: sa.Connection, migration: Migration, verdict: Verdict) -> None:
+    migration.record(connection, "verdict", **verdict.as_json())
+    if ledger.phase(connection, migration.id) == ledger.BACKFILLED:
+        migration.record(connection, ledger.COMPARED, verdict=verdict.verdict)
+
+
+def recorded(migration: Migration) -> Verdict | None:
+    """The newest verdict in the ledger."""
+    with plain_errors("reading the verdict"), migration.engine.connect() as connection:
+        event = ledger.last(connection, migration.id, "verdict")
+    if event is None:
+        return None
+    gates = [Gate(**gate) for gate in event.detail["gates"]]
+    return Verdict(event.detail["verdict"], gates, event.detail["metrics"])
+
+
+def check(migration: Migration) -> Verdict:
+    """The recorded verdict with the gates of the database taken anew. Raises GateError."""
+    found = recorded(migration)
+    if found is None:
+        raise GateError("NO-GO: nothing was compared yet; run the compare notebook first")
+    with plain_errors("checking the gates"), migration.engine.connect() as connection:
+        live = {gate.name: gate for gate in live_gates(connection, migration)}
+    return Verdict.of([live.get(gate.name, gate) for gate in found.gates], found.metrics)
+
+
+def require_go(verdict: Verdict) -> None:
+    """Raises GateError with the gates that did not pass, in one line."""
+    if verdict.verdict != GO:
+        failed = (
+            f"{g.name}: {g.observed}, wanted {g.limit}" for g in verdict.gates if not g.passed
+        )
+        raise GateError(f"{verdict.verdict}: " + "; ".join(failed))

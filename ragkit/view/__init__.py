@@ -1,0 +1,1 @@
+"""How results look: cards, tables and charts for notebooks and reports. Nothing is decided here."""

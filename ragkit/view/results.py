@@ -1,0 +1,74 @@
+"""The results of a comparison as tables: the gates, the figures, the worst losses."""
+
+import html
+
+import pandas as pd
+from IPython.display import display
+
+from ragkit.comparison import metrics
+from ragkit.comparison.compare import Comparison
+from ragkit.migration.verdict import GO, NO_GO, Verdict
+from ragkit.view.show import both, left, note
+from ragkit.view.style import LOSS, RESULT
+
+
+def verdict(found: Verdict) -> None:
+    """The gate table, the verdict on top."""
+    rows = [[g.name, g.observed, g.limit, RESULT[g.passed][0]] for g in found.gates]
+    frame = pd.DataFrame(rows, columns=["gate", "observed", "limit", "result"])
+    colours = [RESULT[g.passed][1] for g in found.gates]
+    styled = frame.style.hide(axis="index").apply(
+        lambda _: [f"color:{colour};font-weight:bold" for colour in colours], subset=["result"]
+    )
+    together = {GO: True, NO_GO: False}.get(found.verdict)
+    styled = left(styled).set_caption(
+        f"<b style='font-size:130%;color:{RESULT[together][1]}'>{found.verdict}</b>"
+    )
+    display(styled)
+
+
+def figures(comparison: Comparison) -> None:
+    """Means of the metrics, old and new side by side."""
+    names = metrics.names(comparison.k)
+    frame = pd.DataFrame(
+        {
+            comparison.old.model: comparison.old_scores[names].mean(),
+            comparison.new.model: comparison.new_scores[names].mean(),
+        }
+    )
+    frame["change"] = frame.iloc[:, 1] - frame.iloc[:, 0]
+    judged = comparison.judged
+    display(left(frame.style.format("{:.3f}").format("{:+.3f}", subset=["change"])))
+    note(
+        f"{len(judged.qrels)} judged questions with a relevant row; {judged.unanswerable} more "
+        "were asked that no row answers, and count in no figure."
+    )
+
+
+def losses(comparison: Comparison, most: int = 5, top: int = 3) -> None:
+    """The questions that lose most, with the first rows of both models side by side."""
+    metric = metrics.names(comparison.k)[0]
+    change = comparison.change(metric)
+    worst = change[change < 0].head(most)
+    if worst.empty:
+        note("no judged question loses")
+    for question, by in worst.items():
+        text = html.escape(comparison.judged.texts[question])
+        sides = "".join(_top(comparison, side, question, top) for side in ("old", "new"))
+        title = f"<b>{text}</b> <span style='color:{LOSS}'>{metric} {by:+.3f}</span>"
+        plain = f"{comparison.judged.texts[question]}: {metric} {by:+.3f}"
+        both(f"{title}<table style='width:100%;table-layout:fixed'><tr>{sides}</tr></table>", plain)
+
+
+def _top(comparison: Comparison, side: str, question: str, top: int) -> str:
+    answers, grades = getattr(comparison, side), comparison.judged.qrels[question]
+    rows = "".join(
+        f"<li><b>{html.escape(comparison.labels[row])}</b> "
+        f"<span style='color:#666'>grade {grades.get(row, 'not judged')}</span><br>"
+        f"{html.escape(comparison.texts[row][:180])}</li>"
+        for row in answers.run[question][:top]
+    )
+    return (
+        f"<td style='vertical-align:top;text-align:left'><small>{html.escape(answers.model)}"
+        f"</small><ol style='padding-left:18px'>{rows}</ol></td>"
+    )
