@@ -86,21 +86,23 @@ def _execute(notebook: str, output: Path, values: dict[str, object]) -> None:
 
 def _close(plan: Plan, run_dir: Path, phases: report.Phases, faults: list[str]) -> Outcome:
     """The figures, the pictures and the first page, of whatever there is."""
-    runbook, verdict, answer = Runbook(plan), None, None
-    faults = list(faults)
+    runbook, verdict, answer, broken = Runbook(plan), None, None, []
     try:
         verdict = verdicts.recorded(runbook.migration)
         answer = runbook.ask()
     except RagkitError as error:
-        faults.append(str(error))
+        broken.append(str(error))
     report.pictures(run_dir, verdict, phases, plan)
     figures = report.summary(run_dir, verdict, phases)
     if figures["verdict"] != verdicts.GO:
-        faults.append(f"the verdict is {figures['verdict']}")
+        broken.append(f"the verdict is {figures['verdict']}")
     if answer and answer.serving != plan.new_model:
-        faults.append(f"the app serves {answer.serving}, not {plan.new_model}")
+        broken.append(f"the app serves {answer.serving}, not {plan.new_model}")
     watched = figures["probe"]
-    if watched["failed"] or (plan.database == "sandbox" and not watched["requests"]):
+    if plan.database == "sandbox" and not watched["requests"]:
+        broken.append("the probe asked nothing")
+    faults = faults or broken  # what follows from a notebook that stopped says nothing new
+    if watched["failed"]:
         faults.append(f"the probe: {watched['failed']} of {watched['requests']} requests failed")
     report.index(run_dir, figures, answer, faults)
     return Outcome(run_dir, figures["verdict"], answer, faults)

@@ -38,10 +38,10 @@ class Sandbox:
         return self.postgres.engine(ROLE, DATABASE)
 
     def up(self) -> None:
-        """Server, database and the app's front. Raises SandboxError."""
+        """The app's front, server and database. Raises SandboxError, first of all for the port."""
+        self.app.up()
         self.postgres.start()
         self.postgres.create(DATABASE, owner=ROLE)
-        self.app.up()
 
     def down(self) -> None:
         self.app.down()
