@@ -1,9 +1,7 @@
 """The sample application on this machine: the real function under functions-framework."""
 
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +11,7 @@ from multiprocessing.connection import Client
 from pathlib import Path
 
 import httpx
+import psutil
 
 from ragkit.app import Revision
 from ragkit.app.vendor import PACKAGE, build
@@ -35,11 +34,12 @@ class LocalApp:
         """The front, without a revision yet. Raises SandboxError when the port is taken."""
         if self._ask("serving") is not Ellipsis:
             return
+        self.down()  # one whose socket was lost, say to a cleaner of temporary files
         self._home.mkdir(exist_ok=True)
         self._refuse_taken_port()
         with (self._home / "front.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ragkit.sandbox.front", self._sockets, str(self._port)],
+                [sys.executable, "-m", "ragkit.sandbox.front", str(self._sockets), str(self._port)],
                 cwd=PACKAGE.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -55,13 +55,13 @@ class LocalApp:
 
     def down(self) -> None:
         """Ends the front and all revisions."""
-        if self._ask("serving") is Ellipsis:
+        try:
+            front = psutil.Process(int((self._home / "front.pid").read_text()))
+            if str(self._sockets) in front.cmdline():  # and not another program by that number
+                front.terminate()
+                front.wait(START_SECONDS)
+        except (FileNotFoundError, psutil.NoSuchProcess, psutil.ZombieProcess):
             return
-        pid = int((self._home / "front.pid").read_text())
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + START_SECONDS
-        while self._ask("serving") is not Ellipsis and time.monotonic() < deadline:
-            time.sleep(0.05)
 
     def forget(self) -> None:
         """Removes all revisions that have no traffic."""

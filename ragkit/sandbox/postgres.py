@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -98,13 +99,11 @@ class Postgres:
         return self._folders.sockets
 
     def _forget_zombie(self) -> None:
-        """A killed server that nobody reaped holds its lock file for ever; Linux only."""
+        """A killed server that nobody reaped would hold its lock file for ever."""
         lock = self._data / "postmaster.pid"
-        if not lock.exists():
-            return
-        state = Path("/proc", lock.read_text().split()[0], "stat")
-        if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-            lock.unlink()
+        if lock.exists() and psutil.pid_exists(pid := int(lock.read_text().split()[0])):
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                lock.unlink()
 
     def _initialise(self) -> None:
         """Made aside and renamed: a kill within initdb leaves nothing that looks like a server."""

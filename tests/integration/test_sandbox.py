@@ -192,6 +192,18 @@ class TestApp:
             app.stage("wordllama-256")
 
 
+def test_a_front_whose_socket_was_lost_is_replaced(tmp_path):
+    box = Sandbox(free_port(), tmp_path / "lost")
+    try:
+        box.app.up()
+        (box.folders.sockets / "front.sock").unlink()
+        box.app.up()
+        assert box.app.serving() is None
+        assert box.app._ask("serving") is not Ellipsis
+    finally:
+        box.remove()
+
+
 def test_down_and_up_again(tmp_path):
     box = Sandbox(free_port(), Path(tmp_path) / "again")
     try:
