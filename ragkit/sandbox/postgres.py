@@ -101,9 +101,12 @@ class Postgres:
     def _forget_zombie(self) -> None:
         """A killed server that nobody reaped would hold its lock file for ever."""
         lock = self._data / "postmaster.pid"
-        if lock.exists() and psutil.pid_exists(pid := int(lock.read_text().split()[0])):
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                lock.unlink()
+        try:
+            server = psutil.Process(int(lock.read_text().split()[0]))
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return
+        if server.status() == psutil.STATUS_ZOMBIE:
+            lock.unlink()
 
     def _initialise(self) -> None:
         """Made aside and renamed: a kill within initdb leaves nothing that looks like a server."""

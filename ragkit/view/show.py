@@ -4,13 +4,14 @@ HTML and plain text beside it, so that JupyterLab, papermill's log and a termina
 """
 
 import html
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from io import BytesIO
 
 import pandas as pd
 from humanize import naturalsize
-from IPython.display import DisplayHandle, Image, display
+from IPython.display import DisplayHandle, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
@@ -82,9 +83,12 @@ def progress(steps: Iterable[Progress]) -> None:
 
 
 def chart(figure: Figure) -> None:
+    """As a picture whose title is its alternative text."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    display(Image(buffer.getvalue(), alt=figure.axes[0].get_title()))
+    title = figure.get_suptitle() or figure.axes[0].get_title()
+    source = f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+    both(f'<img alt="{html.escape(title)}" src="{source}">', title)
 
 
 def _table(frame: pd.DataFrame) -> None:

@@ -112,10 +112,10 @@ def test_titles_say_what_to_see(comparison):
     assert "new-model, p95 11.6 ms" in [t.get_text() for t in legend.get_texts()]
 
 
-def test_a_chart_is_shown_as_a_picture_with_its_title(comparison):
-    with capture_output() as captured:
-        show.chart(charts.overlap_histogram(comparison))
-    assert "image/png" in captured.outputs[0].data
+def test_a_chart_is_a_picture_with_its_title_as_alternative_text(comparison):
+    html, text = shown(show.chart, charts.rank_slopes(comparison))
+    assert html.startswith('<img alt="Of 2 best-judged rows 1 rose and 1 fell" src="data:image/png')
+    assert "1 rose and 1 fell" in text
 
 
 def test_pictures_of_a_run(verdict):
