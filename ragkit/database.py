@@ -1,8 +1,9 @@
 """The way into PostgreSQL: an engine from the environment, quoted names, errors without secrets."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
 import pg8000
 import sqlalchemy as sa
@@ -22,7 +23,8 @@ _POOL = {
     "pool_recycle": 1800,  # seconds; below the idle limits of proxies and load balancers
     "pool_pre_ping": True,  # a server restart costs a reconnect, not a failed request
 }
-_quote = postgresql.dialect().identifier_preparer.quote
+# A named paramstyle: with the others "%" would be doubled, and stay so in the table's name.
+_quote = postgresql.dialect(paramstyle="named").identifier_preparer.quote
 
 
 def engine_from(env: Mapping[str, str] = os.environ) -> sa.Engine:
@@ -53,24 +55,34 @@ def url_from(text: str, password: str | None) -> URL:
     return url.set(drivername="postgresql+pg8000", password=password or url.password)
 
 
-def _cloud_sql(env: Mapping[str, str]):
+def _cloud_sql(env: Mapping[str, str]) -> Callable[[], object]:
     """A `creator` that opens connections through the Cloud SQL Python Connector."""
     from google.cloud.sql.connector import Connector, IPTypes
 
-    connector = Connector(
-        ip_type=IPTypes(env.get("IP_TYPE", "PSC")),  # the Jump Start Solution has no public IP
-        refresh_strategy="lazy",  # a function has no CPU for a background refresh
-    )
-
-    def connect():
-        return connector.connect(
-            env["INSTANCE_CONNECTION_NAME"],
-            "pg8000",
-            user=env["DB_USER"],
-            password=env.get("DB_PASS"),
-            db=env["DB_NAME"],
-            timeout=CONNECT_SECONDS,
+    @cache  # made by the first connection, after the fork of functions-framework
+    def connector() -> Connector:
+        return Connector(
+            ip_type=IPTypes(env.get("IP_TYPE", "PSC")),  # the solution has no public IP
+            refresh_strategy="lazy",  # a function has no CPU for a background refresh
         )
+
+    def connect() -> object:
+        instance = env["INSTANCE_CONNECTION_NAME"]
+        try:
+            return connector().connect(
+                instance,
+                "pg8000",
+                user=env["DB_USER"],
+                password=env.get("DB_PASS"),
+                db=env["DB_NAME"],
+                timeout=CONNECT_SECONDS,
+            )
+        except Exception as error:  # Google's, aiohttp's, pg8000's; their texts may hold anything
+            raise DatabaseUnavailable(
+                f"Cloud SQL instance {instance!r} cannot be reached ({type(error).__name__}): "
+                "check the name (project:region:instance), IP_TYPE, the credentials and "
+                "roles/cloudsql.client"
+            ) from None
 
     return connect
 
