@@ -11,6 +11,9 @@ from ragkit.contract import Binding
 DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
 """Names of the distances and pgvector's operators for them."""
 
+DEFAULT_EF_SEARCH = 40
+"""pgvector's; see its README, "Query Options"."""
+
 
 def nearest(
     connection: sa.Connection,
@@ -23,6 +26,9 @@ def nearest(
 
     Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index.
     """
+    if limit > DEFAULT_EF_SEARCH:  # an HNSW scan returns no more rows than it has candidates
+        wider = sa.func.set_config("hnsw.ef_search", str(min(2 * limit, 1000)), True)
+        connection.execute(sa.select(wider))
     table, space = as_table(binding.table), binding.space
     stored = sa.column(binding.column, VECTOR(space.dimension))
     distance = stored.op(DISTANCES[binding.distance], return_type=sa.Float)(vector)
