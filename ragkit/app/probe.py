@@ -10,10 +10,12 @@ omission). One JSON line a request: due (UNIX time), ms, status, model, error.
 import asyncio
 import itertools
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,13 +96,14 @@ async def _ask(client: httpx.AsyncClient, url: str, question: str, due: float, f
 
 async def _main(url: str, questions: Path, log: Path, rate: float) -> None:
     texts = [json.loads(line)["text"] for line in questions.read_text().splitlines() if line]
-    task = asyncio.create_task(run(url, texts, log, rate))
+    task, parent = asyncio.create_task(run(url, texts, log, rate)), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
+    while not task.done() and os.getppid() == parent:  # a killed run leaves no probe behind
+        await asyncio.wait({task}, timeout=0.5)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
         await task
-    except asyncio.CancelledError:
-        return
 
 
 if __name__ == "__main__":

@@ -98,6 +98,26 @@ def test_as_a_process_it_ends_on_sigterm_with_its_answers(url, tmp_path):
     assert len(probe.read(tmp_path / "l")) >= 5
 
 
+def test_it_ends_with_the_run_that_started_it(url, tmp_path):
+    (tmp_path / "q.jsonl").write_text(json.dumps({"_id": "1", "text": "tea"}) + "\n")
+    script = (
+        "import subprocess, sys, time; "
+        "subprocess.Popen([sys.executable, '-m', 'ragkit.app.probe', *sys.argv[1:]]); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [PYTHON, "-c", script, url, tmp_path / "q.jsonl", tmp_path / "l", "20"], env=environment()
+    )
+    deadline = time.monotonic() + 20
+    while len(probe.read(tmp_path / "l")) < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    time.sleep(1.5)
+    before = len(probe.read(tmp_path / "l"))
+    time.sleep(1)
+    assert len(probe.read(tmp_path / "l")) == before >= 5
+
+
 def test_its_timeline_says_what_happened(url, tmp_path):
     requests = watch(url, tmp_path / "log", 1.2)
     start = requests["due"].min()
