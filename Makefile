@@ -29,7 +29,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 
 pictures:                     ## the README's pictures, from the newest run
-	newest=$$(ls -d runs/*-sandbox | tail -n 1) && cp "$$newest/gates.png" "$$newest/timeline.png" .github/images/
+	mkdir -p .github/images && newest=$$(ls -d runs/*-sandbox | tail -n 1) && cp "$$newest/gates.png" "$$newest/timeline.png" .github/images/
 
 clean: down                   ## removes everything that was made here, runs/ excepted
 	$(BIN)/python -m ragkit sandbox remove --params $(PARAMS)

@@ -102,7 +102,8 @@ def test_it_ends_with_the_run_that_started_it(url, tmp_path):
     (tmp_path / "q.jsonl").write_text(json.dumps({"_id": "1", "text": "tea"}) + "\n")
     script = (
         "import subprocess, sys, time; "
-        "subprocess.Popen([sys.executable, '-m', 'ragkit.app.probe', *sys.argv[1:]]); time.sleep(60)"
+        "subprocess.Popen([sys.executable, '-m', 'ragkit.app.probe', *sys.argv[1:]]); "
+        "time.sleep(60)"
     )
     parent = subprocess.Popen(
         [PYTHON, "-c", script, url, tmp_path / "q.jsonl", tmp_path / "l", "20"], env=environment()
