@@ -47,7 +47,7 @@ def html(notebook: Path) -> Path:
 def pictures(run_dir: Path, verdict: Verdict | None, phases: Phases, plan: Plan) -> None:
     """gates.png and timeline.png, of what there is."""
     if verdict:
-        view.gate_table(verdict).savefig(run_dir / "gates.png", dpi=90)
+        view.gate_table(verdict).savefig(run_dir / "gates.png", dpi=90, bbox_inches="tight")
     requests = probe.read(run_dir / "probe.jsonl")
     if len(requests):
         figure = view.timeline(requests, probe.summary(requests), phases, plan.old_model)

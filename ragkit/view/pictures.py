@@ -18,7 +18,8 @@ def gate_table(verdict: Verdict) -> Figure:
     axes.set_title(f"Verdict: {verdict.verdict}", loc="left", fontweight="bold", color=INK)
     rows = [[g.name, g.observed, g.limit, RESULT[g.passed][0]] for g in verdict.gates]
     table = axes.table(
-        rows, colLabels=["gate", "observed", "limit", ""], cellLoc="left", loc="upper left",
+        rows, colLabels=["gate", "observed", "limit", ""], loc="upper left",
+        colLoc="left", cellLoc="left",
         colWidths=[0.33, 0.41, 0.13, 0.13], edges="horizontal",
     )  # fmt: skip
     table.auto_set_font_size(False)
