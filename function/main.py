@@ -17,7 +17,7 @@ from flask import Request, Response
 from ragkit.contract import STOCK_COLUMNS
 from ragkit.database import engine_from
 from ragkit.embedders import load
-from ragkit.errors import ConfigError, RagkitError, TextTooLong
+from ragkit.errors import ConfigError, RagkitError, RowRefused
 from ragkit.service import SearchService
 
 MAX_NAME = 2000
@@ -42,7 +42,7 @@ def hello_http(request: Request) -> Response:
         name, top_k = question(request)
         rows = service().search(name, top_k)
         return answer(200, {"results": [dict(row) for row in rows]})
-    except (BadRequest, TextTooLong) as error:
+    except (BadRequest, RowRefused) as error:
         return answer(400, {"error": str(error)})
     except RagkitError as error:
         logging.warning("%s: %s", type(error).__name__, error)

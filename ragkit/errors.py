@@ -8,9 +8,12 @@ RagkitError
 │   ├── DatabaseUnavailable
 │   └── SchemaError      a table, column, key, extension or right is not as needed
 ├── ModelError
-│   ├── ModelUnavailable
-│   ├── BadVectors       wrong count, dimension or values
-│   └── TextTooLong
+│   ├── ModelUnavailable concerns every row: key, permission, quota, retired model
+│   │   └── ModelBusy    will pass: too many requests, a server's fault, no answer in time
+│   ├── BadVectors       wrong count or values
+│   │   └── WrongDimension
+│   └── RowRefused       concerns one row alone
+│       └── TextTooLong
 ├── ContractError
 │   ├── SpaceNotReady
 │   └── SpaceMismatch
@@ -66,11 +69,23 @@ class ModelUnavailable(ModelError):
     pass
 
 
+class ModelBusy(ModelUnavailable):
+    pass
+
+
 class BadVectors(ModelError):
     pass
 
 
-class TextTooLong(ModelError):
+class WrongDimension(BadVectors):
+    pass
+
+
+class RowRefused(ModelError):
+    pass
+
+
+class TextTooLong(RowRefused):
     pass
 
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sqlalchemy as sa
-from pgvector.sqlalchemy import VECTOR
+from pgvector.sqlalchemy import HALFVEC, VECTOR
 
 from ragkit.contract import Binding
 
 DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
 """Names of the distances and pgvector's operators for them."""
 
+MAX_VECTOR = 2000
 DEFAULT_EF_SEARCH = 40
 """pgvector's; see its README, "Query Options"."""
 
@@ -30,7 +31,7 @@ def nearest(
         wider = sa.func.set_config("hnsw.ef_search", str(min(2 * limit, 1000)), True)
         connection.execute(sa.select(wider))
     table, space = as_table(binding.table), binding.space
-    stored = sa.column(binding.column, VECTOR(space.dimension))
+    stored = sa.column(binding.column, column_type(space.dimension))
     distance = stored.op(DISTANCES[binding.distance], return_type=sa.Float)(vector)
     query = (
         sa.select(*(sa.column(name) for name in columns))
@@ -40,6 +41,11 @@ def nearest(
         .limit(limit)
     )
     return list(connection.execute(query).mappings())
+
+
+def column_type(dimension: int) -> VECTOR | HALFVEC:
+    """What a column of this dimension is made of: HNSW takes vector up to 2,000, then halfvec."""
+    return VECTOR(dimension) if dimension <= MAX_VECTOR else HALFVEC(dimension)
 
 
 def as_table(name: str) -> sa.TableClause:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ragkit.errors import BadVectors, ConfigError, ModelUnavailable
+from ragkit.errors import BadVectors, ConfigError, ModelUnavailable, WrongDimension
 from ragkit.models import Model, find
 
 
@@ -51,9 +51,16 @@ def model_of(name: str) -> Model:
 
 
 def checked(vectors: object, count: int, model: Model) -> np.ndarray:
-    """`vectors` as float32 of shape (count, dimension). Raises BadVectors telling what came."""
-    array = np.asarray(vectors, dtype=np.float32)
+    """`vectors` as float32 of shape (count, dimension).
+
+    Raises BadVectors, or WrongDimension when every vector is of another length."""
+    try:
+        array = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise BadVectors(f"{model.name} answered vectors of unequal or no length") from None
     expected = (count, model.dimension)
+    if array.ndim == 2 and array.shape[1] != model.dimension:
+        raise WrongDimension(f"{model.name} answered shape {array.shape}, expected {expected}")
     if array.shape != expected:
         raise BadVectors(f"{model.name} answered shape {array.shape}, expected {expected}")
     if not np.isfinite(array).all():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ragkit.embedders import checked, imported
-from ragkit.errors import ConfigError, ModelUnavailable
+from ragkit.errors import ConfigError, ModelBusy, ModelError, ModelUnavailable, RowRefused
 from ragkit.models import Model
 
 
@@ -30,5 +30,19 @@ class PluginEmbedder:
         try:
             return getattr(self._embeddings, verb)(argument)
         except Exception as error:  # a third party's object may raise anything
-            kind = type(error).__name__  # its text may hold a key
-            raise ModelUnavailable(f"the plug-in's {verb} failed: {kind}") from None
+            raise _told_apart(verb, error) from None
+
+
+def _told_apart(verb: str, error: Exception) -> ModelError:
+    """By the HTTP status that clients of model services put on their errors, or by its kind.
+
+    Its text is left out: it may hold a key.
+    """
+    response = getattr(error, "response", None)
+    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    said = f"the plug-in's {verb} failed: {type(error).__name__}" + (f" {status}" if status else "")
+    if status in (400, 413, 422) or isinstance(error, ValueError):
+        return RowRefused(said)
+    if status == 429 or (status or 0) >= 500 or isinstance(error, TimeoutError | ConnectionError):
+        return ModelBusy(said)
+    return ModelUnavailable(said)

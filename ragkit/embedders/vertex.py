@@ -22,7 +22,14 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value
 
 from ragkit.embedders import checked
-from ragkit.errors import ConfigError, ModelUnavailable, TextTooLong
+from ragkit.errors import (
+    ConfigError,
+    ModelBusy,
+    ModelError,
+    ModelUnavailable,
+    RowRefused,
+    TextTooLong,
+)
 from ragkit.models import Model
 
 DEADLINE_SECONDS = 30.0
@@ -32,6 +39,7 @@ _TRANSIENT = if_exception_type(
     google.ResourceExhausted, google.ServiceUnavailable, google.InternalServerError
 )
 _WAY_OUT = {
+    google.InvalidArgument: "the model does not take this text",
     google.NotFound: "this project or region has no such model, or it is retired: choose another",
     google.PermissionDenied: "grant roles/aiplatform.user to the service account",
     google.Unauthenticated: "run gcloud auth application-default login",
@@ -79,9 +87,9 @@ class VertexEmbedder:
                 retry=Retry(predicate=_TRANSIENT, initial=0.5, timeout=DEADLINE_SECONDS),
             )
         except google.RetryError as error:
-            raise _unavailable(self.model, error.cause or error) from None
+            raise _told_apart(self.model, error.cause or error) from None
         except (google.GoogleAPICallError, GoogleAuthError) as error:
-            raise _unavailable(self.model, error) from None
+            raise _told_apart(self.model, error) from None
         found = [p.struct_value.fields["embeddings"].struct_value for p in answer._pb.predictions]
         for text, embedding in zip(texts, found, strict=False):
             statistics = embedding.fields["statistics"].struct_value.fields
@@ -107,9 +115,13 @@ def _client(location: str, endpoint: str | None) -> PredictionServiceClient:
         ) from None
 
 
-def _unavailable(model: Model, error: Exception) -> ModelUnavailable:
-    way_out = next((text for kind, text in _WAY_OUT.items() if isinstance(error, kind)), "")
-    return ModelUnavailable(f"{model.name}: {type(error).__name__}; {way_out or 'try again'}")
+def _told_apart(model: Model, error: Exception) -> ModelError:
+    way_out = next((text for kind, text in _WAY_OUT.items() if isinstance(error, kind)), None)
+    said = f"{model.name}: {type(error).__name__}; {way_out or 'try again'}"
+    if isinstance(error, google.InvalidArgument):
+        return RowRefused(said)
+    busy = (google.ResourceExhausted, google.ServerError, google.RetryError)
+    return ModelBusy(said) if isinstance(error, busy) else ModelUnavailable(said)
 
 
 load = VertexEmbedder

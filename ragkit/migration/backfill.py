@@ -2,7 +2,8 @@
 
 Keyset pagination over pending rows; the next batches are embedded while this one is written.
 No model is called inside a transaction. Killed at any point and run again, it goes on with the
-rows that have no vector yet: the table itself is the resume point.
+rows that have no vector yet: the table itself is the resume point. Several can run at once and
+share the work.
 """
 
 import logging
@@ -18,13 +19,18 @@ import sqlalchemy as sa
 from ragkit import contract
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
-from ragkit.errors import DatabaseError, SpaceMismatch
-from ragkit.migration import coverage, ledger
+from ragkit.errors import DatabaseError, ModelBusy, SpaceMismatch
+from ragkit.migration import aside, coverage, ledger
+from ragkit.migration.asking import Answers, ask
+from ragkit.migration.claims import claiming, in_stripe
+from ragkit.migration.pace import WriteSize
 from ragkit.migration.subject import Migration
 from ragkit.migration.writer import Verbatim, write
 
 AHEAD = 2
 """Batches that wait for the model while one is written."""
+WAIT_SECONDS = 0.5
+"""For what others have claimed and not yet written."""
 log = logging.getLogger(__name__)
 
 
@@ -60,19 +66,29 @@ def fill(
     _check_space(migration, embedder)
     with plain_errors("backfill"), migration.engine.connect() as connection:
         start = coverage.count(connection, migration)
+        stripes = ledger.stripes(connection, migration.id)
     done, total, began = start.filled, start.filled + start.pending, time.monotonic()
     log.info("backfill starts from %d of %d", done, total)
     yield Progress(done, total, 0.0, 0.0)
     own = None if executor else ThreadPoolExecutor(1, "embed")
+    size = WriteSize(migration.plan.batch_size)
     try:
-        while not (finished := _finish(migration)):
-            for batch, vectors in _embedded(migration, embedder, executor or own):
-                done += _write(migration, batch, vectors)
-                seconds = time.monotonic() - began
-                yield Progress(done, max(total, done), (done - start.filled) / seconds, seconds)
+        while (finished := _finish(migration)).pending:
+            idle = True
+            with claiming(migration, stripes) as claimed:
+                batches = _batches(migration, claimed, stripes)
+                for batch, answers in _answered(migration, embedder, executor or own, batches):
+                    idle = False
+                    aside.put(migration, _refused(batch, answers))
+                    for part in _parts(batch, answers, size):
+                        done += _write(migration, part, size)
+                        took = time.monotonic() - began
+                        yield Progress(done, max(total, done), (done - start.filled) / took, took)
+            if idle:
+                time.sleep(WAIT_SECONDS)
     finally:
         if own:
-            own.shutdown(cancel_futures=True)
+            own.shutdown(wait=False, cancel_futures=True)  # a model that hangs is not waited for
     if finished.filled != done or done > total:
         log.info("others wrote meanwhile: %d rows have vectors", finished.filled)
         yield Progress(finished.filled, finished.filled, 0.0, time.monotonic() - began)
@@ -93,54 +109,86 @@ def _check_space(migration: Migration, embedder: Embedder) -> None:
         )
 
 
-def _embedded(
-    migration: Migration, embedder: Embedder, executor: Executor
-) -> Iterator[tuple[Batch, np.ndarray]]:
+def _answered(
+    migration: Migration, embedder: Embedder, executor: Executor, batches: Iterator[Batch]
+) -> Iterator[tuple[Batch, Answers]]:
+    """Each batch with the model's answers, some batches ahead of the writer."""
+    seconds = migration.plan.model_seconds
     waiting: deque[tuple[Batch, Future]] = deque()
-    for batch in _batches(migration):
-        waiting.append((batch, executor.submit(embedder.embed_documents, batch.texts)))
+    for batch in batches:
+        waiting.append((batch, executor.submit(ask, embedder, batch.texts, seconds)))
         if len(waiting) > AHEAD:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    for batch, future in waiting:
-        yield batch, future.result()
+            yield _first(waiting, seconds)
+    while waiting:
+        yield _first(waiting, seconds)
 
 
-def _batches(migration: Migration) -> Iterator[Batch]:
-    """Pending rows in the order of the key; each batch is its own short transaction."""
-    as_text = sa.cast(migration.key, sa.Text)
-    after = None
-    while True:
-        query = (
-            sa.select(as_text, migration.content)
-            .select_from(migration.table)
-            .where(coverage.is_pending(migration))
-            .order_by(migration.key)
-            .limit(migration.plan.batch_size)
-        )
-        if after is not None:
-            query = query.where(migration.key > sa.cast(after, Verbatim(migration.key_type)))
-        with plain_errors("reading pending rows"), migration.engine.connect() as connection:
-            rows: Sequence[sa.Row] = connection.execute(query).all()
-        if not rows:
-            return
-        after = rows[-1][0]
-        yield Batch([row[0] for row in rows], [row[1] for row in rows])
+def _first(waiting: deque[tuple[Batch, Future]], seconds: float) -> tuple[Batch, Answers]:
+    """Raises ModelBusy when nothing comes, in twice the time that a busy model is asked again."""
+    batch, future = waiting.popleft()
+    try:
+        return batch, future.result(timeout=2 * seconds)
+    except TimeoutError:
+        raise ModelBusy(
+            f"the model did not answer in {2 * seconds:g} s: run this again, or set model_seconds"
+        ) from None
 
 
-def _write(migration: Migration, batch: Batch, vectors: np.ndarray) -> int:
+def _batches(migration: Migration, claimed: Iterator[int], stripes: int) -> Iterator[Batch]:
+    for stripe in claimed:
+        after = None
+        while rows := _page(migration, in_stripe(migration, stripe, stripes), after):
+            after = rows[-1][0]
+            yield Batch([row[0] for row in rows], [row[1] for row in rows])
+
+
+def _page(
+    migration: Migration, where: sa.ColumnElement[bool], after: str | None
+) -> Sequence[sa.Row]:
+    """Pending rows in the order of the key, in a short transaction of their own."""
+    query = (
+        sa.select(sa.cast(migration.key, sa.Text), migration.content)
+        .select_from(migration.table)
+        .where(coverage.is_pending(migration), where)
+        .order_by(migration.key)
+        .limit(migration.plan.batch_size)
+    )
+    if after is not None:
+        query = query.where(migration.key > sa.cast(after, Verbatim(migration.key_type)))
+    with plain_errors("reading pending rows"), migration.engine.connect() as connection:
+        return connection.execute(query).all()
+
+
+def _refused(batch: Batch, answers: Answers) -> dict[str, tuple[str, str]]:
+    return {batch.keys[i]: (batch.texts[i], reason) for i, reason in answers.refused.items()}
+
+
+def _parts(batch: Batch, answers: Answers, size: WriteSize) -> Iterator[tuple[Batch, np.ndarray]]:
+    """What was answered, cut to the size that the last write left."""
+    places = sorted(answers.vectors)
+    while places:
+        taken, places = places[: size.rows], places[size.rows :]
+        part = Batch([batch.keys[i] for i in taken], [batch.texts[i] for i in taken])
+        yield part, np.stack([answers.vectors[i] for i in taken])
+
+
+def _write(migration: Migration, part: tuple[Batch, np.ndarray], size: WriteSize) -> int:
+    batch, vectors = part
+    began = time.monotonic()
     with plain_errors("writing vectors"), migration.engine.begin() as connection:
-        return write(connection, migration, batch.keys, batch.texts, vectors)
+        landed = write(connection, migration, batch.keys, batch.texts, vectors)
+    size.took(len(batch.keys), time.monotonic() - began)
+    return landed
 
 
-def _finish(migration: Migration) -> coverage.Coverage | None:
-    """Marks the column ready when nothing is pending, in the same transaction; else None."""
+def _finish(migration: Migration) -> coverage.Coverage:
+    """Marks the column ready when nothing is pending, in the same transaction."""
     plan = migration.plan
     with plain_errors("finishing the backfill"), migration.engine.begin() as connection:
         now = coverage.count(connection, migration)
-        if now.pending:
-            return None
-        contract.set_state(connection, plan.qualified, plan.new_column, contract.READY)
-        if ledger.phase(connection, migration.id) == ledger.EXPANDED:
-            migration.record(connection, ledger.BACKFILLED, rows=now.filled, empty=now.empty)
+        if not now.pending:
+            contract.set_state(connection, plan.qualified, plan.new_column, contract.READY)
+            if ledger.phase(connection, migration.id) == ledger.EXPANDED:
+                counts = {"rows": now.filled, "empty": now.empty, "set_aside": now.set_aside}
+                migration.record(connection, ledger.BACKFILLED, **counts)
     return now

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
+from ragkit.migration import ledger
 from ragkit.migration.coverage import has_text, is_pending
 from ragkit.migration.subject import Migration
 from ragkit.models import CHARACTERS_PER_TOKEN
@@ -56,11 +57,7 @@ def estimate(migration: Migration, embedder: Embedder) -> Cost:
 
 
 def _pending(migration: Migration) -> sa.ColumnElement[bool]:
-    """Before the expand there is no new column, and every row with a text is pending."""
+    """Before the expand every row with a text is pending."""
     with migration.engine.connect() as connection:
-        columns = sa.inspect(connection).get_columns(
-            migration.plan.table, schema=migration.plan.table_schema
-        )
-    if migration.plan.new_column in {column["name"] for column in columns}:
-        return is_pending(migration)
-    return has_text(migration.content)
+        planned = ledger.phase(connection, migration.id) == ledger.PLANNED
+    return has_text(migration.content) if planned else is_pending(migration)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ragkit.migration.aside import is_set_aside
 from ragkit.migration.subject import Migration
 
 _NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
@@ -12,17 +13,19 @@ _NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff
 
 @dataclass(frozen=True)
 class Coverage:
-    """Counts of rows. `empty` rows have NULL or blank content: reported, never sent to a model."""
+    """Counts of rows. `empty` ones have NULL or blank content: reported, never sent to a model;
+    `set_aside` ones were refused by the model, each with its reason in the ledger."""
 
     rows: int
     filled: int
     pending: int
     empty: int
+    set_aside: int
 
     @property
     def share(self) -> float:
         """Of the rows that can have a vector; 1.0 for none."""
-        wanted = self.filled + self.pending
+        wanted = self.filled + self.pending + self.set_aside
         return self.filled / wanted if wanted else 1.0
 
 
@@ -31,6 +34,10 @@ def has_text(content: sa.ColumnElement) -> sa.ColumnElement[bool]:
 
 
 def is_pending(migration: Migration) -> sa.ColumnElement[bool]:
+    return _is_missing(migration) & ~is_set_aside(migration)
+
+
+def _is_missing(migration: Migration) -> sa.ColumnElement[bool]:
     return migration.new_vector.is_(None) & has_text(migration.content)
 
 
@@ -42,5 +49,6 @@ def count(connection: sa.Connection, migration: Migration) -> Coverage:
         sa.func.count().filter(vector.is_not(None)),
         sa.func.count().filter(is_pending(migration)),
         sa.func.count().filter(~texts),
+        sa.func.count().filter(_is_missing(migration) & is_set_aside(migration)),
     ).select_from(migration.table)
     return Coverage(*connection.execute(query).one())

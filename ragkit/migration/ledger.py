@@ -19,6 +19,7 @@ MIGRATION = sa.Table(
     _metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("stripes", sa.Integer, nullable=False, server_default="1"),
     sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
 )
 EVENT = sa.Table(
@@ -55,6 +56,17 @@ def phase(connection: sa.Connection, migration: str) -> str:
         return PLANNED
     query = sa.select(MIGRATION.c.phase).where(MIGRATION.c.id == migration)
     return connection.scalar(query) or PLANNED
+
+
+def stripes(connection: sa.Connection, migration: str) -> int:
+    """Into how many stripes backfills cut the table; see ragkit.migration.claims."""
+    return connection.scalar(sa.select(MIGRATION.c.stripes).where(MIGRATION.c.id == migration)) or 1
+
+
+def set_stripes(connection: sa.Connection, migration: str, count: int) -> None:
+    connection.execute(
+        sa.update(MIGRATION).where(MIGRATION.c.id == migration).values(stripes=count)
+    )
 
 
 def record(connection: sa.Connection, migration: str, kind: str, **detail: object) -> None:

@@ -38,11 +38,17 @@ class Plan(BaseModel):
     new_model: str = "all-minilm-l6-v2"
     new_column: Identifier = "embedding_minilm"
     distance: Literal["cosine", "l2", "inner_product"] = "cosine"
-    index_type: Literal["hnsw", "none"] = "hnsw"
+    index_type: Literal["hnsw", "ivfflat", "none"] = "hnsw"
+    index_memory_mb: Annotated[int, Field(ge=1)] = 256
+    index_workers: Annotated[int, Field(ge=0)] = 1
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 64
     questions: str = "ragkit/sandbox/data/questions.jsonl"
     qrels: str = "ragkit/sandbox/data/qrels.tsv"
     k: Annotated[int, Field(ge=1, le=100)] = 10
+    lock_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 500
+    ddl_seconds: Annotated[float, Field(gt=0)] = 60.0
+    model_seconds: Annotated[float, Field(gt=0)] = 120.0
+    gate_set_aside: Annotated[int, Field(ge=0)] = 0
     gate_margin: Share = 0.04
     gate_ndcg_floor: Share = 0.3
     gate_p95_ms: Annotated[float, Field(gt=0)] = 250.0

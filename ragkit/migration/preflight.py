@@ -53,7 +53,7 @@ def check(connection: sa.Connection, plan: Plan, old: Binding, new: Binding, ret
         faults.append(f"content {plan.content!r} is {column.full_type}, expected text")
     faults += [
         f"column {binding.column!r} is {columns[binding.column].full_type}, but "
-        f"{binding.space.model} makes vector({binding.space.dimension})"
+        f"{binding.space.model} makes {binding.space.dimension} dimensions"
         for binding in (old, new)
         if binding.column in columns and not _fits(columns[binding.column], binding)
     ]
@@ -71,7 +71,7 @@ def check(connection: sa.Connection, plan: Plan, old: Binding, new: Binding, ret
 
 
 def _fits(column: sa.Row, binding: Binding) -> bool:
-    return column.type == "vector" and column.modifier in (-1, binding.space.dimension)
+    return column.type in ("vector", "halfvec") and column.modifier in (-1, binding.space.dimension)
 
 
 def _contract_faults(connection: sa.Connection, plan: Plan, old: Binding, new: Binding):

@@ -45,7 +45,7 @@ def retire(migration: Migration, app: App) -> Retirement:
             f"cut over to {plan.new_model} first"
         )
     with plain_errors("retire"):
-        online(migration.engine, lambda connection: _drop(connection, migration))
+        online(migration, lambda connection: _drop(connection, migration))
     return Retirement(True, f"column {plan.old_column} is dropped; there is no way back")
 
 

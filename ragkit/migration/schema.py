@@ -6,9 +6,11 @@ import sqlalchemy as sa
 
 from ragkit import contract
 from ragkit.database import plain_errors, quoted
-from ragkit.migration import ledger
+from ragkit.migration import aside, ledger
+from ragkit.migration.claims import stripes_for
 from ragkit.migration.ddl import online
 from ragkit.migration.subject import Migration
+from ragkit.search import column_type
 
 _CLEAR = """
 create or replace function {function}() returns trigger language plpgsql as $body$
@@ -34,27 +36,31 @@ def expand(migration: Migration) -> bool:
         with migration.engine.connect() as connection:
             if ledger.phase(connection, migration.id) != ledger.PLANNED:
                 return False
-        online(migration.engine, lambda connection: _expand(connection, migration))
+            rows = connection.scalar(sa.select(sa.func.count()).select_from(migration.table))
+        stripes = stripes_for(rows, migration.plan.batch_size)
+        online(migration, lambda connection: _expand(connection, migration, stripes))
     return True
 
 
-def _expand(connection: sa.Connection, migration: Migration) -> None:
+def _expand(connection: sa.Connection, migration: Migration, stripes: int) -> None:
     names = _names(migration)
     run = connection.exec_driver_sql  # a colon in a name is no parameter
     run(f"create schema if not exists {quoted(contract.SCHEMA)}")
     contract.bind(connection, migration.old)
     contract.bind(connection, migration.new)
     ledger.create(connection)
+    aside.create(connection)
     # The app's role reads the contract, and may be another one than ours.
     run(f"grant usage on schema {quoted(contract.SCHEMA)} to public")
     run(f"grant select on {quoted(contract.SCHEMA, contract.CONTRACT.name)} to public")
     run(
         f"alter table {names['table']} add column if not exists {names['column']} "
-        f"vector({migration.new.space.dimension})"
+        f"{column_type(migration.new.space.dimension).get_col_spec()}"
     )
     run(_CLEAR.format(**names))
     run(_TRIGGER.format(**names))
     migration.record(connection, ledger.EXPANDED, space=migration.new.space.fingerprint)
+    ledger.set_stripes(connection, migration.id, stripes)
 
 
 def _names(migration: Migration) -> dict[str, str]:

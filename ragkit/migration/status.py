@@ -29,6 +29,7 @@ class Status:
     done: int
     total: int
     empty: int
+    set_aside: int
     serving: str | None
     next_step: str
 
@@ -38,12 +39,15 @@ def status(migration: Migration, serving: str | None) -> Status:
         phase = ledger.phase(connection, migration.id)
         if phase == ledger.PLANNED:
             rows = sa.select(sa.func.count()).select_from(migration.table)
-            done, total, empty = 0, connection.scalar(rows), 0
+            now = coverage.Coverage(connection.scalar(rows), 0, 0, 0, 0)
+            done, total = 0, now.rows
         else:
             now = coverage.count(connection, migration)
-            done, total, empty = now.filled, now.filled + now.pending, now.empty
+            done, total = now.filled, now.filled + now.pending + now.set_aside
         decided = ledger.last(connection, migration.id, "verdict")
     next_step = NEXT[phase]
     if phase == ledger.COMPARED and decided.detail["verdict"] != GO:
         next_step = f"the verdict is {decided.detail['verdict']}: see notebook 03"
-    return Status(migration.id, phase, done, total, empty, serving, next_step)
+    return Status(
+        migration.id, phase, done, total, now.empty, now.set_aside, serving, next_step
+    )  # fmt: skip

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import sqlalchemy as sa
-from pgvector.sqlalchemy import VECTOR
 
 from ragkit import contract
 from ragkit.contract import Binding, Space
@@ -12,6 +11,7 @@ from ragkit.database import plain_errors
 from ragkit.embedders import model_of
 from ragkit.migration import ledger, preflight
 from ragkit.migration.plan import Plan
+from ragkit.search import column_type
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Migration:
         return sa.table(
             plan.table,
             *(sa.column(name) for name in dict.fromkeys((plan.key, plan.content, plan.label))),
-            sa.column(plan.old_column, VECTOR(self.old.space.dimension)),
-            sa.column(plan.new_column, VECTOR(self.new.space.dimension)),
+            sa.column(plan.old_column, column_type(self.old.space.dimension)),
+            sa.column(plan.new_column, column_type(self.new.space.dimension)),
             schema=plan.table_schema,
         )
 

@@ -45,7 +45,11 @@ def live_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
     """What the database says now: every row has its vector, the index is valid."""
     now = coverage.count(connection, migration)
     observed = f"{now.share:.2%}, {now.pending} pending, {now.empty} without text"
-    gates = [Gate("coverage", observed, "100%", now.pending == 0)]
+    most, aside = migration.plan.gate_set_aside, now.set_aside
+    gates = [
+        Gate("coverage", observed, "none pending", now.pending == 0),
+        Gate("rows set aside", f"{aside} refused by the model", f"≤ {most}", aside <= most),
+    ]
     if migration.plan.index_type != "none":
         found = index.state(connection, migration)
         state = "valid" if found.valid else "invalid" if found.exists else "missing"

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from ragkit.migration.backfill import Progress
+from ragkit.migration.index import Building
 from ragkit.migration.status import Status
 
 CARD = "border:1px solid #d0d7de;border-radius:6px;padding:8px 14px;max-width:760px"
@@ -26,7 +27,8 @@ def card(status: Status) -> None:
     facts = {
         "phase": status.phase,
         "rows done": f"{status.done:,} of {status.total:,}"
-        + (f" ({status.empty} without text)" if status.empty else ""),
+        + (f" ({status.empty} without text)" if status.empty else "")
+        + (f" ({status.set_aside} set aside)" if status.set_aside else ""),
         "serving": status.serving or "the app does not answer",
         "next": status.next_step,
     }
@@ -80,6 +82,12 @@ def progress(steps: Iterable[Progress]) -> None:
         if int(share * 10) > told:
             told = int(share * 10)
             print(_line(step), flush=True)
+
+
+def building(step: Building) -> None:
+    """A line of an index build, for `index.build(…, show.building)`."""
+    done = f" {step.done:,} of {step.total:,}" if step.total else ""
+    print(f"{step.phase}{done}", flush=True)
 
 
 def chart(figure: Figure) -> None:

@@ -20,7 +20,11 @@ def test_it_is_built_once_and_valid(filled):
     first = index.build(filled)
     assert (first.exists, first.valid) == (True, True)
     assert first.bytes > 0
-    assert index.build(filled) == first
+    assert (first.seconds > 0, first.settings) == (
+        True, "maintenance_work_mem 256 MB, 1 parallel workers",
+    )  # fmt: skip
+    again = index.build(filled)
+    assert (again.valid, again.bytes, again.seconds) == (True, first.bytes, 0.0)
 
 
 def test_an_invalid_leftover_is_replaced(filled):
@@ -57,11 +61,12 @@ def test_a_plan_without_an_index(migration):
     assert index.build(replace(migration, plan=plan)).exists is False
 
 
+@pytest.mark.parametrize("index_type", ["hnsw", "ivfflat"])
 @pytest.mark.parametrize("distance", list(DISTANCES))
-def test_the_apps_query_uses_it(filled, new_embedder, distance):
+def test_the_apps_query_uses_it(filled, new_embedder, distance, index_type):
     """The operator of the query and the operator class of the index agree, by EXPLAIN."""
     new = replace(filled.new, distance=distance)
-    plan = filled.plan.model_copy(update={"distance": distance})
+    plan = filled.plan.model_copy(update={"distance": distance, "index_type": index_type})
     built = index.build(replace(filled, plan=plan, new=new))
     with filled.engine.connect() as connection:
         connection.exec_driver_sql("set enable_seqscan = off")

@@ -34,7 +34,10 @@ def test_a_good_database_passes_and_tells_the_keys_type(migration):
         ({"old_column": "vectors"}, "no column 'vectors' (set old_column)"),
         ({"key": "name"}, "key 'name' is not unique"),
         ({"content": "id"}, "content 'id' is integer, expected text"),
-        ({"old_model": "all-minilm-l6-v2"}, "'embedding' is vector(256), but all-minilm-l6-v2"),
+        (
+            {"old_model": "all-minilm-l6-v2"},
+            "'embedding' is vector(256), but all-minilm-l6-v2 makes 384",
+        ),
         ({"new_column": "name"}, "column 'name' is text"),
     ],
 )

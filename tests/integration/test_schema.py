@@ -1,11 +1,12 @@
 import threading
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from ragkit import contract
 from ragkit.errors import DatabaseError
-from ragkit.migration import backfill, ddl, ledger, schema
+from ragkit.migration import backfill, ledger, schema
 from tests.conftest import TEXTS, column_of
 
 
@@ -93,10 +94,13 @@ def test_expand_waits_for_a_lock_in_short_turns_and_then_succeeds(migration):
     thread.join()
 
 
-def test_a_lock_that_stays_is_an_error_and_changes_nothing(migration, monkeypatch):
-    monkeypatch.setattr(ddl._attempt.retry, "stop", lambda state: state.attempt_number >= 2)
+def test_a_lock_that_stays_is_an_error_that_names_its_holder(migration):
+    plan = migration.plan.model_copy(update={"lock_timeout_ms": 100, "ddl_seconds": 0.5})
     with migration.engine.begin() as holder:
         holder.execute(sa.select(migration.table.c.id))
-        with pytest.raises(DatabaseError, match="pg_stat_activity"):
-            schema.expand(migration)
+        pid = holder.scalar(sa.text("select pg_backend_pid()"))
+        with pytest.raises(
+            DatabaseError, match=rf"pid {pid} \(retrieval-service, in a transaction"
+        ):
+            schema.expand(replace(migration, plan=plan))
     assert "ragkit" not in sa.inspect(migration.engine).get_schema_names()
