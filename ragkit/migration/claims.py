@@ -38,10 +38,8 @@ def claiming(migration: Migration, stripes: int) -> Iterator[Iterator[int]]:
     """The stripes that nobody else works on, each claimed when it is asked for; all are given
     back together at the end, when what was begun in them is written."""
     with autocommit(migration.engine) as connection:
-        try:
-            yield _claimed(connection, migration, stripes)
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
+        connection.detach()  # closed at the end, which gives the claims back
+        yield _claimed(connection, migration, stripes)
 
 
 def _claimed(connection: sa.Connection, migration: Migration, stripes: int) -> Iterator[int]:

@@ -6,6 +6,7 @@ Whoever can open the socket's folder is trusted; nothing listens on TCP.
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -63,6 +64,10 @@ class Postgres:
     def stop(self) -> None:
         if (self._data / "postmaster.pid").exists():
             self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", self._data, check=False)
+
+    def kill(self) -> None:
+        """As the kernel would under memory pressure: SIGKILL, nothing flushed. For fault tests."""
+        os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
     def remove(self) -> None:
         """Stopped, and its folders deleted."""

@@ -61,7 +61,7 @@ class TestPostgres:
         try:
             server.start()
             server.create("kept", owner="somebody")
-            os.kill(int((server._data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            server.kill()
             deadline = time.monotonic() + 10
             while server.running() and time.monotonic() < deadline:
                 time.sleep(0.05)
