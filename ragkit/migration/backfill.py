@@ -25,7 +25,8 @@ from ragkit.migration.asking import Answers, ask
 from ragkit.migration.claims import claiming, in_stripe
 from ragkit.migration.pace import WriteSize
 from ragkit.migration.subject import Migration
-from ragkit.migration.writer import Verbatim, write
+from ragkit.migration.verbatim import Verbatim
+from ragkit.migration.writer import write
 
 AHEAD = 2
 """Batches that wait for the model while one is written."""
@@ -73,8 +74,9 @@ def fill(
     own = None if executor else ThreadPoolExecutor(1, "embed")
     size = WriteSize(migration.plan.batch_size)
     try:
-        while (finished := _finish(migration)).pending:
-            idle = True
+        last = None
+        while not (finished := _finish(migration, last)).complete:
+            idle, last = True, _Pass(finished.coverage.pending, _snapshot(migration))
             with claiming(migration, stripes) as claimed:
                 batches = _batches(migration, claimed, stripes)
                 for batch, answers in _answered(migration, embedder, executor or own, batches):
@@ -89,9 +91,10 @@ def fill(
     finally:
         if own:
             own.shutdown(wait=False, cancel_futures=True)  # a model that hangs is not waited for
-    if finished.filled != done or done > total:
-        log.info("others wrote meanwhile: %d rows have vectors", finished.filled)
-        yield Progress(finished.filled, finished.filled, 0.0, time.monotonic() - began)
+    now = finished.coverage
+    if now.filled != done or done > total:
+        log.info("others wrote meanwhile: %d rows have vectors", now.filled)
+        yield Progress(now.filled, now.filled + now.pending, 0.0, time.monotonic() - began)
 
 
 def _check_space(migration: Migration, embedder: Embedder) -> None:
@@ -181,14 +184,43 @@ def _write(migration: Migration, part: tuple[Batch, np.ndarray], size: WriteSize
     return landed
 
 
-def _finish(migration: Migration) -> coverage.Coverage:
-    """Marks the column ready when nothing is pending, in the same transaction."""
+@dataclass(frozen=True)
+class _Pass:
+    """How many rows were pending when it began, and the snapshot it began with."""
+
+    pending: int
+    since: int
+
+
+@dataclass(frozen=True)
+class _Finished:
+    complete: bool
+    coverage: coverage.Coverage
+
+
+def _snapshot(migration: Migration) -> int:
+    """The oldest transaction still running: what it and later ones write is new to this pass."""
+    with plain_errors("backfill"), migration.engine.connect() as connection:
+        return connection.scalar(coverage.SNAPSHOT)
+
+
+def _finish(migration: Migration, last: _Pass | None) -> _Finished:
+    """Marks the column ready, in one transaction, when nothing is pending; or, under steady
+    writes, when the last pass left no fewer than it found, all of them written since it began:
+    so catching up ends however slow the model is."""
     plan = migration.plan
     with plain_errors("finishing the backfill"), migration.engine.begin() as connection:
         now = coverage.count(connection, migration)
-        if not now.pending:
+        complete = not now.pending or (
+            last is not None
+            and now.pending >= last.pending
+            and not coverage.older(connection, migration, last.since)
+        )
+        if complete:
+            since = last.since if last else connection.scalar(coverage.SNAPSHOT)
+            ledger.caught_up(connection, migration.id, since)
             contract.set_state(connection, plan.qualified, plan.new_column, contract.READY)
             if ledger.phase(connection, migration.id) == ledger.EXPANDED:
                 counts = {"rows": now.filled, "empty": now.empty, "set_aside": now.set_aside}
                 migration.record(connection, ledger.BACKFILLED, **counts)
-    return now
+    return _Finished(complete, now)

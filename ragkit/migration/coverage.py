@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from ragkit.migration.aside import is_set_aside
 from ragkit.migration.subject import Migration
+from ragkit.migration.verbatim import Verbatim
 
 _NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
 """A character that is no white space, as PostgreSQL's regular expressions write it."""
@@ -39,6 +40,20 @@ def is_pending(migration: Migration) -> sa.ColumnElement[bool]:
 
 def _is_missing(migration: Migration) -> sa.ColumnElement[bool]:
     return migration.new_vector.is_(None) & has_text(migration.content)
+
+
+SNAPSHOT = sa.text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+
+def older(connection: sa.Connection, migration: Migration, since: int) -> int:
+    """Pending rows whose last write is older than the snapshot `since` (see SNAPSHOT).
+
+    By the row's xmin; age() counts transactions and knows that their numbers wrap around.
+    """
+    written = sa.func.age(sa.column("xmin"))
+    mark = sa.func.age(sa.cast(sa.literal(str(since % 2**32), sa.Text), Verbatim("xid")))
+    query = sa.select(sa.func.count()).select_from(migration.table)
+    return connection.scalar(query.where(is_pending(migration), written > mark))
 
 
 def count(connection: sa.Connection, migration: Migration) -> Coverage:

@@ -10,6 +10,7 @@ from ragkit.app import App, Revision
 from ragkit.app.smoke import smoke
 from ragkit.database import plain_errors
 from ragkit.migration import ledger
+from ragkit.migration.schema import keep_old_current
 from ragkit.migration.subject import Migration
 from ragkit.migration.verdict import Verdict, require_go
 
@@ -34,6 +35,7 @@ def cut_over(migration: Migration, app: App, verdict: Verdict) -> Switched:
     switched = _switch(migration, app, plan.new_model, fresh=True)
     if not switched.already or _phase(migration) != ledger.CUT_OVER:
         _record(migration, ledger.CUT_OVER, revision=switched.revision.name)
+    keep_old_current(migration)
     return switched
 
 

@@ -20,6 +20,8 @@ MIGRATION = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("phase", sa.Text, nullable=False),
     sa.Column("stripes", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("caught_up_at", sa.DateTime(timezone=True)),
+    sa.Column("caught_up_since", sa.BigInteger),
     sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
 )
 EVENT = sa.Table(
@@ -67,6 +69,21 @@ def set_stripes(connection: sa.Connection, migration: str, count: int) -> None:
     connection.execute(
         sa.update(MIGRATION).where(MIGRATION.c.id == migration).values(stripes=count)
     )
+
+
+def caught_up(connection: sa.Connection, migration: str, since: int) -> None:
+    """Nothing older than the snapshot `since` was pending just now."""
+    values = {"caught_up_at": sa.func.now(), "caught_up_since": since}
+    connection.execute(sa.update(MIGRATION).where(MIGRATION.c.id == migration).values(values))
+
+
+def last_caught_up(connection: sa.Connection, migration: str, within_seconds: int) -> int | None:
+    """The snapshot of the last time, when that is not longer ago."""
+    recent = sa.func.now() - sa.func.make_interval(0, 0, 0, 0, 0, 0, within_seconds)
+    query = sa.select(MIGRATION.c.caught_up_since).where(
+        MIGRATION.c.id == migration, MIGRATION.c.caught_up_at >= recent
+    )
+    return connection.scalar(query)
 
 
 def record(connection: sa.Connection, migration: str, kind: str, **detail: object) -> None:

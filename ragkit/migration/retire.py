@@ -10,6 +10,7 @@ from ragkit.database import plain_errors, quoted
 from ragkit.errors import GateError
 from ragkit.migration import ledger
 from ragkit.migration.ddl import online
+from ragkit.migration.schema import drop_triggers
 from ragkit.migration.subject import Migration
 
 
@@ -51,6 +52,7 @@ def retire(migration: Migration, app: App) -> Retirement:
 
 def _drop(connection: sa.Connection, migration: Migration) -> None:
     plan = migration.plan
+    drop_triggers(connection, migration.reversed())
     contract.unbind(connection, plan.qualified, plan.old_column)
     connection.exec_driver_sql(
         f"alter table {quoted(plan.table_schema, plan.table)} "

@@ -22,7 +22,8 @@ NEXT = {
 
 @dataclass(frozen=True)
 class Status:
-    """`serving` is the model that the app says it serves, None when it does not answer."""
+    """`serving` is the model that the app says it serves, None when it does not answer.
+    `rollback_misses` counts rows that the old column lacks, once cut over: follow mends them."""
 
     migration: str
     phase: str
@@ -30,6 +31,7 @@ class Status:
     total: int
     empty: int
     set_aside: int
+    rollback_misses: int | None
     serving: str | None
     next_step: str
 
@@ -44,10 +46,14 @@ def status(migration: Migration, serving: str | None) -> Status:
         else:
             now = coverage.count(connection, migration)
             done, total = now.filled, now.filled + now.pending + now.set_aside
+        misses = None
+        if phase == ledger.CUT_OVER:
+            back = coverage.count(connection, migration.reversed())
+            misses = back.pending + back.set_aside
         decided = ledger.last(connection, migration.id, "verdict")
     next_step = NEXT[phase]
     if phase == ledger.COMPARED and decided.detail["verdict"] != GO:
         next_step = f"the verdict is {decided.detail['verdict']}: see notebook 03"
     return Status(
-        migration.id, phase, done, total, now.empty, now.set_aside, serving, next_step
+        migration.id, phase, done, total, now.empty, now.set_aside, misses, serving, next_step
     )  # fmt: skip

@@ -67,6 +67,17 @@ class Migration:
     def new_vector(self) -> sa.ColumnClause:
         return self.table.c[self.plan.new_column]
 
+    def reversed(self) -> "Migration":
+        """The way back: the old column filled from what is written after the cut-over."""
+        swap = {
+            "old_model": self.plan.new_model,
+            "old_column": self.plan.new_column,
+            "new_model": self.plan.old_model,
+            "new_column": self.plan.old_column,
+        }
+        plan = self.plan.model_copy(update=swap)
+        return Migration(plan, self.engine, self.new, self.old, self.key_type)
+
     def record(self, connection: sa.Connection, kind: str, **detail: object) -> None:
         ledger.record(connection, self.id, kind, **detail)
 

@@ -9,6 +9,8 @@ from ragkit.errors import GateError
 from ragkit.migration import coverage, index, ledger
 from ragkit.migration.subject import Migration
 
+FRESH_SECONDS = 60
+"""A catch-up not longer ago than this excuses what was written since."""
 GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"
 
 
@@ -44,10 +46,13 @@ class Verdict:
 def live_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
     """What the database says now: every row has its vector, the index is valid."""
     now = coverage.count(connection, migration)
-    observed = f"{now.share:.2%}, {now.pending} pending, {now.empty} without text"
+    since = ledger.last_caught_up(connection, migration.id, FRESH_SECONDS)
+    waiting = now.pending if since is None else coverage.older(connection, migration, since)
+    written = f" ({now.pending - waiting} just written)" if now.pending > waiting else ""
+    observed = f"{now.share:.2%}, {waiting} pending{written}, {now.empty} without text"
     most, aside = migration.plan.gate_set_aside, now.set_aside
     gates = [
-        Gate("coverage", observed, "none pending", now.pending == 0),
+        Gate("coverage", observed, "none pending", waiting == 0),
         Gate("rows set aside", f"{aside} refused by the model", f"≤ {most}", aside <= most),
     ]
     if migration.plan.index_type != "none":

@@ -12,26 +12,14 @@ from io import BytesIO
 import numpy as np
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
-from sqlalchemy.types import UserDefinedType
 
 from ragkit.errors import DatabaseError
 from ragkit.migration.subject import Migration
+from ragkit.migration.verbatim import Verbatim
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 _TRAILER = struct.pack("!h", -1)
 _COPY = "copy pg_temp.ragkit_stage from stdin with (format binary)"
-
-
-class Verbatim(UserDefinedType):
-    """A type by its name in PostgreSQL's catalogue."""
-
-    cache_ok = True
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def get_col_spec(self, **_: object) -> str:
-        return self.name
 
 
 def write(

@@ -8,7 +8,9 @@ DATABASE_URL is set, else the sandbox. Exit 1 and one line on an error.
 
 import logging
 import os
+import signal
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from ragkit.app.vendor import vendor as vendored
 from ragkit.comparison import gates
 from ragkit.comparison.compare import compare as compared
 from ragkit.errors import RagkitError
+from ragkit.migration import aside, cost, index, inspection, schema, verdict
 from ragkit.migration import backfill as filling
-from ragkit.migration import cost, index, inspection, schema, verdict
 from ragkit.migration import cutover as switching
 from ragkit.migration import retire as retiring
+from ragkit.migration.follow import follow as following
 from ragkit.migration.plan import ROOT
 from ragkit.runbook.session import Runbook
 
@@ -70,15 +73,35 @@ def inspect(params: Path | None) -> None:
 
 @cli.command()
 @with_params
-def backfill(params: Path | None) -> None:
+@click.option("--retry", is_flag=True, help="try rows again that the model refused")
+def backfill(params: Path | None, retry: bool) -> None:
     """Add the new column, fill it while the app serves, index it."""
     runbook = _runbook(params)
     migration, embedder = runbook.migration, runbook.new_embedder
+    if retry:
+        click.echo(f"{aside.forget(migration)} rows that were set aside are tried again")
     added = schema.expand(migration)
     click.echo(f"column {migration.plan.new_column}: {'added' if added else 'was there'}")
     for step in filling.fill(migration, embedder):
         click.echo(f"{step.done:,} of {step.total:,} rows, {step.rate:,.0f} rows/s")
     _tell(index.build(migration))
+    for letter in aside.listed(migration):
+        _tell(letter)
+
+
+@cli.command()
+@with_params
+def follow(params: Path | None) -> None:
+    """Keep embedding what people write, until stopped (Ctrl-C or SIGTERM)."""
+    runbook, stop = _runbook(params), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    click.echo("following; stop with Ctrl-C")
+    done = None
+    for step in following(runbook.migration, runbook.new_embedder, runbook.old_or_none(), stop):
+        if step.done != done:
+            done = step.done
+            click.echo(f"{step.done:,} of {step.total:,} rows")
 
 
 @cli.command()

@@ -1,6 +1,7 @@
 """One validated object for a notebook or a command: the plan and what it leads to."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from ragkit.comparison import questions
 from ragkit.comparison.questions import Judged
 from ragkit.database import engine_from, url_from
 from ragkit.embedders import Embedder, load
-from ragkit.errors import ConfigError, DeployError
+from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.cutover import Switched
 from ragkit.migration.plan import ROOT, Plan
 from ragkit.migration.status import Status, status
 from ragkit.migration.subject import Migration
 from ragkit.migration.verdict import Verdict
 from ragkit.sandbox.stand_in import Sandbox
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,14 @@ class Runbook:
     @cached_property
     def new_embedder(self) -> Embedder:
         return load(self.plan.new_model)
+
+    def old_or_none(self) -> Embedder | None:
+        """The old model where it can still be called; after the cut-over it keeps its column."""
+        try:
+            return self.old_embedder
+        except ModelError as error:
+            log.warning("the old model cannot be called: %s", error)
+            return None
 
     @cached_property
     def judged(self) -> Judged:

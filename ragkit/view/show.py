@@ -24,12 +24,14 @@ CARD = "border:1px solid #d0d7de;border-radius:6px;padding:8px 14px;max-width:76
 
 def card(status: Status) -> None:
     """The status card on top of every notebook."""
+    misses = status.rollback_misses
     facts = {
         "phase": status.phase,
         "rows done": f"{status.done:,} of {status.total:,}"
         + (f" ({status.empty} without text)" if status.empty else "")
         + (f" ({status.set_aside} set aside)" if status.set_aside else ""),
         "serving": status.serving or "the app does not answer",
+        **({"a rollback misses": f"{misses:,} rows"} if misses else {}),
         "next": status.next_step,
     }
     items = "".join(

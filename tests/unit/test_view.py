@@ -57,7 +57,7 @@ def shown(call, *arguments) -> tuple[str, str]:
 
 
 def test_the_status_card():
-    card = Status("public.t: a -> b", "expanded", 12_400, 50_000, 3, 0, None, "go on <b>")
+    card = Status("public.t: a -> b", "expanded", 12_400, 50_000, 3, 0, 2, None, "go on <b>")
     html, text = shown(show.card, card)
     assert "12,400 of 50,000 (3 without text)" in text
     assert "the app does not answer" in text
