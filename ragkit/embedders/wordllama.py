@@ -1,4 +1,4 @@
-"""wordllama: static word vectors of 256 dimensions, pooled. The sandbox's legacy model."""
+"""wordllama: static word vectors, pooled, 256 or 64 dimensions. The sandbox's legacy model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +9,17 @@ import wordllama
 from ragkit.embedders import checked
 from ragkit.models import Model
 
+DIMENSION = 256
+"""Of the weights in the wheel; the first ones of a vector serve as a smaller one (Matryoshka)."""
+
 
 class WordLlamaEmbedder:
     def __init__(self, model: Model):
         self.model = model
         # The wheel ships weights and tokenizer; without cache_dir they are looked up in a hub.
         self._words = wordllama.WordLlama.load(
-            dim=model.dimension,
+            dim=DIMENSION,
+            trunc_dim=model.dimension if model.dimension < DIMENSION else None,
             cache_dir=Path(wordllama.__file__).parent,
             disable_download=True,
         )

@@ -79,13 +79,15 @@ def recorded(migration: Migration) -> Verdict | None:
 
 
 def check(migration: Migration) -> Verdict:
-    """The recorded verdict with the gates of the database taken anew. Raises GateError."""
+    """The recorded verdict with the gates of the database taken anew; NO-GO where there is none."""
     found = recorded(migration)
-    if found is None:
-        raise GateError("NO-GO: nothing was compared yet; run the compare notebook first")
     with plain_errors("checking the gates"), migration.engine.connect() as connection:
-        live = {gate.name: gate for gate in live_gates(connection, migration)}
-    return Verdict.of([live.get(gate.name, gate) for gate in found.gates], found.metrics)
+        live = live_gates(connection, migration)
+    if found is None:
+        missing = Gate("comparison", "none yet", "one (run the compare notebook)", False)
+        return Verdict.of([*live, missing], {})
+    anew = {gate.name: gate for gate in live}
+    return Verdict.of([anew.get(gate.name, gate) for gate in found.gates], found.metrics)
 
 
 def require_go(verdict: Verdict) -> None:

@@ -75,7 +75,7 @@ def test_inspect_and_status(jss):
 def test_a_cut_over_without_a_comparison_is_refused(jss):
     env, *_ = jss
     ragkit("backfill", **env)
-    assert "GateError: NO-GO: nothing was compared yet" in ragkit("cutover", code=1, **env)
+    assert "GateError: NO-GO: comparison: none yet" in ragkit("cutover", code=1, **env)
 
 
 @pytest.mark.parametrize(

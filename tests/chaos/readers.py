@@ -1,0 +1,55 @@
+"""People who ask: a steady open loop at the app. One JSON line a request.
+
+    python -m tests.chaos.readers URL LOG RATE
+
+A request that goes wrong is asked again until its deadline; `errors` says when it went wrong, so
+that the checker can tell an outage of the server from a fault of ours.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+QUESTIONS = ("coffee", "a quiet place", "phone charger", "train to the city", "vegan food")
+DEADLINE_SECONDS, PAUSE_SECONDS = 20.0, 0.2
+
+
+async def main(url: str, log: Path, rate: float) -> None:
+    start, pending = time.time(), set()
+    limits = httpx.Limits(max_connections=400)
+    async with httpx.AsyncClient(timeout=DEADLINE_SECONDS, limits=limits) as client:
+        with log.open("a", buffering=1) as file:
+            number = 0
+            while True:
+                due = start + number / rate
+                await asyncio.sleep(max(0.0, due - time.time()))
+                question = QUESTIONS[number % len(QUESTIONS)]
+                task = asyncio.create_task(ask(client, url, question, due, file))
+                pending.add(task)
+                task.add_done_callback(pending.discard)
+                number += 1
+
+
+async def ask(client: httpx.AsyncClient, url: str, question: str, due: float, file) -> None:
+    errors, model, done = [], None, False
+    while not done and time.time() - due < DEADLINE_SECONDS:
+        try:
+            answer = await client.post(url, json={"name": question})
+            done = answer.status_code == 200 and len(answer.json()["results"]) == 3
+            model = answer.headers.get("X-Embedding-Model")
+            problem = f"{answer.status_code} {answer.text[:120]}"
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            problem = type(error).__name__
+        if not done:
+            errors.append((time.time(), problem))
+            await asyncio.sleep(PAUSE_SECONDS)
+    line = {"due": due, "ms": (time.time() - due) * 1000, "ok": done, "model": model}
+    file.write(json.dumps({**line, "errors": errors}) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])))
