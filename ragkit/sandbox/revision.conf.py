@@ -8,7 +8,7 @@ from werkzeug.test import Client
 worker_class = "gthread"
 threads = 8
 graceful_timeout = 10
-keepalive = 5
+keepalive = 65  # longer than any client keeps an idle connection: else it meets a closed one
 
 
 def post_worker_init(worker):

@@ -166,27 +166,25 @@ def prove(world: World, run_dir: Path) -> dict:
 def figures(proof: Proof, watch: Watch, reads, writes, run_dir: Path) -> dict:
     world, spans = proof.world, {name: (start, end) for name, start, end in proof.phases}
 
+    outages = checker.Outages(proof.outages, RECOVERY_SECONDS)
+    calm = outages.calm(reads, "due")
+
     def p95(name: str) -> float:
         start, end = spans[name]
-        inside = reads[(reads["due"] >= start) & (reads["due"] <= end)]
+        inside = calm[(calm["due"] >= start) & (calm["due"] <= end)]
         return round(float(np.percentile(inside["ms"], 95)), 1)
 
-    def calm(at: float) -> bool:
-        return not any(start - 0.5 <= at <= end + RECOVERY_SECONDS for start, end in proof.outages)
-
-    undisturbed = writes[[calm(at + ms / 1000) for at, ms in zip(writes["at"], writes["ms"],
-                                                               strict=True)]]  # fmt: skip
     limit = world.plan.lock_timeout_ms
     draw(run_dir / "timeline.png", reads, writes, proof.phases, proof.faults)
     return {
         "rows": world.rows,
         "writes": len(writes),
-        **checker.requests(reads, proof.outages, RECOVERY_SECONDS),
+        **checker.requests(reads, outages),
         **checker.vectors(world),
         "lost_writes": checker.lost_writes(world, writes),
         "lock_waits_over_limit": sum(ms > limit for ms in watch.waits.values()),
         "longest_lock_wait_ms": round(max(watch.waits.values(), default=0.0), 1),
-        "longest_write_pause_ms": round(float(undisturbed["ms"].max()), 1),
+        "longest_write_pause_ms": round(float(outages.calm(writes, "at")["ms"].max()), 1),
         "p95_quiet_ms": p95("quiet"),
         "p95_busy_ms": p95("backfill"),
         "seconds": {name: round(end - start, 1) for name, start, end in proof.phases},

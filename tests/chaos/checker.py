@@ -52,27 +52,45 @@ def lost_writes(world: World, journal: pd.DataFrame) -> int:
     )  # fmt: skip
 
 
-def requests(log: pd.DataFrame, outages: list[tuple[float, float]], grace: float) -> dict:
+class Outages:
+    """When the server itself was dead, (start, end); each with a grace to come back in."""
+
+    def __init__(self, spans: list[tuple[float, float]], grace: float):
+        self._spans, self._grace = spans, grace
+
+    def hold(self, at: float) -> bool:
+        return any(start - 0.5 <= at <= end + self._grace for start, end in self._spans)
+
+    def calm(self, log: pd.DataFrame, began: str) -> pd.DataFrame:
+        """What neither began nor ended in one."""
+        ended = log[began] + log["ms"] / 1000
+        return log[[not (self.hold(a) or self.hold(b))
+                    for a, b in zip(log[began], ended, strict=True)]]  # fmt: skip
+
+    def seconds_to_recover(self, errors: list[float]) -> float:
+        """From the server's return to the last error that it still explains."""
+        late = [
+            at - end for start, end in self._spans for at in errors if end <= at <= end + 60
+            and not any(other > start and other <= at for other, _ in self._spans)
+        ]  # fmt: skip
+        return round(max([0.0, *late]), 2)
+
+
+def requests(log: pd.DataFrame, outages: Outages) -> dict:
     """Failed ones, those that met an outage of the server itself, and the longest pause."""
-
-    def in_outage(at: float) -> bool:
-        return any(start - 0.5 <= at <= end + grace for start, end in outages)
-
-    failed = during = 0
+    failed, during, why = 0, 0, set()
     for ok, errors in zip(log["ok"], log["errors"], strict=True):
-        outside = [problem for at, problem in errors if not in_outage(at)]
+        outside = [problem for at, problem in errors if not outages.hold(at)]
+        why |= set(outside)
         failed += bool(outside) or not ok
         during += bool(errors) and not outside and bool(ok)
-    done = log["due"] + log["ms"] / 1000
-    calm = log[[not in_outage(at) for at in done]]
-    recovered = [
-        max((at for errors in log["errors"] for at, _ in errors if start <= at), default=end) - end
-        for start, end in outages
-    ]
     return {
         "requests": len(log),
         "failed_requests": failed,
+        "why": sorted(why)[:5],
         "failed_during_outage": during,
-        "seconds_to_recover": round(max([0.0, *recovered]), 2),
-        "longest_read_pause_ms": round(float(calm["ms"].max()), 1),
+        "seconds_to_recover": outages.seconds_to_recover(
+            [at for errors in log["errors"] for at, _ in errors]
+        ),
+        "longest_read_pause_ms": round(float(outages.calm(log, "due")["ms"].max()), 1),
     }
