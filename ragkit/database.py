@@ -17,8 +17,8 @@ from ragkit.errors import ConfigError, DatabaseError, DatabaseUnavailable
 CONNECT_SECONDS = 10
 
 _POOL = {
-    "pool_size": 4,  # connections kept open by one process
-    "max_overflow": 4,  # and this many more under a burst
+    "pool_size": 8,  # opened as they are needed, and kept: one a thread of the function
+    "max_overflow": 0,  # those above pool_size are closed after each use, and a burst reconnects
     "pool_timeout": 10,  # seconds a request waits for a free one
     "pool_recycle": 1800,  # seconds; below the idle limits of proxies and load balancers
     "pool_pre_ping": True,  # a server restart costs a reconnect, not a failed request

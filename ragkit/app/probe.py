@@ -63,7 +63,8 @@ def summary(requests: pd.DataFrame) -> Summary:
 async def run(url: str, questions: Iterable[str], log: Path, rate: float = RATE) -> None:
     """Asks until it is cancelled, then waits for the answers that are still out."""
     pending: set[asyncio.Task] = set()
-    limits = httpx.Limits(max_connections=200)
+    # An idle connection is given up before a server that shuts down closes it under a request.
+    limits = httpx.Limits(max_connections=200, keepalive_expiry=1.0)
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits) as client:
         with log.open("a", encoding="utf-8", buffering=1) as file:
             start = time.time()

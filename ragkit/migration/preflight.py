@@ -1,5 +1,7 @@
 """What must be true of the database before anything is changed; all faults at once."""
 
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 
 from ragkit import contract
@@ -10,7 +12,7 @@ from ragkit.migration.plan import Plan
 
 _COLUMNS = sa.text("""
     select a.attname as name, t.typname as type, a.atttypmod as modifier,
-           format_type(a.atttypid, a.atttypmod) as full_type
+           format_type(a.atttypid, a.atttypmod) as full_type, a.attgenerated <> '' as generated
     from pg_attribute a join pg_type t on t.oid = a.atttypid
     where a.attrelid = to_regclass(:table) and a.attnum > 0 and not a.attisdropped
 """)
@@ -23,7 +25,8 @@ _UNIQUE = sa.text("""
 """)
 _RIGHTS = sa.text("""
     select current_user as role, pg_has_role(c.relowner, 'USAGE') as owner,
-           c.relkind::text as kind, pg_get_userbyid(c.relowner) as owned_by,
+           c.relkind::text as kind, c.relforcerowsecurity as forced,
+           pg_get_userbyid(c.relowner) as owned_by,
            (to_regnamespace(:schema) is null
             and not has_database_privilege(current_database(), 'CREATE')) as no_create,
            current_database() as database
@@ -51,6 +54,14 @@ def check(connection: sa.Connection, plan: Plan, old: Binding, new: Binding, ret
         faults.append(f"key {plan.key!r} is not unique and NOT NULL: choose or make such a key")
     if (column := columns.get(plan.content)) and column.type not in ("text", "varchar", "bpchar"):
         faults.append(f"content {plan.content!r} is {column.full_type}, expected text")
+    if column and column.generated:
+        faults.append(
+            f"content {plan.content!r} is a generated column, whose new value no trigger sees "
+            "in time: set content to the column it is made from"
+        )
+    if rights.forced:
+        faults.append("row-level security is forced: rows that we do not see would be left out")
+    faults += _unknown_vectors(connection, plan, columns)
     faults += [
         f"column {binding.column!r} is {columns[binding.column].full_type}, but "
         f"{binding.space.model} makes {binding.space.dimension} dimensions"
@@ -70,11 +81,25 @@ def check(connection: sa.Connection, plan: Plan, old: Binding, new: Binding, ret
     return columns[plan.key].full_type
 
 
+def _unknown_vectors(connection: sa.Connection, plan: Plan, columns: dict) -> Iterator[str]:
+    """A column that somebody began to fill by hand: nothing says what its vectors are."""
+    bound = {binding.column for binding in contract.bindings(connection, plan.qualified)}
+    if plan.new_column in columns and plan.new_column not in bound:
+        column, table = quoted(plan.new_column), quoted(plan.table_schema, plan.table)
+        if found := connection.exec_driver_sql(f"select count({column}) from {table}").scalar():
+            yield (
+                f"column {plan.new_column!r} holds {found} vectors that no contract accounts for: "
+                f"ALTER TABLE {table} DROP COLUMN {column}, or set new_column to another name"
+            )
+
+
 def _fits(column: sa.Row, binding: Binding) -> bool:
     return column.type in ("vector", "halfvec") and column.modifier in (-1, binding.space.dimension)
 
 
-def _contract_faults(connection: sa.Connection, plan: Plan, old: Binding, new: Binding):
+def _contract_faults(
+    connection: sa.Connection, plan: Plan, old: Binding, new: Binding
+) -> Iterator[str]:
     """A column bound to another space is refused, be it of the same dimension."""
     held = {b.column: b for b in contract.bindings(connection, plan.qualified)}
     for binding in (old, new):

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -104,14 +105,28 @@ class Postgres:
         return self._folders.sockets
 
     def _forget_zombie(self) -> None:
-        """A killed server that nobody reaped would hold its lock file for ever."""
+        """A killed server that nobody reaped would hold its lock file for ever.
+
+        The file also guards against children that outlived it and still write: they go first.
+        """
         lock = self._data / "postmaster.pid"
         try:
             server = psutil.Process(int(lock.read_text().split()[0]))
         except (FileNotFoundError, psutil.NoSuchProcess):
             return
         if server.status() == psutil.STATUS_ZOMBIE:
-            lock.unlink()
+            _, alive = psutil.wait_procs(self._children(), timeout=RECOVERY_SECONDS)
+            if not alive:
+                lock.unlink()
+
+    def _children(self) -> list[psutil.Process]:
+        """Processes of the server, which run in the folder of its data."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.cwd() == str(self._data):
+                    found.append(process)
+        return found
 
     def _initialise(self) -> None:
         """Made aside and renamed: a kill within initdb leaves nothing that looks like a server."""

@@ -1,4 +1,4 @@
-"""python -m tests.chaos [ROWS]: the whole proof. Exit 0 only when no invariant is broken."""
+"""python -m tests.chaos [ROWS [FOLDER]]: the whole proof. Exit 0 only when nothing is broken."""
 
 import json
 import sys
@@ -122,9 +122,9 @@ class Proof:
         self.fault("kill -9 of PostgreSQL", phase, f"back after {time.time() - began:.1f} s")
 
 
-def main(rows: int) -> int:
+def main(rows: int, runs: Path) -> int:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    run_dir = ROOT / "runs" / f"chaos-{stamp}"
+    run_dir = runs / f"chaos-{stamp}"
     run_dir.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
         world = World(Path(folder), free_port(), rows, run_dir / "ragkit.log")
@@ -193,4 +193,5 @@ def figures(proof: Proof, watch: Watch, reads, writes, run_dir: Path) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))
+    rows, *rest = [*sys.argv[1:], "20000"] if len(sys.argv) < 2 else sys.argv[1:]
+    sys.exit(main(int(rows), Path(rest[0]) if rest else ROOT / "runs"))

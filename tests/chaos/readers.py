@@ -20,7 +20,7 @@ DEADLINE_SECONDS, PAUSE_SECONDS = 20.0, 0.2
 
 async def main(url: str, log: Path, rate: float) -> None:
     start, pending = time.time(), set()
-    limits = httpx.Limits(max_connections=400)
+    limits = httpx.Limits(max_connections=400, keepalive_expiry=1.0)
     async with httpx.AsyncClient(timeout=DEADLINE_SECONDS, limits=limits) as client:
         with log.open("a", buffering=1) as file:
             number = 0

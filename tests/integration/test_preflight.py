@@ -57,6 +57,47 @@ def test_a_view_is_refused(engine, plan, amenities):
     assert "no plain table" in fault(engine, plan, table="v")
 
 
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ('alter table "Amenities" force row level security', "row-level security is forced"),
+        (
+            'alter table "Amenities" drop column content, '
+            "add column content text generated always as (name || description) stored",
+            "is a generated column",
+        ),
+        (
+            'alter table "Amenities" add column "new vector" vector(64); '
+            'update "Amenities" set "new vector" = array_fill(1, array[64])::vector where id < 3',
+            "holds 2 vectors that no contract accounts for: ALTER TABLE",
+        ),
+        (
+            'alter table "Amenities" drop constraint "Amenities_pkey", add primary key (id, name)',
+            "key 'id' is not unique",
+        ),
+    ],
+)
+def test_tables_that_cannot_be_migrated_safely(engine, plan, amenities, statement, says):
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    assert says in fault(engine, plan)
+
+
+def test_a_partitioned_table_is_refused(engine, plan):
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            'create table "Amenities" (id int, name text, content text, embedding vector(256)) '
+            "partition by range (id)"
+        )
+    assert "no plain table (relkind p)" in fault(engine, plan)
+
+
+def test_an_empty_column_made_by_hand_is_taken_over(engine, plan, amenities):
+    with engine.begin() as connection:
+        connection.exec_driver_sql('alter table "Amenities" add column "new vector" vector(64)')
+    assert schema.expand(Migration.open(plan, engine)) is True
+
+
 def test_no_pgvector(server, plan):
     server.create("without vector", owner=ROLE)
     with server.engine(database="without vector").begin() as admin:
