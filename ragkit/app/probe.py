@@ -60,6 +60,17 @@ def summary(requests: pd.DataFrame) -> Summary:
     )
 
 
+def recent_p95(log: Path, seconds: float = 3.0, tail: int = 16_384) -> float:
+    """p95 in ms of the requests due in the last seconds; 0.0 when there are none."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - tail))
+        lines = file.read().splitlines(keepends=True)[1:]
+    rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    since = time.time() - seconds
+    recent = [row["ms"] for row in rows if row["due"] >= since]
+    return float(pd.Series(recent).quantile(0.95)) if recent else 0.0
+
+
 async def run(url: str, questions: Iterable[str], log: Path, rate: float = RATE) -> None:
     """Asks until it is cancelled, then waits for the answers that are still out."""
     pending: set[asyncio.Task] = set()

@@ -25,6 +25,7 @@ from ragkit.migration.asking import Answers, ask
 from ragkit.migration.claims import claiming, in_stripe
 from ragkit.migration.pace import WriteSize
 from ragkit.migration.subject import Migration
+from ragkit.migration.throttle import throttle_for
 from ragkit.migration.verbatim import Verbatim
 from ragkit.migration.writer import write
 
@@ -73,6 +74,7 @@ def fill(
     yield Progress(done, total, 0.0, 0.0)
     own = None if executor else ThreadPoolExecutor(1, "embed")
     size = WriteSize(migration.plan.batch_size)
+    throttle = throttle_for(migration) if start.pending else None
     try:
         last = None
         while not (finished := _finish(migration, last)).complete:
@@ -84,6 +86,8 @@ def fill(
                     aside.put(migration, _refused(batch, answers))
                     for part in _parts(batch, answers, size):
                         done += _write(migration, part, size)
+                        if throttle:
+                            throttle.breathe()
                         took = time.monotonic() - began
                         yield Progress(done, max(total, done), (done - start.filled) / took, took)
             if idle:

@@ -47,6 +47,7 @@ class Plan(BaseModel):
     k: Annotated[int, Field(ge=1, le=100)] = 10
     lock_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 500
     ddl_seconds: Annotated[float, Field(gt=0)] = 60.0
+    slow_factor: Annotated[float, Field(ge=1)] = 1.5
     model_seconds: Annotated[float, Field(gt=0)] = 120.0
     gate_set_aside: Annotated[int, Field(ge=0)] = 0
     gate_margin: Share = 0.04

@@ -129,3 +129,11 @@ def test_its_timeline_says_what_happened(url, tmp_path):
     assert "3 failed" in axes.get_title()
     assert {t.get_text() for t in axes.get_legend().get_texts()} == {"served by old", "failed"}
     assert "fill" in [text.get_text() for text in axes.texts]
+
+
+def test_the_recent_p95_is_of_the_last_seconds(tmp_path):
+    log, now = tmp_path / "log", time.time()
+    lines = [{"due": now - 60 + n, "ms": 1000.0 if n < 50 else 10.0} for n in range(60)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
+    assert probe.recent_p95(log, seconds=8) == 10.0
+    assert probe.recent_p95(log, seconds=0.0) == 0.0
