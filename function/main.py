@@ -24,6 +24,8 @@ MAX_NAME = 2000
 """Characters of a question; longer ones are refused, never cut."""
 TOP_K, MAX_TOP_K = 3, 50
 
+# When the database dies its connections are closed with a traceback each; a 503 says it once.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 _lock = threading.Lock()
 _service: SearchService | None = None
 

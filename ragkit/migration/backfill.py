@@ -9,12 +9,11 @@ share the work.
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import sqlalchemy as sa
 
 from ragkit import contract
 from ragkit.database import plain_errors
@@ -22,11 +21,12 @@ from ragkit.embedders import Embedder
 from ragkit.errors import DatabaseError, ModelBusy, SpaceMismatch
 from ragkit.migration import aside, coverage, ledger
 from ragkit.migration.asking import Answers, ask
-from ragkit.migration.claims import claiming, in_stripe
+from ragkit.migration.batches import Batch, batches
+from ragkit.migration.claims import claiming
+from ragkit.migration.completion import Pass, begin_snapshot, finish
 from ragkit.migration.pace import WriteSize
 from ragkit.migration.subject import Migration
 from ragkit.migration.throttle import throttle_for
-from ragkit.migration.verbatim import Verbatim
 from ragkit.migration.writer import write
 
 AHEAD = 2
@@ -34,12 +34,6 @@ AHEAD = 2
 WAIT_SECONDS = 0.5
 """For what others have claimed and not yet written."""
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Batch:
-    keys: list[str]
-    texts: list[str]
 
 
 @dataclass(frozen=True)
@@ -77,11 +71,11 @@ def fill(
     throttle = throttle_for(migration) if start.pending else None
     try:
         last = None
-        while not (finished := _finish(migration, last)).complete:
-            idle, last = True, _Pass(finished.coverage.pending, _snapshot(migration))
+        while not (finished := finish(migration, last)).complete:
+            idle, last = True, Pass(finished.coverage.pending, begin_snapshot(migration))
             with claiming(migration, stripes) as claimed:
-                batches = _batches(migration, claimed, stripes)
-                for batch, answers in _answered(migration, embedder, executor or own, batches):
+                pending = batches(migration, claimed, stripes)
+                for batch, answers in _answered(migration, embedder, executor or own, pending):
                     idle = False
                     aside.put(migration, _refused(batch, answers))
                     for part in _parts(batch, answers, size):
@@ -117,12 +111,12 @@ def _check_space(migration: Migration, embedder: Embedder) -> None:
 
 
 def _answered(
-    migration: Migration, embedder: Embedder, executor: Executor, batches: Iterator[Batch]
+    migration: Migration, embedder: Embedder, executor: Executor, pending: Iterator[Batch]
 ) -> Iterator[tuple[Batch, Answers]]:
     """Each batch with the model's answers, some batches ahead of the writer."""
     seconds = migration.plan.model_seconds
     waiting: deque[tuple[Batch, Future]] = deque()
-    for batch in batches:
+    for batch in pending:
         waiting.append((batch, executor.submit(ask, embedder, batch.texts, seconds)))
         if len(waiting) > AHEAD:
             yield _first(waiting, seconds)
@@ -139,31 +133,6 @@ def _first(waiting: deque[tuple[Batch, Future]], seconds: float) -> tuple[Batch,
         raise ModelBusy(
             f"the model did not answer in {2 * seconds:g} s: run this again, or set model_seconds"
         ) from None
-
-
-def _batches(migration: Migration, claimed: Iterator[int], stripes: int) -> Iterator[Batch]:
-    for stripe in claimed:
-        after = None
-        while rows := _page(migration, in_stripe(migration, stripe, stripes), after):
-            after = rows[-1][0]
-            yield Batch([row[0] for row in rows], [row[1] for row in rows])
-
-
-def _page(
-    migration: Migration, where: sa.ColumnElement[bool], after: str | None
-) -> Sequence[sa.Row]:
-    """Pending rows in the order of the key, in a short transaction of their own."""
-    query = (
-        sa.select(sa.cast(migration.key, sa.Text), migration.content)
-        .select_from(migration.table)
-        .where(coverage.is_pending(migration), where)
-        .order_by(migration.key)
-        .limit(migration.plan.batch_size)
-    )
-    if after is not None:
-        query = query.where(migration.key > sa.cast(after, Verbatim(migration.key_type)))
-    with plain_errors("reading pending rows"), migration.engine.connect() as connection:
-        return connection.execute(query).all()
 
 
 def _refused(batch: Batch, answers: Answers) -> dict[str, tuple[str, str]]:
@@ -186,45 +155,3 @@ def _write(migration: Migration, part: tuple[Batch, np.ndarray], size: WriteSize
         landed = write(connection, migration, batch.keys, batch.texts, vectors)
     size.took(len(batch.keys), time.monotonic() - began)
     return landed
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """How many rows were pending when it began, and the snapshot it began with."""
-
-    pending: int
-    since: int
-
-
-@dataclass(frozen=True)
-class _Finished:
-    complete: bool
-    coverage: coverage.Coverage
-
-
-def _snapshot(migration: Migration) -> int:
-    """The oldest transaction still running: what it and later ones write is new to this pass."""
-    with plain_errors("backfill"), migration.engine.connect() as connection:
-        return connection.scalar(coverage.SNAPSHOT)
-
-
-def _finish(migration: Migration, last: _Pass | None) -> _Finished:
-    """Marks the column ready, in one transaction, when nothing is pending; or, under steady
-    writes, when the last pass left no fewer than it found, all of them written since it began:
-    so catching up ends however slow the model is."""
-    plan = migration.plan
-    with plain_errors("finishing the backfill"), migration.engine.begin() as connection:
-        now = coverage.count(connection, migration)
-        complete = not now.pending or (
-            last is not None
-            and now.pending >= last.pending
-            and not coverage.older(connection, migration, last.since)
-        )
-        if complete:
-            since = last.since if last else connection.scalar(coverage.SNAPSHOT)
-            ledger.caught_up(connection, migration.id, since)
-            contract.set_state(connection, plan.qualified, plan.new_column, contract.READY)
-            if ledger.phase(connection, migration.id) == ledger.EXPANDED:
-                counts = {"rows": now.filled, "empty": now.empty, "set_aside": now.set_aside}
-                migration.record(connection, ledger.BACKFILLED, **counts)
-    return _Finished(complete, now)

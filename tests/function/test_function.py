@@ -264,6 +264,7 @@ class TestUnavailable:
                 down = app.post("/", json={"name": "tea"})
                 assert down.status_code == 503
                 assert "cannot be reached" in down.json()["error"]
+                assert "Traceback" not in (source.parent / "function.log").read_text()
                 server.start()
                 assert app.post("/", json={"name": "tea"}).status_code == 200
         finally:
