@@ -72,7 +72,9 @@ class LocalApp:
 
     def serving(self) -> Revision | None:
         source = self._ask("serving")
-        return self._revision(Path(source)) if isinstance(source, str) else None
+        if not isinstance(source, str) or not (Path(source) / "env.json").exists():
+            return None  # no front, no traffic yet, or a folder that was deleted under it
+        return self._revision(Path(source))
 
     def revisions(self) -> list[Revision]:
         return [self._revision(env.parent) for env in sorted(self._home.glob("*/env.json"))]

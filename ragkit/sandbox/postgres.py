@@ -51,7 +51,9 @@ class Postgres:
     def start(self) -> None:
         """Raises SandboxError with the last lines of the server's log."""
         if self.running():
-            return
+            if (self._data / "PG_VERSION").exists():
+                return
+            self._end_orphan()
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
         for attempt in Retrying(
@@ -103,6 +105,14 @@ class Postgres:
     @property
     def _socket(self) -> Path:
         return self._folders.sockets
+
+    def _end_orphan(self) -> None:
+        """A server whose folder was deleted under it, say with the checkout."""
+        orphans = self._children()
+        for process in orphans:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(orphans, timeout=RECOVERY_SECONDS)
 
     def _forget_zombie(self) -> None:
         """A killed server that nobody reaped would hold its lock file for ever.

@@ -72,6 +72,16 @@ class TestPostgres:
         finally:
             server.remove()
 
+    def test_a_server_whose_folder_was_deleted_is_replaced(self, tmp_path):
+        server = Postgres(Folders.at(tmp_path / "home"))
+        try:
+            server.start()
+            shutil.rmtree(server._data)
+            server.start()
+            server.create("fresh", owner="somebody")
+        finally:
+            server.remove()
+
     def test_nothing_listens_on_tcp_and_the_socket_is_closed_to_others(self, server):
         assert server.engine().connect().scalar(sa.text("show listen_addresses")) == ""
         assert server._socket.stat().st_mode & 0o077 == 0
@@ -200,6 +210,22 @@ def test_a_front_whose_socket_was_lost_is_replaced(tmp_path):
         box.app.up()
         assert box.app.serving() is None
         assert box.app._ask("serving") is not Ellipsis
+    finally:
+        box.remove()
+
+
+def test_a_deleted_folder_is_no_serving_revision(tmp_path):
+    box = Sandbox(free_port(), tmp_path / "deleted")
+    try:
+        box.up()
+        box.restore()
+        revision = box.app.stage("wordllama-256")
+        box.app.promote(revision)
+        shutil.rmtree(box.app._folder(revision))
+        assert box.app.serving() is None
+        again = box.app.stage("wordllama-256")
+        box.app.promote(again)
+        assert box.app.serving() == again
     finally:
         box.remove()
 
