@@ -12,7 +12,7 @@ from ragkit.view.style import INK, LOSS, NEW, OLD, RESULT, plain, plain_log
 
 def gate_table(verdict: Verdict) -> Figure:
     """The gates as a picture, for a README or a chat."""
-    figure = Figure(figsize=(9.5, 0.42 * len(verdict.gates) + 1.0), layout="constrained")
+    figure = Figure(figsize=(9.5, 0.28 * len(verdict.gates) + 0.75), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
     axes.set_title(f"Verdict: {verdict.verdict}", loc="left", fontweight="bold", color=INK)
