@@ -155,7 +155,7 @@ def prove(world: World, run_dir: Path) -> dict:
             "tests.chaos.writers", url, writes, world.folder / "cut-over", WRITES, world.rows
         ):
             watch.start()
-            proof.phase("quiet", lambda: time.sleep(QUIET_SECONDS))
+            proof.phase("quiet", lambda: time.sleep(QUIET_SECONDS * world.rows / 20_000))
             proof.phase("backfill", proof.expand_and_backfill)
             proof.phase("cut over", proof.cut_over_and_back)
         proof.phase("settle", proof.settle)

@@ -159,7 +159,7 @@ def test_a_failing_model_stops_the_run_and_the_next_goes_on(migration, new_embed
 
 def test_kill_9_and_again(engine, plan, new_embedder):
     """A real process, killed as soon as it has written something."""
-    make_table(engine, plan, [f"{text} Number {n}." for n in range(400) for text in TEXTS])
+    make_table(engine, plan, [f"{text} Number {n}." for n in range(150) for text in TEXTS])
     migration = Migration.open(plan, engine)
     schema.expand(migration)
     script = (
@@ -173,17 +173,17 @@ def test_kill_9_and_again(engine, plan, new_embedder):
         [PYTHON, "-c", script, plan.model_dump_json(), engine.url.render_as_string()],
         env=environment(), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while int(process.stdout.readline() or 2400) < 100:
+    while int(process.stdout.readline() or 900) < 100:
         pass
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     with engine.connect() as connection:
         half = coverage.count(connection, migration)
         assert ledger.phase(connection, migration.id) == ledger.EXPANDED
-    assert 0 < half.filled < 2400
+    assert 0 < half.filled < 900
     steps = list(backfill.fill(migration, new_embedder))
     assert steps[0].done >= half.filled
-    assert steps[-1].done == 2400
+    assert steps[-1].done == 900
     check_vectors(migration, new_embedder)
 
 
