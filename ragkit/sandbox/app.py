@@ -55,8 +55,10 @@ class LocalApp:
 
     def down(self) -> None:
         """Ends the front and all revisions."""
+        answered = self._ask("pid")
         try:
-            front = psutil.Process(int((self._home / "front.pid").read_text()))
+            known = answered if answered is not Ellipsis else (self._home / "front.pid").read_text()
+            front = psutil.Process(int(known))
             if str(self._sockets) in front.cmdline():  # and not another program by that number
                 front.terminate()
                 front.wait(START_SECONDS)

@@ -65,6 +65,9 @@ class Front:
     def serving(self, _: str) -> str | None:
         return self._serving[0] if self._serving else None
 
+    def pid(self, _: str) -> str:
+        return str(os.getpid())
+
     def keep_alive(self) -> None:
         """Starts the serving revision again when it dies."""
         while True:

@@ -214,6 +214,17 @@ def test_a_front_whose_socket_was_lost_is_replaced(tmp_path):
         box.remove()
 
 
+def test_a_front_is_ended_though_its_home_was_deleted(tmp_path):
+    box = Sandbox(free_port(), tmp_path / "homeless")
+    try:
+        box.app.up()
+        shutil.rmtree(box.folders.home)
+        box.app.down()
+        assert box.app._ask("serving") is Ellipsis
+    finally:
+        box.remove()
+
+
 def test_a_deleted_folder_is_no_serving_revision(tmp_path):
     box = Sandbox(free_port(), tmp_path / "deleted")
     try:
