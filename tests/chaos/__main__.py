@@ -50,7 +50,7 @@ class Proof:
         self.fault("kill -9 of the backfill", "backfill", f"exit {process.wait()}; run again")
         process = self.world.ragkit("backfill")
         self._filled(6000)
-        dropped = self.world.terminate_backends(process.pid)
+        dropped = self.world.terminate_backends()
         self.fault("connections dropped", "backfill", f"{dropped} dropped, exit {process.wait()}")
         process = self.world.ragkit("backfill")
         self._filled(10_000)

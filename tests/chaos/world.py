@@ -83,7 +83,7 @@ class World:
         with self.engine.connect() as connection:
             return connection.scalar(sa.text(statement))
 
-    def terminate_backends(self, of: int) -> int:
+    def terminate_backends(self) -> int:
         """Drops every connection but the app's and the writers', as a proxy's restart would."""
         keep = "('chaos-writer', 'chaos-watch')"
         with self.sandbox.postgres.engine(database=DATABASE).connect() as admin:
