@@ -23,23 +23,26 @@ _POOL = {
     "pool_recycle": 1800,  # seconds; below the idle limits of proxies and load balancers
     "pool_pre_ping": True,  # a server restart costs a reconnect, not a failed request
 }
+_AWAY = ("08", "57P", "53300")
+"""SQLSTATEs of a server that is starting, stopping or full, or of a connection that broke."""
 # A named paramstyle: with the others "%" would be doubled, and stay so in the table's name.
 _quote = postgresql.dialect(paramstyle="named").identifier_preparer.quote
 
 
-def engine_from(env: Mapping[str, str] = os.environ) -> sa.Engine:
-    """A lazy engine; nothing connects yet.
+def engine_from(env: Mapping[str, str] = os.environ, name: str = "ragkit") -> sa.Engine:
+    """A lazy engine; nothing connects yet. `name` is what pg_stat_activity calls its sessions.
 
     DATABASE_URL (SQLAlchemy, `postgresql+pg8000://`) for local use, else the Cloud SQL settings
     INSTANCE_CONNECTION_NAME, DB_USER, DB_NAME. The password is DB_PASS in both cases.
     Raises ConfigError naming what is missing.
     """
     if env.get("DATABASE_URL"):
-        return sa.create_engine(url_from(env["DATABASE_URL"], env.get("DB_PASS")), **_POOL)
+        url = url_from(env["DATABASE_URL"], env.get("DB_PASS"))
+        return sa.create_engine(url, connect_args={"application_name": name}, **_POOL)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:
         raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
-    return sa.create_engine("postgresql+pg8000://", creator=_cloud_sql(env), **_POOL)
+    return sa.create_engine("postgresql+pg8000://", creator=_cloud_sql(env, name), **_POOL)
 
 
 def url_from(text: str, password: str | None) -> URL:
@@ -55,7 +58,7 @@ def url_from(text: str, password: str | None) -> URL:
     return url.set(drivername="postgresql+pg8000", password=password or url.password)
 
 
-def _cloud_sql(env: Mapping[str, str]) -> Callable[[], object]:
+def _cloud_sql(env: Mapping[str, str], name: str) -> Callable[[], object]:
     """A `creator` that opens connections through the Cloud SQL Python Connector."""
     from google.cloud.sql.connector import Connector, IPTypes
 
@@ -76,6 +79,7 @@ def _cloud_sql(env: Mapping[str, str]) -> Callable[[], object]:
                 password=env.get("DB_PASS"),
                 db=env["DB_NAME"],
                 timeout=CONNECT_SECONDS,
+                application_name=name,
             )
         except Exception as error:  # Google's, aiohttp's, pg8000's; their texts may hold anything
             raise DatabaseUnavailable(
@@ -109,7 +113,8 @@ def plain_errors(doing: str) -> Iterator[None]:
         raise DatabaseUnavailable(f"{doing}: no free database connection in time") from None
     except DBAPIError as error:
         reason = _reason(error.orig)
-        if error.connection_invalidated or not _has_sqlstate(error.orig):
+        away = error.connection_invalidated or (sqlstate(error) or "08").startswith(_AWAY)
+        if away:
             raise DatabaseUnavailable(f"{doing}: the database cannot be reached") from None
         raise DatabaseError(f"{doing}: {reason}") from None
     except (pg8000.Error, OSError, TimeoutError) as error:

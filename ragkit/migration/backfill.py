@@ -25,12 +25,13 @@ from ragkit.migration.batches import Batch, batches
 from ragkit.migration.claims import claiming
 from ragkit.migration.completion import Pass, begin_snapshot, finish
 from ragkit.migration.pace import WriteSize
+from ragkit.migration.patience import patiently
 from ragkit.migration.subject import Migration
 from ragkit.migration.throttle import throttle_for
 from ragkit.migration.writer import write
 
-AHEAD = 2
-"""Batches that wait for the model while one is written."""
+AHEAD = 1
+"""Batches with the model while one is written; `batches` counts on it."""
 WAIT_SECONDS = 0.5
 """For what others have claimed and not yet written."""
 log = logging.getLogger(__name__)
@@ -71,15 +72,16 @@ def fill(
     throttle = throttle_for(migration) if start.pending else None
     try:
         last = None
-        while not (finished := finish(migration, last)).complete:
-            idle, last = True, Pass(finished.coverage.pending, begin_snapshot(migration))
+        while not (finished := patiently(finish, migration, last)).complete:
+            since = patiently(begin_snapshot, migration)
+            idle, last = True, Pass(finished.coverage.pending, since)
             with claiming(migration, stripes) as claimed:
                 pending = batches(migration, claimed, stripes)
                 for batch, answers in _answered(migration, embedder, executor or own, pending):
                     idle = False
-                    aside.put(migration, _refused(batch, answers))
+                    patiently(aside.put, migration, _refused(batch, answers))
                     for part in _parts(batch, answers, size):
-                        done += _write(migration, part, size)
+                        done += patiently(_write, migration, part, size)
                         if throttle:
                             throttle.breathe()
                         took = time.monotonic() - began

@@ -8,11 +8,13 @@ next, which keeps updates HOT and the old column's index out of it.
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import sqlalchemy as sa
 
-from ragkit.database import autocommit
+from ragkit.database import autocommit, plain_errors
+from ragkit.errors import DatabaseUnavailable
+from ragkit.migration.patience import patiently
 from ragkit.migration.subject import Migration
 
 MOST = 16
@@ -37,13 +39,25 @@ def in_stripe(migration: Migration, stripe: int, stripes: int) -> sa.ColumnEleme
 def claiming(migration: Migration, stripes: int) -> Iterator[Iterator[int]]:
     """The stripes that nobody else works on, each claimed when it is asked for; all are given
     back together at the end, when what was begun in them is written."""
-    with autocommit(migration.engine) as connection:
+    with ExitStack() as stack:
+        yield _claimed(patiently(_session, stack, migration), migration, stripes)
+
+
+def _session(stack: ExitStack, migration: Migration) -> sa.Connection:
+    with plain_errors("claiming"):
+        connection = stack.enter_context(autocommit(migration.engine))
         connection.detach()  # closed at the end, which gives the claims back
-        yield _claimed(connection, migration, stripes)
+    return connection
 
 
 def _claimed(connection: sa.Connection, migration: Migration, stripes: int) -> Iterator[int]:
+    """Ends early when the connection breaks, and its claims with it: the next pass claims anew."""
     for stripe in random.sample(range(stripes), stripes):
         name = sa.func.hashtextextended(f"ragkit {migration.id}", stripe)
-        if connection.scalar(sa.select(sa.func.pg_try_advisory_lock(name))):
+        try:
+            with plain_errors("claiming"):
+                got = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(name)))
+        except DatabaseUnavailable:
+            return
+        if got:
             yield stripe

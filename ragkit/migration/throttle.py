@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ragkit.app import probe
 from ragkit.database import plain_errors
-from ragkit.errors import DatabaseError
+from ragkit.errors import DatabaseError, DatabaseUnavailable
 from ragkit.migration.subject import Migration
 from ragkit.search import nearest
 
@@ -57,7 +57,10 @@ class Throttle:
             self._sleep(self.pause)
 
     def _look(self) -> None:
-        self._recent.append(self._measure())
+        try:
+            self._recent.append(self._measure())
+        except DatabaseUnavailable:
+            return
         p95, lag = _p95(self._recent), self._lag() or 0.0
         if p95 > self._limit or lag > MOST_LAG_SECONDS:
             self.pause = min(max(2 * self.pause, SHORTEST), LONGEST)

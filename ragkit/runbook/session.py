@@ -15,7 +15,7 @@ from ragkit.app.manual import ManualApp
 from ragkit.app.smoke import curl, smoke
 from ragkit.comparison import questions
 from ragkit.comparison.questions import Judged
-from ragkit.database import engine_from, url_from
+from ragkit.database import engine_from
 from ragkit.embedders import Embedder, load
 from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.cutover import Switched
@@ -65,8 +65,9 @@ class Runbook:
             return self.sandbox.engine()
         if self.plan.database == "env":
             return engine_from(os.environ)
-        url = url_from(self.plan.database, os.environ.get("DB_PASS"))
-        return sa.create_engine(url, pool_pre_ping=True)
+        return engine_from(
+            {"DATABASE_URL": self.plan.database, "DB_PASS": os.environ.get("DB_PASS", "")}
+        )
 
     @cached_property
     def migration(self) -> Migration:

@@ -87,7 +87,11 @@ class Postgres:
         )
 
     def engine(self, user: str = "postgres", database: str = "postgres") -> sa.Engine:
-        return sa.create_engine(self.url(user, database), pool_pre_ping=True)
+        return sa.create_engine(
+            self.url(user, database),
+            pool_pre_ping=True,
+            connect_args={"application_name": "ragkit"},
+        )
 
     def create(self, database: str, owner: str) -> None:
         """A role, a database it owns, and the extension that only a superuser may create."""

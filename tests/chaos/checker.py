@@ -1,6 +1,7 @@
 """The independent checker: it re-embeds every text and replays the writers' journal."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,29 +20,36 @@ def lines(log: Path) -> pd.DataFrame:
     return pd.DataFrame([json.loads(line) for line in whole])
 
 
-def vectors(world: World) -> dict[str, int]:
+@dataclass(frozen=True)
+class End:
+    """The table as it was when the writers had gone: id, name, content, old and new vector."""
+
+    rows: list[sa.Row]
+    pending: int
+
+    @classmethod
+    def of(cls, world: World) -> "End":
+        query = "select id, name, content, embedding::text old, embedding_256::text new"
+        with world.engine.connect() as connection:
+            rows = connection.execute(sa.text(f"{query} from amenities")).all()
+            return cls(list(rows), coverage.count(connection, world.migration()).pending)
+
+
+def vectors(end: End) -> dict[str, int]:
     """Rows whose vector is not that of their text, and rows without one."""
-    query = sa.text("select content, embedding::text, embedding_256::text from amenities")
-    with world.engine.connect() as connection:
-        rows = connection.execute(query).all()
-        pending = coverage.count(connection, world.migration()).pending
-    texts = [row[0] for row in rows]
     stale = 0
-    for place, model in ((1, OLD), (2, NEW)):
-        made = load(model).embed_documents(texts)
-        kept = [(i, json.loads(row[place])) for i, row in enumerate(rows) if row[place]]
-        stored = np.array([vector for _, vector in kept], np.float32)
-        cosine = (stored * made[[i for i, _ in kept]]).sum(axis=1)
-        stale += int((cosine < SAME).sum())
-    missing_old = sum(row[1] is None for row in rows)
-    return {"stale_vectors": stale, "pending": pending, "rollback_misses": missing_old}
+    for place, model in (("old", OLD), ("new", NEW)):
+        kept = [(row.content, getattr(row, place)) for row in end.rows if getattr(row, place)]
+        made = load(model).embed_documents([text for text, _ in kept])
+        stored = np.array([json.loads(vector) for _, vector in kept], np.float32)
+        stale += int(((stored * made).sum(axis=1) < SAME).sum())
+    missing_old = sum(row.old is None for row in end.rows)
+    return {"stale_vectors": stale, "pending": end.pending, "rollback_misses": missing_old}
 
 
-def lost_writes(world: World, journal: pd.DataFrame) -> int:
+def lost_writes(end: End, journal: pd.DataFrame) -> int:
     """Acknowledged writes that the table does not show."""
-    with world.engine.connect() as connection:
-        query = sa.text("select id, content, name from amenities")
-        table = {row[0]: {"content": row[1], "name": row[2]} for row in connection.execute(query)}
+    table = {row.id: {"content": row.content, "name": row.name} for row in end.rows}
     wanted: dict[int, dict | None] = {}
     for key, state in zip(journal["key"], journal["state"], strict=True):
         wanted[key] = None if state is None else {**(wanted.get(key) or {}), **state}

@@ -15,11 +15,13 @@ import yaml
 from ragkit.embedders import load
 from ragkit.migration.plan import Plan
 from ragkit.migration.subject import Migration
-from ragkit.sandbox.stand_in import DATABASE, OLD_COLUMN, ROLE, Sandbox, amenities, sample_rows
+from ragkit.sandbox.stand_in import DATABASE, OLD_COLUMN, Sandbox, amenities, sample_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "wordllama-64", "wordllama-256"
 COMMIT = 2000
+BATCHES = 80
+"""Of the backfill, however many rows there are."""
 
 
 class World:
@@ -29,10 +31,16 @@ class World:
         self.sandbox.app._settings["STOCK_COLUMNS"] = f"{OLD}={OLD_COLUMN}"
         self.engine = sa.create_engine(self.sandbox.url, pool_pre_ping=True)
         self.plan = Plan(
-            old_model=OLD, new_model=NEW, new_column="embedding_256", batch_size=256,
-            app_port=port, override="the chaos proof compares nothing",
+            old_model=OLD, new_model=NEW, new_column="embedding_256",
+            batch_size=max(1, rows // BATCHES), app_port=port,
+            override="wordllama at two dimensions: the verdict is not what is proved",
         )  # fmt: skip
         self.params = folder / "chaos.yaml"
+        self.set()
+        self.old_model_is_gone = folder / "cut-over"
+
+    def set(self, **changes: object) -> None:
+        self.plan = self.plan.model_copy(update=changes)
         self.params.write_text(yaml.safe_dump(self.plan.model_dump()))
 
     def build(self) -> None:
@@ -61,13 +69,20 @@ class World:
         return Migration.open(self.plan, self.engine)
 
     def ragkit(self, *arguments: str) -> subprocess.Popen:
+        return self._run("ragkit", *arguments)
+
+    def backfill(self, moods: str) -> subprocess.Popen:
+        """With a model that is in these moods, one a call."""
+        return self._run("tests.chaos.moody", moods, "backfill")
+
+    def _run(self, *arguments: str) -> subprocess.Popen:
         env = {
             **os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1",
             "RAGKIT_SANDBOX": str(self.folder / "home"),
         }  # fmt: skip
         with self.log.open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "ragkit", *arguments, "--params", str(self.params)],
+                [sys.executable, "-m", *arguments, "--params", str(self.params)],
                 env=env, cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -83,17 +98,16 @@ class World:
         with self.engine.connect() as connection:
             return connection.scalar(sa.text(statement))
 
-    def terminate_backends(self) -> int:
-        """Drops every connection but the app's and the writers', as a proxy's restart would."""
-        keep = "('chaos-writer', 'chaos-watch')"
-        with self.sandbox.postgres.engine(database=DATABASE).connect() as admin:
-            return admin.scalar(
-                sa.text(
-                    "select count(pg_terminate_backend(pid)) from pg_stat_activity "
-                    f"where usename = '{ROLE}' and coalesce(application_name, '') not in {keep} "
-                    "and (query ilike '%embedding_256%' or query ilike '%ragkit%')"
-                )
-            )
+    def filled(self) -> int:
+        return self.scalar("select count(embedding_256) from amenities")
+
+    def drop_connections(self, pid: int | None = None) -> int:
+        """The runbook's, or one of them, as a proxy's restart would. Returns how many."""
+        ours = "select pg_terminate_backend(pid) from pg_stat_activity where " + (
+            f"pid = {pid:d}" if pid else f"application_name = 'ragkit' and datname = '{DATABASE}'"
+        )
+        with self.sandbox.postgres.engine().connect() as admin:
+            return len(admin.execute(sa.text(ours)).all())
 
     @contextmanager
     def process(self, module: str, *arguments: object):

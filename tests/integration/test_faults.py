@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ragkit.embedders.plugin import PluginEmbedder
 from ragkit.errors import DatabaseError, ModelBusy, ModelUnavailable, WrongDimension
-from ragkit.migration import aside, backfill, coverage, ledger, schema, verdict
+from ragkit.migration import aside, backfill, coverage, ledger, patience, schema, verdict
 from ragkit.migration.subject import Migration
 from ragkit.migration.writer import write
 from ragkit.sandbox.folders import Folders
@@ -64,6 +64,64 @@ def test_what_concerns_every_row_stops_the_run_and_the_next_ends_it(
     list(backfill.fill(migration, again))
     check_vectors(migration, new_embedder)
     assert len(again._embeddings.seen) == half.pending  # nothing is paid twice
+
+
+class Watched(Faulty):
+    """Tells `then` of each call before it answers."""
+
+    def __init__(self, then):
+        super().__init__()
+        self.then = then
+
+    def embed_documents(self, texts):
+        self.then(len(self.seen))
+        return super().embed_documents(texts)
+
+
+def watched(then=lambda _: None) -> PluginEmbedder:
+    made = PluginEmbedder(NEW)
+    made._embeddings = Watched(then)
+    return made
+
+
+def test_a_backfill_outlives_dropped_connections_and_asks_for_nothing_twice(
+    engine, plan, server, new_embedder
+):
+    make_table(engine, plan, [f"Place {n} is a shop. Wool." for n in range(40)])
+    migration = Migration.open(plan.model_copy(update={"batch_size": 4}), engine)
+    schema.expand(migration)
+    admin, dropped = server.engine(), []
+    drop = sa.text(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"
+    ).bindparams(name=engine.url.database)
+
+    def sometimes(seen):
+        if seen in (10, 20, 30):
+            with admin.connect() as connection:
+                dropped.extend(connection.execute(drop).scalars())
+
+    embedder = watched(sometimes)
+    list(backfill.fill(migration, embedder))
+    admin.dispose()
+    assert len(dropped) >= 3
+    check_vectors(migration, new_embedder)
+    assert max(Counter(embedder._embeddings.seen).values()) == 1
+
+
+@pytest.mark.parametrize("steps", range(1, 9))
+def test_a_kill_costs_one_batch_at_most(engine, plan, new_embedder, steps):
+    make_table(engine, plan, [f"Place {n} is a shop. Wool." for n in range(40)])
+    migration = Migration.open(plan.model_copy(update={"batch_size": 10}), engine)
+    schema.expand(migration)
+    first, again = watched(), watched()
+    run = backfill.fill(migration, first)
+    for _ in range(steps):
+        next(run)
+    time.sleep(0.1)  # what was sent to the model comes back
+    run.close()  # nothing of a generator that is closed is run, as after a kill
+    list(backfill.fill(migration, again))
+    check_vectors(migration, new_embedder)
+    assert len(first._embeddings.seen) + len(again._embeddings.seen) - 40 <= 10
 
 
 def test_a_refused_row_is_set_aside_with_its_reason_and_the_rest_goes_on(migration, new_embedder):
@@ -156,7 +214,8 @@ def test_two_backfills_share_the_work_and_embed_no_row_twice(engine, plan, new_e
     check_vectors(migration, new_embedder)
 
 
-def test_a_server_that_dies_in_mid_run_is_an_error_and_the_next_run_ends_it(tmp_path, plan):
+def test_a_server_that_stays_away_is_an_error_and_the_next_run_ends_it(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(patience, "SECONDS", 1.0)
     server = Postgres(Folders.at(tmp_path / "dies"))
     try:
         server.start()

@@ -1,4 +1,5 @@
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -92,6 +93,23 @@ def test_expand_waits_for_a_lock_in_short_turns_and_then_succeeds(migration):
     threading.Timer(1.5, release.set).start()
     assert schema.expand(migration) is True
     thread.join()
+
+
+def test_nobody_waits_behind_an_expand_that_waits(migration):
+    longest, done = 0.0, threading.Event()
+    with migration.engine.connect() as forgotten:
+        forgotten.execute(sa.select(migration.table.c.id))
+        time.sleep(0.2)
+        expanding = threading.Thread(target=lambda: done.set() if schema.expand(migration) else 0)
+        expanding.start()
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            began = time.monotonic()
+            update(migration, name="Busy")
+            longest = max(longest, time.monotonic() - began)
+    expanding.join()
+    assert done.is_set()
+    assert longest < 0.2  # seconds; behind a waiting ALTER TABLE it would be the lock_timeout
 
 
 def test_a_lock_that_stays_is_an_error_that_names_its_holder(migration):
