@@ -1,5 +1,6 @@
 """Compare: the same questions through the old and the new column, as the app would ask them."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
 from ragkit.errors import ConfigError, SpaceNotReady
 from ragkit.migration import coverage
+from ragkit.migration.completion import behind
 from ragkit.migration.subject import Migration
 from ragkit.search import nearest
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ def compare(migration: Migration, judged: Judged, old: Embedder, new: Embedder) 
     with plain_errors("comparing"), migration.engine.connect() as connection:
         _require_full(connection, migration)
         labels, _ = _rows(connection, migration, judged_rows)
-    if lost := judged_rows - set(labels):
-        raise ConfigError(f"the qrels name {len(lost)} rows that do not exist: {min(lost)}, …")
+    if gone := judged_rows - set(labels):
+        judged = _without(judged, gone)
     before = _side(migration, migration.old, old, judged)
     after = _side(migration, migration.new, new, judged)
     shown = {row for side in (before, after) for rows in side.run.values() for row in rows}
@@ -75,9 +78,24 @@ def compare(migration: Migration, judged: Judged, old: Embedder, new: Embedder) 
     )  # fmt: skip
 
 
+def _without(judged: Judged, gone: set[str]) -> Judged:
+    """A live table loses rows; qrels of another table name few of this one's."""
+    known = {row for rows in judged.qrels.values() for row in rows} - gone
+    if len(gone) > len(known):
+        raise ConfigError(
+            f"the qrels name {len(gone)} rows that do not exist, {min(gone)!r} for one, and "
+            f"{len(known)} that do: are they of this table, and by its key?"
+        )
+    left = judged.without(gone)
+    if not left.qrels:
+        raise ConfigError("no judged question has a relevant row left in the table")
+    log.warning("%d judged rows are no longer in the table: left out", len(gone))
+    return left
+
+
 def _require_full(connection: sa.Connection, migration: Migration) -> None:
     covered = coverage.count(connection, migration)
-    if covered.pending:
+    if behind(connection, migration, covered):
         raise SpaceNotReady(
             f"{migration.plan.new_column} has {covered.filled} of "
             f"{covered.filled + covered.pending} vectors: finish the backfill first"

@@ -20,11 +20,21 @@ class Judged:
 
     texts: dict[str, str]
     qrels: Qrels
+    gone: int = 0
+    """Judged rows that the table no longer has."""
 
     @property
     def unanswerable(self) -> int:
         """Questions without a relevant row: asked, but of no weight in a metric."""
         return len(self.texts) - len(self.qrels)
+
+    def without(self, rows: set[str]) -> "Judged":
+        """Left are the questions that still have a relevant row."""
+        kept = {
+            question: {row: grade for row, grade in grades.items() if row not in rows}
+            for question, grades in self.qrels.items()
+        }
+        return Judged(self.texts, _answerable(kept), self.gone + len(rows))
 
 
 def read(questions: Path, qrels: Path) -> Judged:
@@ -46,10 +56,13 @@ def read(questions: Path, qrels: Path) -> Judged:
     grades = _grades(qrels)
     if unknown := sorted(set(grades) - set(texts)):
         raise ConfigError(f"{qrels.name} judges questions that are not asked: {unknown[:5]}")
-    relevant = {q: rows for q, rows in grades.items() if any(grade > 0 for grade in rows.values())}
-    if not relevant:
+    if not (relevant := _answerable(grades)):
         raise ConfigError(f"{qrels.name} holds no relevant row: nothing can be compared")
     return Judged(texts, relevant)
+
+
+def _answerable(grades: Qrels) -> Qrels:
+    return {q: rows for q, rows in grades.items() if any(grade > 0 for grade in rows.values())}
 
 
 def _grades(path: Path) -> Qrels:

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from ragkit import contract
 from ragkit.database import plain_errors
 from ragkit.migration import coverage, ledger
 from ragkit.migration.subject import Migration
+
+FRESH_SECONDS = 60
+"""A catch-up not longer ago than this excuses what was written since."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +53,10 @@ def finish(migration: Migration, last: Pass | None) -> Finished:
                 counts = {"rows": now.filled, "empty": now.empty, "set_aside": now.set_aside}
                 migration.record(connection, ledger.BACKFILLED, **counts)
     return Finished(complete, now)
+
+
+def behind(connection: sa.Connection, migration: Migration, now: coverage.Coverage) -> int:
+    """Pending rows that the last catch-up should have filled; what was written just now is not
+    counted, so that a table that is written to all the time can be full."""
+    since = ledger.last_caught_up(connection, migration.id, FRESH_SECONDS)
+    return now.pending if since is None else coverage.older(connection, migration, since)

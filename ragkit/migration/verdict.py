@@ -7,10 +7,9 @@ import sqlalchemy as sa
 from ragkit.database import plain_errors
 from ragkit.errors import GateError
 from ragkit.migration import coverage, index, ledger
+from ragkit.migration.completion import behind
 from ragkit.migration.subject import Migration
 
-FRESH_SECONDS = 60
-"""A catch-up not longer ago than this excuses what was written since."""
 GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"
 
 
@@ -46,8 +45,7 @@ class Verdict:
 def live_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
     """What the database says now: every row has its vector, the index is valid."""
     now = coverage.count(connection, migration)
-    since = ledger.last_caught_up(connection, migration.id, FRESH_SECONDS)
-    waiting = now.pending if since is None else coverage.older(connection, migration, since)
+    waiting = behind(connection, migration, now)
     written = f" ({now.pending - waiting} just written)" if now.pending > waiting else ""
     observed = f"{now.share:.2%}, {waiting} pending{written}, {now.empty} without text"
     most, aside = migration.plan.gate_set_aside, now.set_aside

@@ -39,9 +39,10 @@ def figures(comparison: Comparison) -> None:
     frame["change"] = frame.iloc[:, 1] - frame.iloc[:, 0]
     judged = comparison.judged
     display(left(frame.style.format("{:.3f}").format("{:+.3f}", subset=["change"])))
+    gone = f" {judged.gone} judged rows are no longer in the table." if judged.gone else ""
     note(
         f"{len(judged.qrels)} judged questions with a relevant row; {judged.unanswerable} more "
-        "were asked that no row answers, and count in no figure."
+        f"were asked that no row answers, and count in no figure.{gone}"
     )
 
 
@@ -63,9 +64,9 @@ def losses(comparison: Comparison, most: int = 5, top: int = 3) -> None:
 def _top(comparison: Comparison, side: str, question: str, top: int) -> str:
     answers, grades = getattr(comparison, side), comparison.judged.qrels[question]
     rows = "".join(
-        f"<li><b>{html.escape(comparison.labels[row])}</b> "
+        f"<li><b>{html.escape(comparison.labels.get(row, f'{row}, deleted since'))}</b> "
         f"<span style='color:#666'>grade {grades.get(row, 'not judged')}</span><br>"
-        f"{html.escape(comparison.texts[row][:180])}</li>"
+        f"{html.escape(comparison.texts.get(row, '')[:180])}</li>"
         for row in answers.run[question][:top]
     )
     return (

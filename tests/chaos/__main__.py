@@ -58,7 +58,7 @@ def prove(world: World, run_dir: Path) -> dict:
         ):
             watch.start()
             time.sleep(WARM_SECONDS)
-            proof.phase("quiet", lambda: time.sleep(QUIET_SECONDS))
+            proof.phase("quiet", lambda: time.sleep(min(QUIET_SECONDS, world.rows / 1000)))
             proof.phase("backfill", proof.expand_and_backfill)
             proof.phase("compare", proof.compare)
             proof.phase("cut over", proof.cut_over_and_back)

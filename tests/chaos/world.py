@@ -20,8 +20,7 @@ from ragkit.sandbox.stand_in import DATABASE, OLD_COLUMN, Sandbox, amenities, sa
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "wordllama-64", "wordllama-256"
 COMMIT = 2000
-BATCHES = 80
-"""Of the backfill, however many rows there are."""
+SMALLEST_BATCH = 128
 
 
 class World:
@@ -32,7 +31,7 @@ class World:
         self.engine = sa.create_engine(self.sandbox.url, pool_pre_ping=True)
         self.plan = Plan(
             old_model=OLD, new_model=NEW, new_column="embedding_256",
-            batch_size=max(1, rows // BATCHES), app_port=port,
+            batch_size=max(SMALLEST_BATCH, rows // 80), app_port=port,
             override="wordllama at two dimensions: the verdict is not what is proved",
         )  # fmt: skip
         self.params = folder / "chaos.yaml"

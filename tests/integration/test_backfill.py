@@ -9,13 +9,15 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pgvector.sqlalchemy import VECTOR
 
 from ragkit import contract
 from ragkit.embedders import load
 from ragkit.errors import DatabaseError, ModelUnavailable, SpaceMismatch
-from ragkit.migration import backfill, coverage, ledger, schema
+from ragkit.migration import backfill, coverage, index, ledger, schema
 from ragkit.migration.subject import Migration
 from ragkit.migration.writer import write
+from ragkit.service import SearchService
 from tests.conftest import NEW, PYTHON, TEXTS, column_of, environment, make_table
 
 
@@ -119,6 +121,34 @@ def test_rows_inserted_and_deleted_meanwhile_end_right(migration, new_embedder):
     steps = list(backfill.fill(migration, Watched(new_embedder, change)))
     assert steps[-1].done == 7
     check_vectors(migration, new_embedder)
+
+
+def test_a_table_in_a_schema_of_an_odd_name(engine, plan, new_embedder):
+    """From expand to the app's own search, with every name in need of quotes."""
+    odd = {
+        "table_schema": 'My "Shop" 50%',
+        "table": "Rows:All",
+        "key": "The Key",
+        "content": "Te xt",
+    }
+    plan = plan.model_copy(update={**odd, "label": "Te xt"})
+    table = sa.Table(
+        plan.table, sa.MetaData(schema=plan.table_schema),
+        sa.Column(plan.key, sa.Uuid, primary_key=True, server_default=sa.func.gen_random_uuid()),
+        sa.Column(plan.content, sa.Text), sa.Column(plan.old_column, VECTOR(256)),
+    )  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(plan.table_schema))
+        table.create(connection)
+        connection.execute(sa.insert(table), [{plan.content: text} for text in TEXTS])
+    migration = Migration.open(plan, engine)
+    schema.expand(migration)
+    list(backfill.fill(migration, new_embedder))
+    assert index.build(migration).valid
+    with engine.connect() as connection:
+        assert coverage.count(connection, migration).filled == len(TEXTS)
+    service = SearchService(engine, new_embedder, plan.qualified, [plan.content])
+    assert service.search(TEXTS[2], 1)[0][plan.content] == TEXTS[2]
 
 
 def test_no_transaction_is_open_while_the_model_runs(migration, server, new_embedder):
