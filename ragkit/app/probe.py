@@ -24,6 +24,8 @@ import pandas as pd
 
 RATE = 12.0
 TIMEOUT_SECONDS = 10.0
+BYTES_A_SECOND = 10_000
+"""More than the log of the fastest probe grows by."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ def summary(requests: pd.DataFrame) -> Summary:
     )
 
 
-def recent_p95(log: Path, seconds: float = 3.0, tail: int = 16_384) -> float:
+def recent_p95(log: Path, seconds: float = 3.0) -> float:
     """p95 in ms of the requests due in the last seconds; 0.0 when there are none."""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - tail))
+        file.seek(max(0, log.stat().st_size - int(seconds * BYTES_A_SECOND)))
         lines = file.read().splitlines(keepends=True)[1:]
     rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
     since = time.time() - seconds

@@ -18,8 +18,9 @@ from ragkit.errors import DatabaseError, DatabaseUnavailable
 from ragkit.migration.subject import Migration
 from ragkit.search import nearest
 
-QUIET, RECENT = 10, 5
-"""Measurements of the baseline, and of what is compared with it."""
+QUIET, QUIET_SECONDS, RECENT = 10, 60.0, 5
+"""The baseline: measurements of the canary, or seconds of the probe; and the measurements that
+are compared with it."""
 EVERY_SECONDS, SHORTEST, LONGEST = 1.0, 0.05, 2.0
 MARGIN_MS = 5.0
 """Below this a difference is noise, whatever the factor."""
@@ -30,10 +31,12 @@ _LAG = sa.text("select extract(epoch from max(replay_lag)) from pg_stat_replicat
 
 
 class Throttle:
-    """`measure` gives the app's latency in ms, `lag` the replica's in seconds or None."""
+    """`measure` gives the app's latency in ms, `lag` the replica's in seconds or None; `quiet` is
+    the app's p95 in ms without a backfill."""
 
     def __init__(
         self,
+        quiet: float,
         measure: Callable[[], float],
         lag: Callable[[], float | None],
         factor: float,
@@ -42,9 +45,7 @@ class Throttle:
     ):
         self._measure, self._lag, self._factor = measure, lag, factor
         self._sleep, self._clock = sleep, clock
-        self._limit = max(
-            factor * (quiet := _p95([measure() for _ in range(QUIET)])), quiet + MARGIN_MS
-        )
+        self._limit = max(factor * quiet, quiet + MARGIN_MS)
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._looked, self.pause = clock(), 0.0
 
@@ -80,9 +81,11 @@ def throttle_for(migration: Migration) -> Throttle:
     beside = migration.plan.path(folder) / "probe.jsonl" if folder else None
     if beside is not None and beside.exists():
         measure = lambda: probe.recent_p95(beside)  # noqa: E731
+        quiet = probe.recent_p95(beside, QUIET_SECONDS)
     else:
         measure = _canary(migration)
-    return Throttle(measure, lambda: _lag(migration), migration.plan.slow_factor)
+        quiet = _p95([measure() for _ in range(QUIET)])
+    return Throttle(quiet, measure, lambda: _lag(migration), migration.plan.slow_factor)
 
 
 def _canary(migration: Migration) -> Callable[[], float]:

@@ -58,9 +58,8 @@ def rank_slopes(comparison: Comparison, most: int = 7) -> Figure:
         labelled = after if word == "rose" else before  # the end within the first k
         for move, start, end, at in zip(chosen, before, after, labelled, strict=True):
             axes.plot([0, 1], [start, end], color=colour, marker="o", markersize=4)
-            text = (
-                f"{_short(comparison.judged.texts[move[2]])}: {_short(comparison.labels[move[3]])}"
-            )
+            row = comparison.labels.get(move[3], move[3])
+            text = f"{_short(comparison.judged.texts[move[2]])}: {_short(row)}"
             x, align = (1.05, "left") if word == "rose" else (-0.05, "right")
             axes.text(x, at, text, ha=align, va="center", fontsize=8, color=INK)
         axes.set_title(f"{word} most", fontsize=10, color=colour)

@@ -27,7 +27,7 @@ def main(rows: int, runs: Path) -> int:
     run_dir = runs / f"chaos-{stamp}"
     run_dir.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
-        world = World(Path(folder), free_port(), rows, run_dir / "ragkit.log")
+        world = World(Path(folder), free_port(), rows, run_dir)
         try:
             found = prove(world, run_dir)
         finally:
@@ -49,7 +49,7 @@ def main(rows: int, runs: Path) -> int:
 def prove(world: World, run_dir: Path) -> dict:
     proof, watch = Proof(world), Watch(world.sandbox.url)
     proof.phase("build", world.build)
-    reads, writes = run_dir / "reads.jsonl", run_dir / "writes.jsonl"
+    reads, writes = run_dir / "probe.jsonl", run_dir / "writes.jsonl"
     app, url = world.sandbox.app.url, world.sandbox.url.render_as_string()
     with ExitStack() as beside:
         beside.enter_context(world.process("tests.chaos.readers", app, reads, READS))

@@ -23,5 +23,7 @@ def test_no_invariant_breaks_under_traffic_and_faults(tmp_path):
     assert done.returncode == 0
     assert found["requests"] > 1000
     assert found["writes"] > 1000
-    assert len(found["faults"]) == 8
+    assert {fault["phase"] for fault in found["faults"]} == {
+        "expand", "backfill", "index", "follow", "compare", "cut over", "roll back", "retire",
+    }  # fmt: skip
     assert (folder / "timeline.png").exists()

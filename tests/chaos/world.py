@@ -24,14 +24,14 @@ SMALLEST_BATCH = 128
 
 
 class World:
-    def __init__(self, folder: Path, port: int, rows: int, log: Path):
-        self.folder, self.rows, self.log = folder, rows, log
+    def __init__(self, folder: Path, port: int, rows: int, run_dir: Path):
+        self.folder, self.rows, self.log = folder, rows, run_dir / "ragkit.log"
         self.sandbox = Sandbox(port, folder / "home")
         self.sandbox.app._settings["STOCK_COLUMNS"] = f"{OLD}={OLD_COLUMN}"
         self.engine = sa.create_engine(self.sandbox.url, pool_pre_ping=True)
         self.plan = Plan(
             old_model=OLD, new_model=NEW, new_column="embedding_256",
-            batch_size=max(SMALLEST_BATCH, rows // 80), app_port=port,
+            batch_size=max(SMALLEST_BATCH, rows // 80), app_port=port, run_dir=str(run_dir),
             override="wordllama at two dimensions: the verdict is not what is proved",
         )  # fmt: skip
         self.params = folder / "chaos.yaml"
