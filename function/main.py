@@ -64,7 +64,7 @@ def service() -> SearchService:
             if not model:
                 raise ConfigError("set EMBEDDING_MODEL, for example text-embedding-005")
             _service = SearchService(
-                engine_from(os.environ, "ragkit function"),
+                engine_from(os.environ, "ragkit function", refresh="lazy"),
                 load(model),
                 table=os.environ.get("DB_TABLE", "public.amenities"),
                 columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),

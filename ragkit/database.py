@@ -1,9 +1,8 @@
 """The way into PostgreSQL: an engine from the environment, quoted names, errors without secrets."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 
 import pg8000
 import sqlalchemy as sa
@@ -12,9 +11,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ragkit.cloud_sql import creator
 from ragkit.errors import ConfigError, DatabaseError, DatabaseUnavailable
-
-CONNECT_SECONDS = 10
+from ragkit.secret import password
 
 _POOL = {
     "pool_size": 8,  # opened as they are needed, and kept: one a thread of the function
@@ -29,20 +28,22 @@ _AWAY = ("08", "57P", "53300")
 _quote = postgresql.dialect(paramstyle="named").identifier_preparer.quote
 
 
-def engine_from(env: Mapping[str, str] = os.environ, name: str = "ragkit") -> sa.Engine:
+def engine_from(
+    env: Mapping[str, str] = os.environ, name: str = "ragkit", refresh: str = "background"
+) -> sa.Engine:
     """A lazy engine; nothing connects yet. `name` is what pg_stat_activity calls its sessions.
 
     DATABASE_URL (SQLAlchemy, `postgresql+pg8000://`) for local use, else the Cloud SQL settings
-    INSTANCE_CONNECTION_NAME, DB_USER, DB_NAME. The password is DB_PASS in both cases.
-    Raises ConfigError naming what is missing.
+    of `ragkit.cloud_sql`; `refresh` is how its certificates are kept fresh: "lazy" in a function,
+    which has no CPU between requests. Raises ConfigError naming what is missing.
     """
     if env.get("DATABASE_URL"):
-        url = url_from(env["DATABASE_URL"], env.get("DB_PASS"))
+        url = url_from(env["DATABASE_URL"], password(env))
         return sa.create_engine(url, connect_args={"application_name": name}, **_POOL)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:
         raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
-    return sa.create_engine("postgresql+pg8000://", creator=_cloud_sql(env, name), **_POOL)
+    return sa.create_engine("postgresql+pg8000://", creator=creator(env, name, refresh), **_POOL)
 
 
 def url_from(text: str, password: str | None) -> URL:
@@ -56,39 +57,6 @@ def url_from(text: str, password: str | None) -> URL:
     if url.get_backend_name() != "postgresql":
         raise ConfigError(f"expected a postgresql URL, got {url.get_backend_name()!r}")
     return url.set(drivername="postgresql+pg8000", password=password or url.password)
-
-
-def _cloud_sql(env: Mapping[str, str], name: str) -> Callable[[], object]:
-    """A `creator` that opens connections through the Cloud SQL Python Connector."""
-    from google.cloud.sql.connector import Connector, IPTypes
-
-    @cache  # made by the first connection, after the fork of functions-framework
-    def connector() -> Connector:
-        return Connector(
-            ip_type=IPTypes(env.get("IP_TYPE", "PSC")),  # the solution has no public IP
-            refresh_strategy="lazy",  # a function has no CPU for a background refresh
-        )
-
-    def connect() -> object:
-        instance = env["INSTANCE_CONNECTION_NAME"]
-        try:
-            return connector().connect(
-                instance,
-                "pg8000",
-                user=env["DB_USER"],
-                password=env.get("DB_PASS"),
-                db=env["DB_NAME"],
-                timeout=CONNECT_SECONDS,
-                application_name=name,
-            )
-        except Exception as error:  # Google's, aiohttp's, pg8000's; their texts may hold anything
-            raise DatabaseUnavailable(
-                f"Cloud SQL instance {instance!r} cannot be reached ({type(error).__name__}): "
-                "check the name (project:region:instance), IP_TYPE, the credentials and "
-                "roles/cloudsql.client"
-            ) from None
-
-    return connect
 
 
 @contextmanager

@@ -9,11 +9,13 @@ RagkitError
 │   └── SchemaError      a table, column, key, extension or right is not as needed
 ├── ModelError
 │   ├── ModelUnavailable concerns every row: key, permission, quota, retired model
-│   │   └── ModelBusy    will pass: too many requests, a server's fault, no answer in time
+│   │   ├── ModelBusy    will pass: too many requests, a server's fault, no answer in time
+│   │   └── BudgetSpent
 │   ├── BadVectors       wrong count or values
 │   │   └── WrongDimension
 │   └── RowRefused       concerns one row alone
-│       └── TextTooLong
+│       ├── TextTooLong
+│       └── SomeRefused  these rows of a request, the others have vectors
 ├── ContractError
 │   ├── SpaceNotReady
 │   └── SpaceMismatch
@@ -21,6 +23,8 @@ RagkitError
 ├── DeployError          a revision did not come up; the one before still serves
 └── SandboxError         the embedded default cannot run here
 """
+
+from collections.abc import Sequence
 
 
 class RagkitError(Exception):
@@ -73,6 +77,10 @@ class ModelBusy(ModelUnavailable):
     pass
 
 
+class BudgetSpent(ModelUnavailable):
+    pass
+
+
 class BadVectors(ModelError):
     pass
 
@@ -87,6 +95,14 @@ class RowRefused(ModelError):
 
 class TextTooLong(RowRefused):
     pass
+
+
+class SomeRefused(RowRefused):
+    """`refused`: reasons by the texts' places; `vectors`: of all places, of use for the others."""
+
+    def __init__(self, refused: dict[int, str], vectors: Sequence):
+        super().__init__(next(iter(refused.values())))
+        self.refused, self.vectors = refused, vectors
 
 
 class ContractError(RagkitError):

@@ -4,7 +4,7 @@ Sources, read in November 2026: Vertex AI "Get text embeddings", "Model versions
 and "Pricing". Prices per million characters are stated per million tokens at 4 characters a token.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from ragkit.errors import UnknownModel
@@ -15,7 +15,8 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Model:
-    """One embedding model. Limits are per request unless they say otherwise; None is "no limit"."""
+    """One embedding model. Limits are per request unless they say otherwise; None is "no limit".
+    `shorter`: dimensions it can be asked for instead, as in "gemini-embedding-001/768"."""
 
     name: str
     provider: str
@@ -24,11 +25,19 @@ class Model:
     max_tokens: int | None = None
     max_tokens_per_text: int | None = None
     requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     document_task: str | None = None
     query_task: str | None = None
     usd_per_million_tokens: float = 0.0
     price_as_of: date | None = None
     retires: date | None = None
+    shorter: tuple[int, ...] = ()
+    shortened: bool = False
+
+    @property
+    def served(self) -> str:
+        """The name that the service knows it by."""
+        return self.name.partition("/")[0]
 
     def retired(self, today: date) -> bool:
         return self.retires is not None and self.retires <= today
@@ -57,15 +66,23 @@ CATALOGUE: dict[str, Model] = {
         Model(
             "gemini-embedding-001",
             dimension=3072, max_texts=1, retires=date(2028, 5, 20),
-            usd_per_million_tokens=0.15, **_VERTEX, **_RETRIEVAL,
+            usd_per_million_tokens=0.15, shorter=(768, 1536), **_VERTEX, **_RETRIEVAL,
         ),
     )
 }  # fmt: skip
 
 
 def find(name: str) -> Model:
-    """The catalogue's entry for `name`. Raises UnknownModel, which lists the known names."""
+    """The catalogue's entry for `name`, or "name/dimension" for a shorter output of it.
+
+    Raises UnknownModel, which lists the known names.
+    """
+    known = dict(CATALOGUE)
+    for model in CATALOGUE.values():
+        for dimension in model.shorter:
+            short = f"{model.name}/{dimension}"
+            known[short] = replace(model, name=short, dimension=dimension, shortened=True)
     try:
-        return CATALOGUE[name]
+        return known[name]
     except KeyError:
-        raise UnknownModel(name, sorted(CATALOGUE)) from None
+        raise UnknownModel(name, sorted(known)) from None

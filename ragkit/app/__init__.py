@@ -43,5 +43,11 @@ class App(Protocol):
     def discard(self, revision: Revision) -> None:
         """Stops a revision that has no traffic."""
 
+    def commands(self, model: str) -> list[str]:
+        """What a cut-over to `model` runs, as shell lines; [] where nothing is run outside."""
+
+    def release(self) -> None:
+        """After the migration: the next deployment takes the traffic as it did before."""
+
     def client(self, revision: Revision | None = None) -> httpx.Client:
         """HTTP to a started revision by its own address, or to the app's public one."""

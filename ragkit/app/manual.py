@@ -36,5 +36,11 @@ class ManualApp:
 
     promote = discard = start
 
+    def commands(self, model: str) -> list[str]:
+        return [f"# deploy the app with EMBEDDING_MODEL={model}"]
+
+    def release(self) -> None:
+        """How its traffic is deployed is not ours to say."""
+
     def client(self, revision: Revision | None = None) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30)

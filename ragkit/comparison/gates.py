@@ -8,25 +8,37 @@ import sqlalchemy as sa
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
 from ragkit.comparison.metrics import Interval
+from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
 from ragkit.migration.subject import Migration
 from ragkit.migration.verdict import Gate, Verdict, live_gates, record
 
+NOT_ASKED = Gate(
+    "judged questions of both models",
+    "not asked: none are given, or the old model cannot be called",
+    "asked",
+    None,
+)
 FIDELITY_ROWS = 32
 FIDELITY_COSINE = 0.98
 """Between a stored vector and the same text embedded again; an int8 model varies a little with
 the texts it shares a batch with."""
 
 
-def decide(migration: Migration, comparison: Comparison, embedder: Embedder) -> Verdict:
-    """All gates of the plan, recorded in the ledger: the cut-over reads it there."""
+def decide(
+    migration: Migration,
+    comparison: Comparison | None,
+    embedder: Embedder,
+    near: Neighbourhoods | None = None,
+) -> Verdict:
+    """All gates of the plan, recorded in the ledger: the cut-over reads it there. Without a
+    comparison by questions the evidence does not decide."""
     tested = _fidelity(_sample(migration), embedder)
     with plain_errors("deciding"), migration.engine.begin() as connection:
-        found = [
-            *live_gates(connection, migration), tested, *_quality(migration, comparison)
-        ]  # fmt: skip
-        verdict = Verdict.of(found, _figures(comparison))
+        quality = _quality(migration, comparison) if comparison else [NOT_ASKED]
+        found = [*live_gates(connection, migration), tested, *quality]
+        verdict = Verdict.of(found, _figures(comparison, near))
         record(connection, migration, verdict)
     return verdict
 
@@ -92,14 +104,18 @@ def _at_least(name: str, found: Interval, limit: float) -> Gate:
     return Gate(name, f"{found.mean:{sign}.3f} ({observed})", f"≥ {limit:g}", passed)
 
 
-def _figures(comparison: Comparison) -> dict[str, dict[str, float]]:
-    """Means of both sides; overlap is of neither."""
-    k, sides = comparison.k, {"old": comparison.old_scores, "new": comparison.new_scores}
-    figures = {
-        side: {name: round(float(scores[name].mean()), 6) for name in scores}
-        for side, scores in sides.items()
-    }
-    for side, answers in (("old", comparison.old), ("new", comparison.new)):
-        figures[side]["p95_ms"] = round(float(np.percentile(answers.latency_ms, 95)), 2)
-    figures["both"] = {f"overlap@{k}": round(float(comparison.overlap.mean()), 6)}
+def _figures(
+    comparison: Comparison | None, near: Neighbourhoods | None
+) -> dict[str, dict[str, float]]:
+    """Means of both sides, and "both": what is of neither."""
+    figures: dict[str, dict[str, float]] = {"old": {}, "new": {}, "both": {}}
+    if comparison:
+        sides = ("old", comparison.old, comparison.old_scores), (
+            "new", comparison.new, comparison.new_scores)  # fmt: skip
+        for side, answers, scores in sides:
+            figures[side] = {name: round(float(scores[name].mean()), 6) for name in scores}
+            figures[side]["p95_ms"] = round(float(np.percentile(answers.latency_ms, 95)), 2)
+        figures["both"][f"overlap@{comparison.k}"] = round(float(comparison.overlap.mean()), 6)
+    if near:
+        figures["both"] |= near.figures()
     return figures

@@ -26,6 +26,16 @@ class Embedder(Protocol):
         """The vector of one question, float32 of shape (dimension,)."""
 
 
+class Meter(Protocol):
+    """Told of each request to a paid service; `embedder.meter` where an embedder has one."""
+
+    def before(self, tokens: int) -> None:
+        """With the tokens by estimate. May wait for the quota, or raise BudgetSpent."""
+
+    def after(self, tokens: int) -> None:
+        """With the tokens that the service counted."""
+
+
 def load(name: str) -> Embedder:
     """The embedder of a model of the catalogue, or of `module:attribute`.
 

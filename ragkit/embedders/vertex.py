@@ -7,45 +7,29 @@ Reference: Vertex AI, "Text embeddings API".
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-import grpc
 import numpy as np
 from google.api_core import exceptions as google
-from google.api_core.client_options import ClientOptions
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
-from google.cloud.aiplatform_v1.services.prediction_service import PredictionServiceClient
-from google.cloud.aiplatform_v1.services.prediction_service.transports import (
-    PredictionServiceGrpcTransport,
-)
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value
 
-from ragkit.embedders import checked
-from ragkit.errors import (
-    ConfigError,
-    ModelBusy,
-    ModelError,
-    ModelUnavailable,
-    RowRefused,
-    TextTooLong,
-)
+from ragkit.embedders import Meter, checked
+from ragkit.embedders.packing import TokenEstimate, packed
+from ragkit.embedders.vertex_client import client_for, endpoint_of, told_apart
+from ragkit.errors import RowRefused, SomeRefused, TextTooLong
 from ragkit.models import Model
 
 DEADLINE_SECONDS = 30.0
 """For one call with all its retries; a caller of the function waits no longer."""
+CONCURRENT = 8
+"""Requests under way at once; how fast they leave is the meter's to say."""
 
 _TRANSIENT = if_exception_type(
     google.ResourceExhausted, google.ServiceUnavailable, google.InternalServerError
 )
-_WAY_OUT = {
-    google.InvalidArgument: "the model does not take this text",
-    google.NotFound: "this project or region has no such model, or it is retired: choose another",
-    google.PermissionDenied: "grant roles/aiplatform.user to the service account",
-    google.Unauthenticated: "run gcloud auth application-default login",
-    google.ResourceExhausted: "the quota is used up: wait, or ask for more",
-    google.DeadlineExceeded: "no answer in time: try again",
-}
 
 
 class VertexEmbedder:
@@ -56,72 +40,74 @@ class VertexEmbedder:
     """
 
     def __init__(self, model: Model, env: Mapping[str, str] = os.environ):
-        instance = env.get("INSTANCE_CONNECTION_NAME", "")
-        project = env.get("GCP_PROJECT_ID") or ":".join(instance.split(":")[:-2])
-        location = env.get("GCP_LOCATION") or "us-central1"
-        if not project:
-            raise ConfigError(f"model {model.name} runs on Vertex AI: set GCP_PROJECT_ID")
         self.model = model
-        self._endpoint = (
-            f"projects/{project}/locations/{location}/publishers/google/models/{model.name}"
-        )
-        self._client = _client(location, env.get("VERTEX_ENDPOINT"))
+        self.meter: Meter | None = None
+        self._endpoint = endpoint_of(model, env)
+        self._client = client_for(env)
+        self._estimate = TokenEstimate()
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
+        """Raises SomeRefused, with the vectors of the others, when texts are too long."""
+        requests = list(packed(texts, self.model, self._estimate))
         vectors = np.empty((len(texts), self.model.dimension), np.float32)
-        for start in range(0, len(texts), self.model.max_texts):
-            part = texts[start : start + self.model.max_texts]
-            vectors[start : start + len(part)] = self._predict(part, self.model.document_task)
+        refused: dict[int, str] = {}
+        with ThreadPoolExecutor(max(1, min(CONCURRENT, len(requests)))) as pool:
+            asked = pool.map(self._documents, [[texts[i] for i in places] for places in requests])
+            for places, (found, faults) in zip(requests, asked, strict=True):
+                vectors[places.start : places.stop] = found
+                refused |= {places[i]: reason for i, reason in faults.items()}
+        if refused:
+            raise SomeRefused(refused, vectors)
         return vectors
 
     def embed_query(self, text: str) -> np.ndarray:
-        return self._predict([text], self.model.query_task)[0]
+        vectors, faults = self._predict([text], self.model.query_task)
+        if faults:
+            raise TextTooLong(faults[0])
+        return vectors[0]
 
-    def _predict(self, texts: Sequence[str], task: str | None) -> np.ndarray:
+    def _documents(self, texts: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
+        try:
+            return self._predict(texts, self.model.document_task)
+        except RowRefused as error:
+            if len(texts) > 1:
+                raise  # which of them it is, the one who asks finds out
+            return np.zeros((1, self.model.dimension), np.float32), {0: str(error)}
+
+    def _predict(self, texts: Sequence[str], task: str | None) -> tuple[np.ndarray, dict[int, str]]:
+        """Vectors of shape (len(texts), dimension), and by place why one is not to be used."""
+        if self.meter:
+            self.meter.before(sum(self._estimate.of(text) for text in texts))
         extra = {"task_type": task} if task else {}
+        shorter = {"outputDimensionality": self.model.dimension} if self.model.shortened else {}
         try:
             answer = self._client.predict(
                 endpoint=self._endpoint,
                 instances=[ParseDict({"content": text, **extra}, Value()) for text in texts],
+                parameters=ParseDict(shorter, Value()),
                 timeout=DEADLINE_SECONDS,
                 retry=Retry(predicate=_TRANSIENT, initial=0.5, timeout=DEADLINE_SECONDS),
             )
         except google.RetryError as error:
-            raise _told_apart(self.model, error.cause or error) from None
+            raise told_apart(self.model, error.cause or error) from None
         except (google.GoogleAPICallError, GoogleAuthError) as error:
-            raise _told_apart(self.model, error) from None
+            raise told_apart(self.model, error) from None
         found = [p.struct_value.fields["embeddings"].struct_value for p in answer._pb.predictions]
-        for text, embedding in zip(texts, found, strict=False):
-            statistics = embedding.fields["statistics"].struct_value.fields
-            if statistics["truncated"].bool_value:
-                raise TextTooLong(
-                    f"a text of {len(text)} characters; {self.model.name} takes "
-                    f"{self.model.max_tokens_per_text} tokens and would cut it: shorten it"
-                )
         values = [[v.number_value for v in e.fields["values"].list_value.values] for e in found]
-        return checked(values, len(texts), self.model)
-
-
-def _client(location: str, endpoint: str | None) -> PredictionServiceClient:
-    if endpoint:
-        channel = grpc.insecure_channel(endpoint)
-        return PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=channel))
-    options = ClientOptions(api_endpoint=f"{location}-aiplatform.googleapis.com")
-    try:
-        return PredictionServiceClient(client_options=options)
-    except GoogleAuthError:
-        raise ModelUnavailable(
-            "no Google credentials here: run gcloud auth application-default login"
-        ) from None
-
-
-def _told_apart(model: Model, error: Exception) -> ModelError:
-    way_out = next((text for kind, text in _WAY_OUT.items() if isinstance(error, kind)), None)
-    said = f"{model.name}: {type(error).__name__}; {way_out or 'try again'}"
-    if isinstance(error, google.InvalidArgument):
-        return RowRefused(said)
-    busy = (google.ResourceExhausted, google.ServerError, google.RetryError)
-    return ModelBusy(said) if isinstance(error, busy) else ModelUnavailable(said)
+        vectors = checked(values, len(texts), self.model)
+        if self.model.shortened:  # cut to its first dimensions, a vector has no unit length
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        counted = [e.fields["statistics"].struct_value.fields for e in found]
+        tokens = int(sum(fields["token_count"].number_value for fields in counted))
+        self._estimate.learn(texts, tokens)
+        if self.meter:
+            self.meter.after(tokens)
+        return vectors, {
+            place: f"a text of {len(texts[place])} characters; {self.model.name} takes "
+            f"{self.model.max_tokens_per_text} tokens and would cut it: shorten it"
+            for place, fields in enumerate(counted)
+            if fields["truncated"].bool_value
+        }
 
 
 load = VertexEmbedder

@@ -17,6 +17,7 @@ from ragkit.errors import (
     ModelBusy,
     ModelUnavailable,
     RowRefused,
+    SomeRefused,
     WrongDimension,
 )
 
@@ -57,6 +58,12 @@ def _ask(
         into.vectors.update(zip(places, vectors, strict=True))
     except WrongDimension:
         raise
+    except SomeRefused as error:
+        for place, vector in enumerate(error.vectors):
+            if reason := error.refused.get(place):
+                into.refused[places[place]] = reason
+            else:
+                into.vectors[places[place]] = vector
     except (RowRefused, BadVectors) as error:
         if len(places) == 1:
             into.refused[places[0]] = str(error)

@@ -26,6 +26,7 @@ from ragkit.migration.claims import claiming
 from ragkit.migration.completion import Pass, begin_snapshot, finish
 from ragkit.migration.pace import WriteSize
 from ragkit.migration.patience import patiently
+from ragkit.migration.spending import metered
 from ragkit.migration.subject import Migration
 from ragkit.migration.throttle import throttle_for
 from ragkit.migration.writer import write
@@ -75,7 +76,7 @@ def fill(
         while not (finished := patiently(finish, migration, last)).complete:
             since = patiently(begin_snapshot, migration)
             idle, last = True, Pass(finished.coverage.pending, since)
-            with claiming(migration, stripes) as claimed:
+            with claiming(migration, stripes) as claimed, metered(migration, embedder):
                 pending = batches(migration, claimed, stripes)
                 for batch, answers in _answered(migration, embedder, executor or own, pending):
                     idle = False

@@ -30,8 +30,7 @@ def cut_over(migration: Migration, app: App, verdict: Verdict) -> Switched:
     plan = migration.plan
     if plan.override:
         _record(migration, "override", reason=plan.override, verdict=verdict.verdict)
-    else:
-        require_go(verdict)
+    require_go(verdict, plan.override)
     switched = _switch(migration, app, plan.new_model, fresh=True)
     if not switched.already or _phase(migration) != ledger.CUT_OVER:
         _record(migration, ledger.CUT_OVER, revision=switched.revision.name)

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from ragkit.errors import PlanError
-from ragkit.models import CATALOGUE
+from ragkit.errors import PlanError, UnknownModel
+from ragkit.models import find
 
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -49,13 +49,22 @@ class Plan(BaseModel):
     ddl_seconds: Annotated[float, Field(gt=0)] = 60.0
     slow_factor: Annotated[float, Field(ge=1)] = 1.5
     model_seconds: Annotated[float, Field(gt=0)] = 120.0
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    tokens_per_minute: Annotated[int, Field(ge=0)] = 0
+    budget_usd: Annotated[float, Field(ge=0)] = 0.0
     gate_set_aside: Annotated[int, Field(ge=0)] = 0
     gate_margin: Share = 0.04
     gate_ndcg_floor: Share = 0.3
     gate_p95_ms: Annotated[float, Field(gt=0)] = 250.0
-    app: Literal["local", "manual"] = "local"
+    app: Literal["local", "manual", "cloud"] = "local"
     app_url: str = ""
     app_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    function: str = ""
+    service_account: str = ""
+    db_secret: str = ""
+    allow_unauthenticated: bool = False
+    canary: list[Annotated[int, Field(ge=1, le=99)]] = [5, 50]
+    apply: bool = False
     smoke_question: Annotated[str, Field(min_length=1)] = "restaurants"
     override: str = ""
     retire: bool = False
@@ -101,11 +110,11 @@ class Plan(BaseModel):
     @field_validator("old_model", "new_model")
     @classmethod
     def _known(cls, name: str) -> str:
-        if ":" not in name and name not in CATALOGUE:
-            raise ValueError(
-                f"unknown model {name!r}; expected one of {', '.join(sorted(CATALOGUE))}, "
-                "or module:attribute"
-            )
+        if ":" not in name:
+            try:
+                find(name)
+            except UnknownModel as error:
+                raise ValueError(str(error)) from None
         return name
 
     @field_validator("database")
@@ -129,6 +138,8 @@ class Plan(BaseModel):
             raise ValueError("new_column must differ from old_column: it stands beside it")
         if self.app == "local" and self.database != "sandbox":
             raise ValueError("app: local serves the sandbox alone; set app: manual and app_url")
+        if self.app == "cloud" and not self.function:
+            raise ValueError("app: cloud deploys a Cloud Function: set function, its name")
         return self
 
 

@@ -32,6 +32,7 @@ def retire(migration: Migration, app: App) -> Retirement:
     with plain_errors("retire"), migration.engine.connect() as connection:
         phase = ledger.phase(connection, migration.id)
     if phase == ledger.RETIRED:
+        app.release()
         return Retirement(True, f"column {plan.old_column} was dropped before")
     if not plan.retire:
         return Retirement(
@@ -47,6 +48,7 @@ def retire(migration: Migration, app: App) -> Retirement:
         )
     with plain_errors("retire"):
         online(migration, lambda connection: _drop(connection, migration))
+    app.release()
     return Retirement(True, f"column {plan.old_column} is dropped; there is no way back")
 
 

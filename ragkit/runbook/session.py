@@ -5,24 +5,31 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from ragkit.app import App
+from ragkit.app.cloud import CloudApp
+from ragkit.app.grants import Check
 from ragkit.app.manual import ManualApp
 from ragkit.app.smoke import curl, smoke
 from ragkit.comparison import questions
+from ragkit.comparison.compare import Comparison, compare
 from ragkit.comparison.questions import Judged
 from ragkit.database import engine_from
 from ragkit.embedders import Embedder, load
 from ragkit.errors import ConfigError, DeployError, ModelError
+from ragkit.migration.cost import Cost
 from ragkit.migration.cutover import Switched
 from ragkit.migration.plan import ROOT, Plan
+from ragkit.migration.readiness import readiness
 from ragkit.migration.status import Status, status
 from ragkit.migration.subject import Migration
 from ragkit.migration.verdict import Verdict
+from ragkit.runbook.deployment import deployment
 from ragkit.sandbox.stand_in import Sandbox
 
 log = logging.getLogger(__name__)
@@ -65,9 +72,7 @@ class Runbook:
             return self.sandbox.engine()
         if self.plan.database == "env":
             return engine_from(os.environ)
-        return engine_from(
-            {"DATABASE_URL": self.plan.database, "DB_PASS": os.environ.get("DB_PASS", "")}
-        )
+        return engine_from({**os.environ, "DATABASE_URL": self.plan.database})
 
     @cached_property
     def migration(self) -> Migration:
@@ -75,6 +80,8 @@ class Runbook:
 
     @cached_property
     def app(self) -> App:
+        if self.plan.app == "cloud":
+            return CloudApp(deployment(self.plan, os.environ))
         return self.sandbox.app if self.plan.app == "local" else ManualApp(self.plan.app_url)
 
     @cached_property
@@ -86,8 +93,9 @@ class Runbook:
         return load(self.plan.new_model)
 
     def old_or_none(self) -> Embedder | None:
-        """The old model where it can still be called; after the cut-over it keeps its column."""
+        """The old model where it can still be called (one text shows it)."""
         try:
+            self.old_embedder.embed_query("airport")
             return self.old_embedder
         except ModelError as error:
             log.warning("the old model cannot be called: %s", error)
@@ -96,6 +104,19 @@ class Runbook:
     @cached_property
     def judged(self) -> Judged:
         return questions.read(self.plan.path(self.plan.questions), self.plan.path(self.plan.qrels))
+
+    def compare(self) -> Comparison | None:
+        """The judged questions of both columns; None, and logged, without questions or without
+        the old model: then stored vectors alone are compared."""
+        if not self.plan.questions:
+            log.warning("no judged questions: stored vectors alone are compared")
+            return None
+        judged, old = self.judged, self.old_or_none()
+        return old and compare(self.migration, judged, old, self.new_embedder)
+
+    def readiness(self, cost: Cost) -> list[Check]:
+        old, today = self.old_or_none(), datetime.now(UTC).date()
+        return readiness(self.migration, old, self.new_embedder, cost, today)
 
     @property
     def run_dir(self) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from ragkit.comparison import gates
-from ragkit.comparison.compare import compare as compared
-from ragkit.migration import aside, cost, index, inspection, schema, verdict
+from ragkit.comparison.neighbours import neighbourhoods
+from ragkit.migration import aside, cost, index, inspection, schema, spending, verdict
 from ragkit.migration import backfill as filling
 from ragkit.migration import cutover as switching
 from ragkit.migration import retire as retiring
@@ -40,7 +40,10 @@ def inspect(params: Path | None) -> None:
     for found in inspection.indexes(runbook.migration):
         _tell(found)
     _tell(inspection.texts(runbook.migration))
-    _tell(cost.estimate(runbook.migration, runbook.new_embedder))
+    estimate = cost.estimate(runbook.migration, runbook.new_embedder)
+    _tell(estimate)
+    for check in runbook.readiness(estimate):
+        _tell(check)
 
 
 @click.command()
@@ -57,8 +60,8 @@ def backfill(params: Path | None, retry: bool) -> None:
     for step in filling.fill(migration, embedder):
         click.echo(f"{step.done:,} of {step.total:,} rows, {step.rate:,.0f} rows/s")
     _tell(index.build(migration))
-    for letter in aside.listed(migration):
-        _tell(letter)
+    for item in (*aside.listed(migration), *spending.spent(migration)):
+        _tell(item)
 
 
 @click.command()
@@ -79,16 +82,15 @@ def follow(params: Path | None) -> None:
 @click.command()
 @with_params
 def compare(params: Path | None) -> None:
-    """Ask the judged questions of both columns; print the gates. Exit 1 unless GO."""
+    """Compare both columns, by judged questions where there are; print the gates. Exit 1 unless
+    GO, or overridden."""
     runbook = runbook_of(params)
-    comparison = compared(
-        runbook.migration, runbook.judged, runbook.old_embedder, runbook.new_embedder
-    )
-    found = gates.decide(runbook.migration, comparison, runbook.new_embedder)
+    comparison, near = runbook.compare(), neighbourhoods(runbook.migration)
+    found = gates.decide(runbook.migration, comparison, runbook.new_embedder, near)
     for gate in found.gates:
         _tell(gate)
     click.echo(f"verdict {found.verdict}  {found.metrics}")
-    verdict.require_go(found)
+    verdict.require_go(found, runbook.plan.override)
 
 
 @click.command()
@@ -97,6 +99,8 @@ def cutover(params: Path | None) -> None:
     """Switch the app to the new model: gates, a revision without traffic, smoke test, traffic."""
     runbook = runbook_of(params)
     found = verdict.check(runbook.migration)
+    for line in runbook.app.commands(runbook.plan.new_model):
+        click.echo(line)
     switched = switching.cut_over(runbook.migration, runbook.app, found)
     runbook.write_verdict(found, switched)
     _tell(switched)

@@ -102,6 +102,12 @@ class LocalApp:
     def discard(self, revision: Revision) -> None:
         self._command("discard", revision)
 
+    def commands(self, model: str) -> list[str]:
+        return []
+
+    def release(self) -> None:
+        """A revision here gets no traffic but by promote."""
+
     def client(self, revision: Revision | None = None) -> httpx.Client:
         transport = None
         if revision:

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
+from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.view.style import GAIN, INK, LOSS, NEW, OLD, plain, plain_log
 
 
@@ -18,6 +19,17 @@ def overlap_histogram(comparison: Comparison) -> Figure:
         f"The models share {values.mean():.0%} of their first {k} rows: different, not worse"
     )
     axes.set(xlabel=f"overlap@{k} of a question", ylabel="questions", xlim=(-0.5 / k, 1 + 0.5 / k))
+    return plain(figure)
+
+
+def neighbour_histogram(near: Neighbourhoods) -> Figure:
+    k, mean = near.k, near.overlap.mean
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(near.by_row, bins=(np.arange(k + 2) - 0.5) / k, color=NEW, edgecolor="white")
+    axes.axvline(mean, color=INK, linestyle="--", linewidth=1)
+    axes.set_title(f"A row keeps {mean:.0%} of its {k} nearest rows: different, not worse")
+    axes.set(xlabel=f"nearest {k} rows kept", ylabel="rows", xlim=(-0.5 / k, 1 + 0.5 / k))
     return plain(figure)
 
 

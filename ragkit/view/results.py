@@ -7,8 +7,9 @@ from IPython.display import display
 
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
+from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.migration.verdict import GO, NO_GO, Verdict
-from ragkit.view.show import both, left, note
+from ragkit.view.show import both, left, note, table
 from ragkit.view.style import LOSS, RESULT
 
 
@@ -27,8 +28,11 @@ def verdict(found: Verdict) -> None:
     display(styled)
 
 
-def figures(comparison: Comparison) -> None:
+def figures(comparison: Comparison | None) -> None:
     """Means of the metrics, old and new side by side."""
+    if comparison is None:
+        note("No questions were asked: none are given, or the old model cannot be called.")
+        return
     names = metrics.names(comparison.k)
     frame = pd.DataFrame(
         {
@@ -46,8 +50,24 @@ def figures(comparison: Comparison) -> None:
     )
 
 
-def losses(comparison: Comparison, most: int = 5, top: int = 3) -> None:
+def neighbours(near: Neighbourhoods) -> None:
+    """How far apart the spaces are, and the rows whose neighbours changed most."""
+    bounds = f"{near.overlap.low:.2f} to {near.overlap.high:.2f}"
+    cosine = (
+        "of other dimensions" if near.cosine is None else f"at a mean cosine of {near.cosine:.3f}"
+    )
+    note(
+        f"Over {near.rows:,} rows: of its {near.k} nearest rows a row keeps "
+        f"{near.overlap.mean:.0%} ({bounds}); linear CKA {near.cka:.2f}; a row's old and new "
+        f"vectors are {cosine}. Different says nothing of better or worse."
+    )
+    table(near.worst)
+
+
+def losses(comparison: Comparison | None, most: int = 5, top: int = 3) -> None:
     """The questions that lose most, with the first rows of both models side by side."""
+    if comparison is None:
+        return
     metric = metrics.names(comparison.k)[0]
     change = comparison.change(metric)
     worst = change[change < 0].head(most)

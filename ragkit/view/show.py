@@ -5,7 +5,7 @@ HTML and plain text beside it, so that JupyterLab, papermill's log and a termina
 
 import html
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from io import BytesIO
 
@@ -92,8 +92,12 @@ def building(step: Building) -> None:
     print(f"{step.phase}{done}", flush=True)
 
 
-def chart(figure: Figure) -> None:
-    """As a picture whose title is its alternative text."""
+def chart(draw: Callable[..., Figure], found: object | None) -> None:
+    """What `draw` makes of `found`, as a picture whose title is its alternative text; nothing
+    of nothing."""
+    if found is None:
+        return
+    figure = draw(found)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     title = figure.get_suptitle() or figure.axes[0].get_title()

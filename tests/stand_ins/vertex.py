@@ -1,58 +1,91 @@
 """A loopback stand-in for Vertex AI's prediction service, over real gRPC.
 
-It answers deterministic 768-dimensional unit vectors by model and text, enforces the request
-limits, and can be told to refuse.
+It enforces the service's limits and can be told to refuse. Vectors are those it was given by
+model and text, else deterministic unit vectors made from them.
 """
 
+import csv
 import hashlib
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import numpy as np
 from google.cloud.aiplatform_v1.types import PredictRequest, PredictResponse
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Value
 
 SERVICE = "google.cloud.aiplatform.v1.PredictionService"
-MAX_TEXTS, MAX_TOKENS = 250, 2048
+MAX_TEXTS, MAX_TOKENS, MAX_TOKENS_A_TEXT = 250, 20_000, 2048
+BYTES_A_TOKEN = 4
+DIMENSIONS = {"gemini-embedding-001": 3072}
 
 
 class Vertex:
-    """`refuse`: a status for each of the next calls; `calls`: model, tasks and texts of each."""
+    """`refuse`: a status for each of the next calls; `retired`: models that answer 404; `calls`:
+    model, tasks and texts of each; `recorded`: vectors by model and text."""
 
     def __init__(self):
         self.calls: list[tuple[str, set, int]] = []
         self.refuse: list[grpc.StatusCode] = []
+        self.retired: set[str] = set()
+        self.recorded: dict[tuple[str, str], list[float]] = {}
         self.address = ""
+
+    def record(self, model: str, file: Path) -> None:
+        """The vectors of a file with the columns content and embedding."""
+        with file.open(newline="", encoding="utf-8") as rows:
+            for row in csv.DictReader(rows):
+                self.recorded[model, row["content"]] = json.loads(row["embedding"])
 
     def predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
         if self.refuse:
             context.abort(self.refuse.pop(0), "refused by the stand-in")
         model = request.endpoint.rpartition("/")[2]
+        if model in self.retired:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Publisher model {model} was not found")
         instances = [dict(instance) for instance in request.instances]
-        if len(instances) > MAX_TEXTS:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too many instances")
+        tokens = [_tokens(instance["content"]) for instance in instances]
+        most = 1 if model.startswith("gemini") else MAX_TEXTS
+        if len(instances) > most or sum(tokens) > MAX_TOKENS or 0 in tokens:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too much, or an empty text")
         self.calls.append((model, {i.get("task_type") for i in instances}, len(instances)))
-        answers = [_prediction(model, instance["content"]) for instance in instances]
+        asked = MessageToDict(request._pb.parameters) or {}
+        full = DIMENSIONS.get(model, 768)
+        dimension = int(asked.get("outputDimensionality", full))
         response = PredictResponse()
-        response._pb.predictions.extend(ParseDict(answer, Value()) for answer in answers)
+        for instance, count in zip(instances, tokens, strict=True):
+            vector = self.recorded.get((model, instance["content"]))
+            answer = {
+                "embeddings": {
+                    "values": (vector or _made(model, instance["content"], full))[:dimension],
+                    "statistics": {"truncated": count > MAX_TOKENS_A_TEXT, "token_count": count},
+                }
+            }
+            response._pb.predictions.append(ParseDict(answer, Value()))
         return response
 
 
-def _prediction(model: str, text: str) -> dict:
-    seed = int.from_bytes(hashlib.sha256(f"{model}\0{text}".encode()).digest()[:8], "big")
-    vector = np.random.default_rng(seed).normal(size=768)
-    statistics = {"truncated": len(text) > 4 * MAX_TOKENS, "token_count": len(text) // 4}
-    values = (vector / np.linalg.norm(vector)).tolist()
-    return {"embeddings": {"values": values, "statistics": statistics}}
+def _tokens(text: str) -> int:
+    return -(-len(text.encode()) // BYTES_A_TOKEN)
+
+
+def _made(model: str, text: str, dimension: int) -> list[float]:
+    """Of the model's own, and near for texts with common words, so that search has a meaning."""
+    vector = np.zeros(dimension)
+    for word in text.lower().replace(".", " ").split():
+        seed = int.from_bytes(hashlib.sha256(f"{model}\0{word}".encode()).digest()[:8], "big")
+        vector += np.random.default_rng(seed).normal(size=dimension)
+    return (vector / (np.linalg.norm(vector) or 1.0)).tolist()
 
 
 @contextmanager
 def serving() -> Iterator[Vertex]:
     vertex = Vertex()
-    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
+    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", -1)])
     handler = grpc.unary_unary_rpc_method_handler(
         vertex.predict, PredictRequest.deserialize, PredictResponse.serialize
     )

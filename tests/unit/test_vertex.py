@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ragkit.embedders.vertex import VertexEmbedder
-from ragkit.errors import ConfigError, ModelUnavailable, TextTooLong
+from ragkit.errors import ConfigError, ModelUnavailable, SomeRefused, TextTooLong
+from ragkit.migration.asking import ask
 from ragkit.models import find
 from tests.stand_ins import vertex as stand_in
 
@@ -35,13 +36,39 @@ def test_gecko_has_no_task(vertex):
 def test_a_request_takes_250_texts(vertex):
     texts = [f"text {n}" for n in range(251)]
     vectors = embedder(vertex).embed_documents(texts)
-    assert [call[2] for call in vertex.calls] == [250, 1]
+    assert sorted(call[2] for call in vertex.calls) == [1, 250]
     np.testing.assert_array_equal(vectors[250], embedder(vertex).embed_documents(texts[250:])[0])
 
 
-def test_a_truncated_text_is_an_error(vertex):
+def test_a_request_takes_20_000_tokens(vertex):
+    texts = [f"{n} " + "word " * 500 for n in range(60)]  # 640 tokens each
+    embedder(vertex).embed_documents(texts)
+    assert sum(call[2] for call in vertex.calls) == 60
+    assert len(vertex.calls) < 8  # the estimate comes down to what the service counts
+
+
+def test_texts_that_would_be_cut_are_refused_and_the_others_kept(vertex):
+    model = embedder(vertex)
+    with pytest.raises(SomeRefused, match="2048") as error:
+        model.embed_documents(["a", "word " * 3000, "b"])
+    assert list(error.value.refused) == [1]
+    np.testing.assert_array_equal(error.value.vectors[2], model.embed_documents(["b"])[0])
     with pytest.raises(TextTooLong, match="2048"):
-        embedder(vertex).embed_documents(["word " * 3000])
+        model.embed_query("word " * 3000)
+
+
+def test_gemini_takes_one_text_a_request_and_shorter_vectors_get_unit_length(vertex):
+    vectors = embedder(vertex, "gemini-embedding-001/768").embed_documents(["a b", "b c", "c d"])
+    assert [call[2] for call in vertex.calls] == [1, 1, 1]
+    assert {call[0] for call in vertex.calls} == {"gemini-embedding-001"}
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert vectors.shape == (3, 768)
+    assert embedder(vertex, "gemini-embedding-001").embed_query("a b").shape == (3072,)
+
+
+def test_an_empty_text_is_refused_alone(vertex):
+    answers = ask(embedder(vertex), ["a", "", "b"], 5)
+    assert (sorted(answers.vectors), list(answers.refused)) == ([0, 2], [1])
 
 
 def test_a_passing_refusal_is_tried_again(vertex):
@@ -72,3 +99,9 @@ def test_the_project_is_that_of_the_instance_when_no_other_is_named():
 def test_without_a_project_the_setting_is_named():
     with pytest.raises(ConfigError, match="GCP_PROJECT_ID"):
         VertexEmbedder(find("text-embedding-005"), {})
+
+
+def test_a_region_that_cannot_be_one():
+    env = {"GCP_PROJECT_ID": "p", "GCP_LOCATION": "Iowa"}
+    with pytest.raises(ConfigError, match="us-central1"):
+        VertexEmbedder(find("text-embedding-005"), env)

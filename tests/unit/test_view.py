@@ -113,7 +113,7 @@ def test_titles_say_what_to_see(comparison):
 
 
 def test_a_chart_is_a_picture_with_its_title_as_alternative_text(comparison):
-    html, text = shown(show.chart, charts.rank_slopes(comparison))
+    html, text = shown(show.chart, charts.rank_slopes, comparison)
     assert html.startswith('<img alt="Of 2 best-judged rows 1 rose and 1 fell" src="data:image/png')
     assert "1 rose and 1 fell" in text
 

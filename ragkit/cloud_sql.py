@@ -1,0 +1,93 @@
+"""Connections to Cloud SQL through Google's Python connector."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from ragkit.errors import ConfigError, DatabaseUnavailable
+from ragkit.secret import password
+
+CONNECT_SECONDS = 10
+_WAYS = ("PUBLIC", "PRIVATE", "PSC")
+
+
+def creator(env: Mapping[str, str], name: str, refresh: str) -> Callable[[], object]:
+    """What SQLAlchemy's `creator` calls for each new connection of the pool.
+
+    Settings: INSTANCE_CONNECTION_NAME, DB_USER, DB_NAME; DB_PASS or DB_PASS_SECRET, or
+    DB_IAM_AUTH=true for IAM authentication; IP_TYPE (PUBLIC, PRIVATE or PSC; the Jump Start
+    Solution has PSC alone). SQLADMIN_ENDPOINT names another Admin API, without credentials: for
+    tests. Raises ConfigError at once for what can be seen at once.
+    """
+    way = env.get("IP_TYPE") or "PSC"
+    if way not in _WAYS:
+        raise ConfigError(f"IP_TYPE is {way!r}: expected one of {', '.join(_WAYS)}")
+    instance = env["INSTANCE_CONNECTION_NAME"]
+    if instance.count(":") not in (2, 3):
+        raise ConfigError(
+            f"INSTANCE_CONNECTION_NAME is {instance!r}: expected project:region:instance"
+        )
+    iam = env.get("DB_IAM_AUTH", "").lower() in ("1", "true", "yes")
+
+    @cache  # made by the first connection, after the fork of functions-framework
+    def connector():
+        from google.cloud.sql.connector import Connector, IPTypes
+
+        return Connector(
+            ip_type=IPTypes[way], refresh_strategy=refresh, enable_iam_auth=iam, **_endpoint(env)
+        )
+
+    @cache
+    def secret() -> str | None:
+        return None if iam else password(env)
+
+    def connect() -> object:
+        given = {} if iam else {"password": secret()}
+        try:
+            return connector().connect(
+                instance, "pg8000", user=env["DB_USER"], db=env["DB_NAME"],
+                timeout=CONNECT_SECONDS, application_name=name, **given,
+            )  # fmt: skip
+        except Exception as error:  # Google's, aiohttp's, pg8000's; their texts may hold anything
+            raise _told(instance, way, error) from None
+
+    return connect
+
+
+def _endpoint(env: Mapping[str, str]) -> dict:
+    if not env.get("SQLADMIN_ENDPOINT"):
+        return {}
+    from google.oauth2.credentials import Credentials
+
+    return {
+        "sqladmin_api_endpoint": env["SQLADMIN_ENDPOINT"],
+        "credentials": Credentials("stand-in"),
+    }
+
+
+def _told(instance: str, way: str, error: Exception) -> Exception:
+    """By the kind of the error, and the HTTP or SQL state it carries."""
+    if isinstance(error, ConfigError):
+        return error
+    status, kind = getattr(error, "status", None), type(error).__name__
+    state = error.args[0].get("C", "") if error.args and isinstance(error.args[0], dict) else ""
+    if state.startswith("28"):
+        why = "the password is wrong or the user is unknown: check DB_USER and DB_PASS"
+    elif state == "3D000":
+        why = "there is no such database: check DB_NAME"
+    elif state:
+        why = f"the server refused with SQLSTATE {state}: try again"
+    elif kind == "DefaultCredentialsError":
+        why = "no Google credentials here: run gcloud auth application-default login"
+    elif kind == "RefreshError":
+        why = "the credentials are expired: run gcloud auth application-default login"
+    elif status == 404:
+        why = "there is no such instance: check INSTANCE_CONNECTION_NAME"
+    elif kind == "ValueError":
+        why = "it lies in another region: check INSTANCE_CONNECTION_NAME"
+    elif status == 403:
+        why = "not allowed: enable sqladmin.googleapis.com and grant roles/cloudsql.client"
+    elif kind == "CloudSQLIPTypeError":
+        why = f"it has no address of the kind {way}: set IP_TYPE"
+    else:
+        why = f"{kind}: check INSTANCE_CONNECTION_NAME, IP_TYPE, the network and the credentials"
+    return DatabaseUnavailable(f"Cloud SQL instance {instance!r} cannot be reached: {why}")

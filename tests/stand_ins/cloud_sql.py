@@ -1,0 +1,186 @@
+"""A loopback Cloud SQL instance: the Admin API, and the mTLS proxy of port 3307 in front of a
+PostgreSQL's unix socket. The real connector speaks to both.
+
+    with cloud_sql.serving(socket_path) as instance:
+        settings = instance.settings
+"""
+
+import datetime
+import itertools
+import json
+import re
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+PORT = 3307
+PROJECT, REGION, NAME = "acme", "us-central1", "jss"
+_PATH = re.compile(r"/sql/v1beta4/projects/([^/]+)/instances/([^/:]+)[/:](\w+)")
+_hosts = itertools.count(2)
+
+
+class Instance:
+    """`certificates` counts those given out; each is good for `lifetime`. `kinds` are the
+    addresses it has. `refuse`: an HTTP status that the Admin API answers instead."""
+
+    def __init__(self, socket_path: Path):
+        self.socket_path, self.host = socket_path, f"127.77.0.{next(_hosts)}"
+        self.kinds = ("PSC",)
+        self.certificates, self.refuse = 0, None
+        self.lifetime = datetime.timedelta(hours=1)
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._name = _name(f"{PROJECT}:{NAME}")
+        self._ca = self._signed(self._key.public_key(), datetime.timedelta(days=1), ca=True)
+        self._open: set[socket.socket] = set()
+        self.settings: dict[str, str] = {}
+
+    def connect_settings(self) -> dict:
+        addresses = {"PUBLIC": "PRIMARY", "PRIVATE": "PRIVATE"}
+        return {
+            "region": REGION,
+            "databaseVersion": "POSTGRES_15",
+            "serverCaCert": {"cert": _pem(self._ca)},
+            "ipAddresses": [
+                {"type": addresses[kind], "ipAddress": self.host}
+                for kind in self.kinds if kind in addresses
+            ],
+            "pscEnabled": "PSC" in self.kinds,
+            "dnsName": self.host,
+        }  # fmt: skip
+
+    def ephemeral(self, public_key: str) -> dict:
+        self.certificates += 1
+        key = serialization.load_pem_public_key(public_key.encode())
+        return {"ephemeralCert": {"cert": _pem(self._signed(key, self.lifetime))}}
+
+    def drop(self) -> int:
+        """Cuts every open connection, as the proxy does when it is restarted."""
+        cut, self._open = self._open, set()
+        for connection in cut:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        return len(cut)
+
+    def proxy(self, listener: socket.socket, folder: Path) -> None:
+        """Serves until the listener is closed."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_REQUIRED  # the client must show a certificate of ours
+        context.load_verify_locations(cadata=_pem(self._ca))
+        key = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )  # fmt: skip
+        chain = folder / "server.pem"
+        chain.write_bytes(key + _pem(self._ca).encode())
+        context.load_cert_chain(chain)
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._forward, args=(plain, context), daemon=True).start()
+
+    def _forward(self, plain: socket.socket, context: ssl.SSLContext) -> None:
+        with (
+            suppress(OSError),
+            context.wrap_socket(plain, server_side=True) as front,
+            socket.socket(socket.AF_UNIX) as back,
+        ):
+            back.connect(str(self.socket_path))
+            self._open.add(front)
+            up = threading.Thread(target=_pump, args=(front, back), daemon=True)
+            up.start()
+            _pump(back, front)
+            up.join()
+            self._open.discard(front)
+
+    def _signed(self, key, lifetime: datetime.timedelta, ca: bool = False) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(self._name if ca else _name("client")).issuer_name(self._name).public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=1))
+            .not_valid_after(now + lifetime)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )  # fmt: skip
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
+
+
+def _handler(instance: Instance) -> type[BaseHTTPRequestHandler]:
+    class AdminApi(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer()
+
+        do_POST = do_GET
+
+        def _answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length) or b"{}")
+            found = _PATH.fullmatch(self.path)
+            status, answer = 200, {}
+            if instance.refuse or not found or found[1] != PROJECT or found[2] != NAME:
+                status = instance.refuse or 404
+                answer = {"error": {"code": status, "message": "refused by the stand-in"}}
+            elif found[3] == "connectSettings":
+                answer = instance.connect_settings()
+            else:
+                answer = instance.ephemeral(body["public_key"])
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return AdminApi
+
+
+@contextmanager
+def serving(socket_path: Path) -> Iterator[Instance]:
+    instance = Instance(socket_path)
+    admin = ThreadingHTTPServer(("127.0.0.1", 0), _handler(instance))
+    threading.Thread(target=admin.serve_forever, daemon=True).start()
+    listener = socket.create_server((instance.host, PORT))
+    with tempfile.TemporaryDirectory() as folder:
+        threading.Thread(target=instance.proxy, args=(listener, Path(folder)), daemon=True).start()
+        instance.settings = {
+            "INSTANCE_CONNECTION_NAME": f"{PROJECT}:{REGION}:{NAME}",
+            "SQLADMIN_ENDPOINT": f"http://127.0.0.1:{admin.server_port}",
+        }
+        try:
+            yield instance
+        finally:
+            instance.drop()
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+            admin.shutdown()
+            admin.server_close()
