@@ -13,7 +13,7 @@ from ragkit.migration import backfill, schema
 from ragkit.migration.subject import Migration
 from tests.conftest import ROLE, make_table
 from tests.integration.test_backfill import check_vectors
-from tests.stand_ins import cloud_sql, secrets
+from tests.stand_ins import cloud_sql, secret_manager
 
 CANARY = "canary-password"
 
@@ -107,7 +107,7 @@ class TestSecretManager:
     @pytest.fixture
     def named(self, instance):
         settings = {k: v for k, v in instance.settings.items() if k != "DB_PASS"}
-        with secrets.serving({f"{self.NAME}/versions/latest": CANARY}) as address:
+        with secret_manager.serving({f"{self.NAME}/versions/latest": CANARY}) as address:
             yield {**settings, "SECRET_MANAGER_ENDPOINT": address}
 
     def test_the_password_is_read_where_it_lies(self, named):

@@ -109,7 +109,8 @@ class Instance:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(self._name if ca else _name("client")).issuer_name(self._name).public_key(key)
+            .subject_name(self._name if ca else _name("client"))
+            .issuer_name(self._name).public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(minutes=1))
             .not_valid_after(now + lifetime)

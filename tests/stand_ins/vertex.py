@@ -61,7 +61,7 @@ class Vertex:
             vector = self.recorded.get((model, instance["content"]))
             answer = {
                 "embeddings": {
-                    "values": (vector or _made(model, instance["content"], full))[:dimension],
+                    "values": (vector or made(model, instance["content"], full))[:dimension],
                     "statistics": {"truncated": count > MAX_TOKENS_A_TEXT, "token_count": count},
                 }
             }
@@ -73,7 +73,7 @@ def _tokens(text: str) -> int:
     return -(-len(text.encode()) // BYTES_A_TOKEN)
 
 
-def _made(model: str, text: str, dimension: int) -> list[float]:
+def made(model: str, text: str, dimension: int = 768) -> list[float]:
     """Of the model's own, and near for texts with common words, so that search has a meaning."""
     vector = np.zeros(dimension)
     for word in text.lower().replace(".", " ").split():

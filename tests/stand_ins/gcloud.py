@@ -1,0 +1,229 @@
+"""A recording gcloud, and the Cloud Run that it moves: revisions, traffic, tags.
+
+    cloud = Cloud(folder); with cloud.serving(): … os.environ | cloud.env …
+
+`gcloud` on the PATH is this module as a program. It keeps its state in a file; a deployment is a
+copy of the source, served by functions-framework where `secrets` are given, else answered for.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+IDENTITY = "identity-token-canary"
+_OPTION = re.compile(r"--([\w-]+)=(.*)", re.DOTALL)
+
+
+class Cloud:
+    """`secrets` are mounted into what is deployed; `extra` are the endpoints of other stand-ins,
+    which Google's own environment would not need."""
+
+    def __init__(self, folder: Path, secrets: dict | None = None, extra: dict | None = None):
+        self.folder = folder
+        program = folder / "bin" / "gcloud"
+        program.parent.mkdir(parents=True)
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P "{__file__}" "$@"\n')
+        program.chmod(0o755)
+        self.env = {"PATH": f"{program.parent}:{os.environ['PATH']}", "GCLOUD_STATE": str(folder)}
+        self.write(revisions=[], traffic={}, tags={}, pinned=False, fail=[], url="",
+                   secrets=secrets, extra=extra or {}, services=[], bindings=[])  # fmt: skip
+
+    def read(self) -> dict:
+        return json.loads((self.folder / "state.json").read_text())
+
+    def write(self, **changes: object) -> None:
+        file = self.folder / "state.json"
+        state = json.loads(file.read_text()) if file.exists() else {}
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps(state | changes, indent=1))
+        fresh.replace(file)
+
+    @property
+    def calls(self) -> list[str]:
+        """Every command so far, as one line each, without the flags that are always there."""
+        log = self.folder / "calls.jsonl"
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        always = {"--quiet", "--format=json"}
+        return [" ".join(a for a in line if a not in always) for line in lines]
+
+    @contextmanager
+    def serving(self) -> Iterator["Cloud"]:
+        """The front: requests go to revisions by their share of the traffic."""
+        front = ThreadingHTTPServer(("127.0.0.1", 0), _front(self))
+        threading.Thread(target=front.serve_forever, daemon=True).start()
+        self.write(url=f"http://127.0.0.1:{front.server_port}")
+        try:
+            yield self
+        finally:
+            front.shutdown()
+            front.server_close()
+            for revision in self.read()["revisions"]:
+                if revision["pid"]:
+                    subprocess.run(["kill", str(revision["pid"])], check=False)
+
+
+def _front(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
+    import httpx  # not at the top: the program starts many times
+
+    class Front(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._pass_on("GET")
+
+        def do_POST(self) -> None:
+            self._pass_on("POST")
+
+        def _pass_on(self, method: str) -> None:
+            state = cloud.read()
+            tagged = re.match(r"/revision/([^/]+)", self.path)
+            shares = state["traffic"]
+            name = tagged[1] if tagged else random.choices(list(shares), shares.values())[0]
+            revision = next(r for r in state["revisions"] if r["name"] == name)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = self.path.removeprefix(tagged[0]) if tagged else self.path
+            if revision["port"]:
+                url = f"http://127.0.0.1:{revision['port']}{path}"
+                answer = httpx.request(method, url, content=body, timeout=30)
+                status, text = answer.status_code, answer.content
+            else:
+                status, text = (
+                    503 if revision["ill"] else 200,
+                    json.dumps(
+                        {"model": revision["model"], "results": [{"name": "A", "description": "B"}]}
+                    ).encode(),
+                )
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("X-Embedding-Model", revision["model"])
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Front
+
+
+def main(arguments: list[str]) -> int:
+    cloud = Cloud.__new__(Cloud)
+    cloud.folder = Path(os.environ["GCLOUD_STATE"])
+    state = cloud.read()
+    with (cloud.folder / "calls.jsonl").open("a") as log:
+        log.write(json.dumps(arguments) + "\n")
+    line = " ".join(arguments)
+    for words in state["fail"]:
+        if words in line:
+            cloud.write(fail=[each for each in state["fail"] if each != words])
+            print("ERROR: (gcloud) refused by the stand-in", file=sys.stderr)
+            return 1
+    plain = [a for a in arguments if not a.startswith("--")]
+    options = {m[1]: m[2] for a in arguments if (m := _OPTION.fullmatch(a))}
+    flags = {a for a in arguments if a.startswith("--")}
+    match plain:
+        case ["functions", "deploy", function]:
+            _deploy(cloud, state, function, options, flags)
+        case ["run", "revisions", "list"]:
+            print(json.dumps([_listed(revision) for revision in state["revisions"]]))
+        case ["run", "services", "describe", _]:
+            return _describe(state)
+        case ["run", "services", "update-traffic", _]:
+            _move(cloud, state, options)
+        case ["auth", "print-identity-token"]:
+            print(IDENTITY)
+        case ["services", "list"]:
+            print(json.dumps([{"config": {"name": name}} for name in state["services"]]))
+        case ["projects", "get-iam-policy", _]:
+            print(json.dumps({"bindings": state["bindings"]}))
+        case _:
+            print(f"ERROR: unknown command {line}", file=sys.stderr)
+            return 2
+    return 0
+
+
+def _deploy(cloud: Cloud, state: dict, function: str, options: dict, flags: set) -> None:
+    name = f"{function}-{len(state['revisions']) + 1:05d}-abc"
+    env = dict(pair.split("=", 1) for pair in options["set-env-vars"].split(","))
+    source = cloud.folder / name
+    shutil.copytree(options["source"], source)
+    port, pid = _start(cloud, state, source, env) if state["secrets"] else (0, 0)
+    revision = {
+        "name": name, "model": env["EMBEDDING_MODEL"], "env": env, "port": port, "pid": pid,
+        "ill": False, "at": time.time_ns(),
+    }  # fmt: skip
+    changes = {"revisions": [*state["revisions"], revision]}
+    if not state["pinned"] or "--serve-all-traffic-latest-revision" in flags:
+        changes |= {"traffic": {name: 100}, "pinned": False}
+    cloud.write(**changes)
+
+
+def _start(cloud: Cloud, state: dict, source: Path, env: dict) -> tuple[int, int]:
+    import httpx
+
+    from tests.conftest import free_port
+
+    port = free_port()
+    log = (cloud.folder / f"{source.name}.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "functions_framework", "--target=hello_http",
+         f"--port={port}", "--host=127.0.0.1"],
+        cwd=source, env={"PATH": "/usr/bin:/bin", **env, **state["secrets"], **state["extra"]},
+        stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30)
+            break
+        except httpx.TransportError:
+            time.sleep(0.1)
+    return port, process.pid
+
+
+def _listed(revision: dict) -> dict:
+    variables = [{"name": name, "value": value} for name, value in revision["env"].items()]
+    at = f"2026-01-01T00:00:00.{revision['at'] % 10**15:015d}Z"
+    return {
+        "metadata": {"name": revision["name"], "creationTimestamp": at},
+        "spec": {"containers": [{"env": variables}]},
+    }
+
+
+def _describe(state: dict) -> int:
+    if not state["revisions"]:
+        print("ERROR: (gcloud.run.services.describe) Cannot find service", file=sys.stderr)
+        return 1
+    traffic = [{"revisionName": n, "percent": p} for n, p in state["traffic"].items()]
+    traffic += [
+        {"revisionName": name, "tag": tag, "url": f"{state['url']}/revision/{name}"}
+        for tag, name in state["tags"].items()
+    ]
+    print(json.dumps({"status": {"url": state["url"], "traffic": traffic}}))
+    return 0
+
+
+def _move(cloud: Cloud, state: dict, options: dict) -> None:
+    if split := options.get("to-revisions"):
+        pairs = (pair.split("=") for pair in split.split(","))
+        shares = {name: int(share) for name, share in pairs if int(share)}
+        cloud.write(traffic=shares, pinned=True)
+    elif tags := options.get("update-tags"):
+        tag, name = tags.split("=")
+        cloud.write(tags={**state["tags"], tag: name})
+    elif tag := options.get("remove-tags"):
+        cloud.write(tags={t: n for t, n in state["tags"].items() if t != tag})
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main(sys.argv[1:]))
