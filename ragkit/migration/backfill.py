@@ -153,8 +153,7 @@ def _parts(batch: Batch, answers: Answers, size: WriteSize) -> Iterator[tuple[Ba
 
 def _write(migration: Migration, part: tuple[Batch, np.ndarray], size: WriteSize) -> int:
     batch, vectors = part
-    began = time.monotonic()
     with plain_errors("writing vectors"), migration.engine.begin() as connection:
-        landed = write(connection, migration, batch.keys, batch.texts, vectors)
-    size.took(len(batch.keys), time.monotonic() - began)
+        landed, seconds = write(connection, migration, batch.keys, batch.texts, vectors)
+    size.took(len(batch.keys), seconds)
     return landed

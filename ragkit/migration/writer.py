@@ -6,8 +6,10 @@ pgvector's vector_recv reads it.
 """
 
 import struct
+import time
 from collections.abc import Sequence
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -19,7 +21,17 @@ from ragkit.migration.verbatim import Verbatim
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 _TRAILER = struct.pack("!h", -1)
+ROUND_TRIPS = 2
+"""Of pg8000 for one statement with values: it is parsed first, then run."""
 _COPY = "copy pg_temp.ragkit_stage from stdin with (format binary)"
+
+
+class Written(NamedTuple):
+    """How many vectors landed, and how long the server worked on rows that it had locked: a
+    network that is slow is no reason to write fewer."""
+
+    landed: int
+    seconds: float
 
 
 def write(
@@ -28,17 +40,18 @@ def write(
     keys: Sequence[str],
     texts: Sequence[str],
     vectors: np.ndarray,
-) -> int:
+) -> Written:
     """Writes the vectors, shape (len(keys), dimension), in the connection's transaction.
 
-    `keys` are the keys' text form. Returns how many landed: a row that was deleted, edited or
-    filled since its text was read is passed over. Raises DatabaseError when none is kept.
+    `keys` are the keys' text form. A row that was deleted, edited or filled since its text was
+    read is passed over. Raises DatabaseError when none is kept.
     """
-    dimension = migration.new.space.dimension
+    dimension, began = migration.new.space.dimension, time.monotonic()
     connection.exec_driver_sql(
         "create temporary table if not exists ragkit_stage "
         f"(key text, content text, vector vector({dimension})) on commit delete rows"
     )
+    far = time.monotonic() - began
     cursor = connection.connection.cursor()
     cursor.execute(_COPY, stream=BytesIO(_encoded(keys, texts, vectors)))
     stage = sa.table(
@@ -46,6 +59,7 @@ def write(
         sa.column("key"), sa.column("content"), sa.column("vector", VECTOR(dimension)),
         schema="pg_temp",
     )  # fmt: skip
+    began = time.monotonic()
     written = connection.execute(
         sa.update(migration.table)
         .values({migration.plan.new_column: stage.c.vector})
@@ -57,12 +71,13 @@ def write(
         .returning(migration.new_vector.is_not(None))  # as the table's triggers left it
     ).scalars()
     kept = list(written)
+    seconds = time.monotonic() - began - ROUND_TRIPS * far
     if kept and not any(kept):
         raise DatabaseError(
             f"vectors were written to {migration.plan.new_column!r} and are gone: "
             "a trigger of the table takes them away; change it so that it leaves this column"
         )
-    return sum(kept)
+    return Written(sum(kept), max(seconds, 0.0))
 
 
 def _encoded(keys: Sequence[str], texts: Sequence[str], vectors: np.ndarray) -> bytes:

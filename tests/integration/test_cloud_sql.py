@@ -101,6 +101,19 @@ def test_a_backfill_outlives_expired_certificates_and_a_restarted_proxy(
     check_vectors(migration, new_embedder)
 
 
+def test_a_network_that_is_far_is_no_reason_to_write_row_by_row(
+    instance, cloud, engine, plan, new_embedder
+):
+    make_table(engine, plan, [f"Place {n} is a shop. Wool." for n in range(100)])
+    migration = Migration.open(plan.model_copy(update={"batch_size": 50}), cloud)
+    schema.expand(migration)
+    instance.delay = 0.02
+    cloud.dispose()
+    steps = list(backfill.fill(migration, new_embedder))
+    assert steps[-1].done == 100
+    assert len(steps) < 12
+
+
 class TestSecretManager:
     NAME = "projects/acme/secrets/jss-password"
 

@@ -8,11 +8,13 @@ PostgreSQL's unix socket. The real connector speaks to both.
 import datetime
 import itertools
 import json
+import os
 import re
 import socket
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,12 +33,13 @@ _hosts = itertools.count(2)
 
 class Instance:
     """`certificates` counts those given out; each is good for `lifetime`. `kinds` are the
-    addresses it has. `refuse`: an HTTP status that the Admin API answers instead."""
+    addresses it has. `refuse`: an HTTP status that the Admin API answers instead;
+    `delay`: seconds that what the server says is under way."""
 
     def __init__(self, socket_path: Path):
-        self.socket_path, self.host = socket_path, f"127.77.0.{next(_hosts)}"
+        self.socket_path, self.host = socket_path, f"127.77.{os.getpid() % 250}.{next(_hosts)}"
         self.kinds = ("PSC",)
-        self.certificates, self.refuse = 0, None
+        self.certificates, self.refuse, self.delay = 0, None, 0.0
         self.lifetime = datetime.timedelta(hours=1)
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._name = _name(f"{PROJECT}:{NAME}")
@@ -89,6 +92,7 @@ class Instance:
                 plain, _ = listener.accept()
             except OSError:
                 return
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._forward, args=(plain, context), daemon=True).start()
 
     def _forward(self, plain: socket.socket, context: ssl.SSLContext) -> None:
@@ -99,9 +103,9 @@ class Instance:
         ):
             back.connect(str(self.socket_path))
             self._open.add(front)
-            up = threading.Thread(target=_pump, args=(front, back), daemon=True)
+            up = threading.Thread(target=_pump, args=(front, back, 0.0), daemon=True)
             up.start()
-            _pump(back, front)
+            _pump(back, front, self.delay)
             up.join()
             self._open.discard(front)
 
@@ -127,9 +131,10 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, delay: float) -> None:
     with suppress(OSError):
         while data := source.recv(65_536):
+            time.sleep(delay)
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)
