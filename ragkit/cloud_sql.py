@@ -15,8 +15,8 @@ def creator(env: Mapping[str, str], name: str, refresh: str) -> Callable[[], obj
 
     Settings: INSTANCE_CONNECTION_NAME, DB_USER, DB_NAME; DB_PASS or DB_PASS_SECRET, or
     DB_IAM_AUTH=true for IAM authentication; IP_TYPE (PUBLIC, PRIVATE or PSC; the Jump Start
-    Solution has PSC alone). SQLADMIN_ENDPOINT names another Admin API, without credentials: for
-    tests. Raises ConfigError at once for what can be seen at once.
+    Solution has PSC alone). SQLADMIN_ENDPOINT names another Admin API: for tests. Raises
+    ConfigError at once for what can be seen at once.
     """
     way = env.get("IP_TYPE") or "PSC"
     if way not in _WAYS:
@@ -33,8 +33,9 @@ def creator(env: Mapping[str, str], name: str, refresh: str) -> Callable[[], obj
         from google.cloud.sql.connector import Connector, IPTypes
 
         return Connector(
-            ip_type=IPTypes[way], refresh_strategy=refresh, enable_iam_auth=iam, **_endpoint(env)
-        )
+            ip_type=IPTypes[way], refresh_strategy=refresh, enable_iam_auth=iam,
+            sqladmin_api_endpoint=env.get("SQLADMIN_ENDPOINT"),
+        )  # fmt: skip
 
     @cache
     def secret() -> str | None:
@@ -51,17 +52,6 @@ def creator(env: Mapping[str, str], name: str, refresh: str) -> Callable[[], obj
             raise _told(instance, way, error) from None
 
     return connect
-
-
-def _endpoint(env: Mapping[str, str]) -> dict:
-    if not env.get("SQLADMIN_ENDPOINT"):
-        return {}
-    from google.oauth2.credentials import Credentials
-
-    return {
-        "sqladmin_api_endpoint": env["SQLADMIN_ENDPOINT"],
-        "credentials": Credentials("stand-in"),
-    }
 
 
 def _told(instance: str, way: str, error: Exception) -> Exception:

@@ -126,7 +126,11 @@ class Runbook:
         return folder
 
     def status(self) -> Status:
-        serving = self.app.serving()
+        try:
+            serving = self.app.serving()
+        except (ConfigError, DeployError) as error:
+            log.warning("the app cannot be looked at: %s", error)
+            serving = None
         return status(self.migration, serving.model if serving else None)
 
     def ask(self) -> Answer:

@@ -4,9 +4,10 @@ import subprocess
 
 import pytest
 import sqlalchemy as sa
+import yaml
 
-from ragkit.migration.plan import Plan
-from tests.conftest import PYTHON, ROLE, TEXTS, environment, make_table
+from ragkit.migration.plan import Plan, parameters
+from tests.conftest import PYTHON, ROLE, ROOT, TEXTS, environment, make_table
 from tests.stand_ins import vertex as vertex_stand_in
 
 CANARY = "canary-password"
@@ -72,10 +73,14 @@ def test_inspect_and_status(jss):
     assert "phase: planned  done: 0  total: 6" in ragkit("status", **env)
 
 
-def test_a_cut_over_without_a_comparison_is_refused(jss):
+def test_a_cut_over_without_a_comparison_is_refused(jss, tmp_path):
     env, *_ = jss
-    ragkit("backfill", **env)
-    assert "GateError: NO-GO: comparison: none yet" in ragkit("cutover", code=1, **env)
+    params = tmp_path / "strict.yaml"
+    strict = {**parameters(ROOT / "params" / "jss.yaml"), "override": "", "app": "manual"}
+    params.write_text(yaml.safe_dump(strict))
+    ragkit("backfill", "--params", params, **env)
+    said = ragkit("cutover", "--params", params, code=1, **env)
+    assert "GateError: NO-GO: comparison: none yet" in said
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,19 @@ from ragkit.migration import backfill, schema
 from ragkit.migration.subject import Migration
 from tests.conftest import ROLE, make_table
 from tests.integration.test_backfill import check_vectors
-from tests.stand_ins import cloud_sql, secret_manager
+from tests.stand_ins import cloud_sql, credentials, secret_manager
 
 CANARY = "canary-password"
 
 
 @pytest.fixture
-def instance(database):
-    with cloud_sql.serving(database.query["unix_sock"]) as found:
+def instance(database, tmp_path, monkeypatch):
+    with (
+        credentials.serving(tmp_path / "key.json") as env,
+        cloud_sql.serving(database.query["unix_sock"]) as found,
+    ):
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
         found.settings |= {"DB_USER": ROLE, "DB_NAME": database.database, "DB_PASS": CANARY}
         yield found
 
@@ -76,11 +81,27 @@ def test_what_can_be_seen_at_once_is_said_at_once(instance, changes, says):
         engine_from({**instance.settings, **changes})
 
 
+def test_iam_authentication_sends_no_password(instance):
+    settings = {**instance.settings, "DB_IAM_AUTH": "true"}
+    engine = engine_from(settings, refresh="lazy")
+    assert ask(engine) == ROLE
+    assert instance.tokens == [credentials.TOKEN]
+    engine.dispose()
+
+
 def test_no_credentials(instance, tmp_path, monkeypatch):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
-    settings = {k: v for k, v in instance.settings.items() if k != "SQLADMIN_ENDPOINT"}
-    with pytest.raises(DatabaseUnavailable, match="gcloud auth application-default login"):
-        ask(engine_from(settings, refresh="lazy"))
+    with pytest.raises(DatabaseUnavailable, match="no Google credentials here"):
+        ask(engine_from(instance.settings, refresh="lazy"))
+
+
+def test_expired_credentials(instance, tmp_path, monkeypatch):
+    """A key of a service account that Google no longer knows."""
+    with credentials.serving(tmp_path / "gone.json", refuse=True) as env:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(DatabaseUnavailable, match="credentials are expired"):
+            ask(engine_from(instance.settings, refresh="lazy"))
 
 
 def test_a_backfill_outlives_expired_certificates_and_a_restarted_proxy(

@@ -21,11 +21,12 @@ from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from ragkit.sandbox.stand_in import amenities, sample_rows
 from tests.conftest import PYTHON, ROLE, ROOT, environment
-from tests.stand_ins import cloud_sql, secret_manager, vertex
+from tests.stand_ins import cloud_sql, credentials, secret_manager, vertex
 from tests.stand_ins.gcloud import IDENTITY, Cloud
 
 OLD, NEW, FN = "textembedding-gecko@001", "text-embedding-005", "rag-jss-test-function"
 CANARY = "canary-password-7f3a"
+SECRET = "projects/acme/secrets/jss-password"
 SHARED = ROOT.parent / "shared" / "data"
 FILES = {model: SHARED / f"amenities_{model}.csv" for model in (OLD, NEW)}
 REAL = all(file.exists() for file in FILES.values())
@@ -73,6 +74,7 @@ def site(tmp_path_factory):
     try:
         with (
             vertex.serving() as models,
+            credentials.serving(folder / "key.json") as key,
             secret_manager.serving(
                 {"projects/acme/secrets/jss-password/versions/latest": CANARY}
             ) as safe,
@@ -81,7 +83,7 @@ def site(tmp_path_factory):
             with cloud_sql.serving(url.query["unix_sock"]) as instance:
                 endpoints = {
                     "VERTEX_ENDPOINT": models.address, "SECRET_MANAGER_ENDPOINT": safe,
-                    "SQLADMIN_ENDPOINT": instance.settings["SQLADMIN_ENDPOINT"],
+                    "SQLADMIN_ENDPOINT": instance.settings["SQLADMIN_ENDPOINT"], **key,
                 }  # fmt: skip
                 with Cloud(folder / "cloud", {"DB_PASS": CANARY}, endpoints).serving() as cloud:
                     settings = {
@@ -229,5 +231,5 @@ def test_no_secret_is_anywhere(site, migrated):
     data = site.folder / "home"
     read = [file for file in left if file not in own and data not in file.parents]
     assert len(read) > 30
-    for secret in (CANARY, IDENTITY):
+    for secret in (CANARY, IDENTITY, credentials.TOKEN):
         assert [str(f) for f in read if secret.encode() in f.read_bytes()] == []

@@ -34,6 +34,7 @@ _hosts = itertools.count(2)
 class Instance:
     """`certificates` counts those given out; each is good for `lifetime`. `kinds` are the
     addresses it has. `refuse`: an HTTP status that the Admin API answers instead;
+    `tokens`: of IAM logins;
     `delay`: seconds that what the server says is under way."""
 
     def __init__(self, socket_path: Path):
@@ -41,6 +42,7 @@ class Instance:
         self.kinds = ("PSC",)
         self.certificates, self.refuse, self.delay = 0, None, 0.0
         self.lifetime = datetime.timedelta(hours=1)
+        self.tokens: list[str] = []
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._name = _name(f"{PROJECT}:{NAME}")
         self._ca = self._signed(self._key.public_key(), datetime.timedelta(days=1), ca=True)
@@ -158,6 +160,7 @@ def _handler(instance: Instance) -> type[BaseHTTPRequestHandler]:
             elif found[3] == "connectSettings":
                 answer = instance.connect_settings()
             else:
+                instance.tokens += [body["access_token"]] if "access_token" in body else []
                 answer = instance.ephemeral(body["public_key"])
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -1,0 +1,53 @@
+"""A service account's key file, and the loopback address that gives tokens for it, or refuses."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+TOKEN = "access-token-canary"
+
+
+@cache
+def _key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    kinds = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(*kinds, serialization.NoEncryption()).decode()
+
+
+@contextmanager
+def serving(file: Path, refuse: bool = False) -> Iterator[dict[str, str]]:
+    """Writes the key to `file`; yields the environment that leads Google's clients to it."""
+    status = 400 if refuse else 200
+    body = {"error": "invalid_grant"} if refuse else {"access_token": TOKEN, "expires_in": 3600}
+
+    class Tokens(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    key = {
+        "type": "service_account", "project_id": "acme", "client_email": "rag@acme.iam",
+        "private_key_id": "1", "private_key": _key(),
+        "token_uri": f"http://127.0.0.1:{server.server_port}/token",
+    }  # fmt: skip
+    file.write_text(json.dumps(key))
+    try:
+        yield {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
+    finally:
+        server.shutdown()
+        server.server_close()
