@@ -15,6 +15,7 @@ from ragkit.migration.plan import Plan
 from ragkit.migration.subject import Migration
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
+from tests.stand_ins import vertex as stand_in
 
 ROOT = Path(__file__).resolve().parents[1]
 ROLE = "retrieval-service"
@@ -70,6 +71,12 @@ def amenities(engine, plan) -> sa.Table:
 @pytest.fixture
 def migration(engine, plan, amenities) -> Migration:
     return Migration.open(plan, engine)
+
+
+@pytest.fixture
+def vertex():
+    with stand_in.serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

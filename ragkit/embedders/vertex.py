@@ -24,11 +24,15 @@ from ragkit.models import Model
 
 DEADLINE_SECONDS = 30.0
 """For one call with all its retries; a caller of the function waits no longer."""
+ATTEMPT_SECONDS = 10.0
 CONCURRENT = 8
 """Requests under way at once; how fast they leave is the meter's to say."""
 
 _TRANSIENT = if_exception_type(
-    google.ResourceExhausted, google.ServiceUnavailable, google.InternalServerError
+    google.ResourceExhausted,
+    google.ServiceUnavailable,
+    google.InternalServerError,
+    google.DeadlineExceeded,
 )
 
 
@@ -85,7 +89,7 @@ class VertexEmbedder:
                 endpoint=self._endpoint,
                 instances=[ParseDict({"content": text, **extra}, Value()) for text in texts],
                 parameters=ParseDict(shorter, Value()),
-                timeout=DEADLINE_SECONDS,
+                timeout=ATTEMPT_SECONDS,
                 retry=Retry(predicate=_TRANSIENT, initial=0.5, timeout=DEADLINE_SECONDS),
             )
         except google.RetryError as error:

@@ -16,6 +16,7 @@ from ragkit.contract import SCHEMA
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
 from ragkit.errors import BudgetSpent
+from ragkit.migration import coverage
 from ragkit.migration.subject import Migration
 
 _metadata = sa.MetaData(schema=SCHEMA)
@@ -111,9 +112,10 @@ class Meter:
         budget = self._migration.plan.budget_usd
         spent = sum(each.usd for each in _spent(connection, self._migration))
         if budget and spent + self._usd(tokens) > budget:
+            now = coverage.count(connection, self._migration)
             raise BudgetSpent(
-                f"the budget of ${budget:g} is spent: ${spent:.4f} so far; what was embedded is "
-                "written. Raise budget_usd and run this again: it goes on from there"
+                f"the budget of ${budget:g} is spent: ${spent:.4f} so far, {now.filled} rows have "
+                f"vectors and {now.pending} are pending. Raise budget_usd and run this again"
             )
 
 

@@ -88,11 +88,14 @@ def check(migration: Migration) -> Verdict:
     return Verdict.of([anew.get(gate.name, gate) for gate in found.gates], found.metrics)
 
 
-def require_go(verdict: Verdict, override: str = "") -> None:
-    """Raises GateError with the gates that did not pass, in one line; not so with an `override`,
-    the reason to go on all the same."""
-    if verdict.verdict != GO and not override:
-        failed = (
-            f"{g.name}: {g.observed}, wanted {g.limit}" for g in verdict.gates if not g.passed
-        )
-        raise GateError(f"{verdict.verdict}: " + "; ".join(failed))
+def require_go(verdict: Verdict, override: str = "") -> str:
+    """What the step may go on with: GO, or an `override`, the reason to go on all the same.
+
+    Raises GateError with the gates that did not pass, in one line.
+    """
+    if verdict.verdict == GO:
+        return GO
+    if override:
+        return f"{verdict.verdict}, overridden: {override}"
+    failed = (f"{g.name}: {g.observed}, wanted {g.limit}" for g in verdict.gates if not g.passed)
+    raise GateError(f"{verdict.verdict}: " + "; ".join(failed))

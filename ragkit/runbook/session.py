@@ -106,10 +106,9 @@ class Runbook:
         return questions.read(self.plan.path(self.plan.questions), self.plan.path(self.plan.qrels))
 
     def compare(self) -> Comparison | None:
-        """The judged questions of both columns; None, and logged, without questions or without
-        the old model: then stored vectors alone are compared."""
+        """The judged questions of both columns; None without questions or without the old model:
+        then stored vectors alone are compared."""
         if not self.plan.questions:
-            log.warning("no judged questions: stored vectors alone are compared")
             return None
         judged, old = self.judged, self.old_or_none()
         return old and compare(self.migration, judged, old, self.new_embedder)

@@ -122,6 +122,8 @@ def _title(name: str) -> str:
 def _text(name: str, value: object) -> str:
     if name == "bytes":
         return naturalsize(value)
+    if value is None:
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

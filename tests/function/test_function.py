@@ -26,12 +26,12 @@ CANARY = "canary-password"
 
 
 @contextmanager
-def served(source, **settings):
+def served(source, python=PYTHON, **settings):
     """functions-framework's own command with nothing but `settings` in the environment."""
     port = free_port()
     log = (source.parent / "function.log").open("w+")
     process = subprocess.Popen(
-        [PYTHON, "-P", "-m", "functions_framework", "--target=hello_http", f"--port={port}"],
+        [python, "-P", "-m", "functions_framework", "--target=hello_http", f"--port={port}"],
         cwd=source, env={"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1", **settings},
         stdout=log, stderr=log,
     )  # fmt: skip

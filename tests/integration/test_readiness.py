@@ -1,21 +1,12 @@
 from datetime import date
 
-import pytest
-
 from ragkit.embedders import load
 from ragkit.embedders.vertex import VertexEmbedder
 from ragkit.migration import cost
 from ragkit.migration.readiness import readiness
 from ragkit.models import find
-from tests.stand_ins import vertex as stand_in
 
 TODAY = date(2026, 11, 23)
-
-
-@pytest.fixture
-def vertex():
-    with stand_in.serving() as server:
-        yield server
 
 
 def embedder(vertex, name="text-embedding-005"):

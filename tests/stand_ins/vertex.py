@@ -7,6 +7,7 @@ model and text, else deterministic unit vectors made from them.
 import csv
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,15 +26,15 @@ DIMENSIONS = {"gemini-embedding-001": 3072}
 
 
 class Vertex:
-    """`refuse`: a status for each of the next calls; `retired`: models that answer 404; `calls`:
-    model, tasks and texts of each; `recorded`: vectors by model and text."""
+    """`refuse`: a status for each of the next calls; `retired`: models that answer 404; `delay`:
+    seconds before each answer; `calls`: model, tasks and texts of each; `recorded`: vectors by model and text."""
 
     def __init__(self):
         self.calls: list[tuple[str, set, int]] = []
         self.refuse: list[grpc.StatusCode] = []
         self.retired: set[str] = set()
         self.recorded: dict[tuple[str, str], list[float]] = {}
-        self.address = ""
+        self.delay, self.address = 0.0, ""
 
     def record(self, model: str, file: Path) -> None:
         """The vectors of a file with the columns content and embedding."""
@@ -42,6 +43,7 @@ class Vertex:
                 self.recorded[model, row["content"]] = json.loads(row["embedding"])
 
     def predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
+        time.sleep(self.delay)
         if self.refuse:
             context.abort(self.refuse.pop(0), "refused by the stand-in")
         model = request.endpoint.rpartition("/")[2]

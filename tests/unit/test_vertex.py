@@ -4,17 +4,11 @@ import grpc
 import numpy as np
 import pytest
 
+from ragkit.embedders import vertex as module
 from ragkit.embedders.vertex import VertexEmbedder
-from ragkit.errors import ConfigError, ModelUnavailable, SomeRefused, TextTooLong
+from ragkit.errors import ConfigError, ModelBusy, ModelUnavailable, SomeRefused, TextTooLong
 from ragkit.migration.asking import ask
 from ragkit.models import find
-from tests.stand_ins import vertex as stand_in
-
-
-@pytest.fixture
-def vertex():
-    with stand_in.serving() as server:
-        yield server
 
 
 def embedder(vertex, name="text-embedding-005"):
@@ -73,6 +67,24 @@ def test_an_empty_text_is_refused_alone(vertex):
 
 def test_a_passing_refusal_is_tried_again(vertex):
     vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE]
+    assert embedder(vertex).embed_query("a").shape == (768,)
+
+
+def test_a_storm_of_refusals_ends_with_the_quota(vertex, monkeypatch):
+    monkeypatch.setattr(module, "DEADLINE_SECONDS", 1.5)
+    vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED] * 50
+    with pytest.raises(ModelBusy, match="the quota is used up"):
+        embedder(vertex).embed_query("a")
+    assert 45 <= len(vertex.refuse) < 50
+
+
+def test_a_service_that_hangs_is_asked_again_until_the_deadline(vertex, monkeypatch):
+    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "DEADLINE_SECONDS", 1.5)
+    vertex.delay = 1.0
+    with pytest.raises(ModelBusy, match="no answer in time"):
+        embedder(vertex).embed_query("a")
+    vertex.delay = 0.0
     assert embedder(vertex).embed_query("a").shape == (768,)
 
 
