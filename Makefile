@@ -6,7 +6,7 @@ PARAMS ?= params/sandbox.yaml
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos lab curl down lint clean pictures
+.PHONY: runbook test chaos vendor lab curl down lint clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
@@ -17,6 +17,9 @@ test: .venv/installed         ## everything: unit, integration, function, notebo
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
+
+vendor: .venv/installed       ## makes function/ complete for gcloud
+	$(BIN)/python -m ragkit vendor
 
 lab: .venv/installed          ## JupyterLab on the notebooks, the sandbox up
 	$(BIN)/python -m ragkit sandbox up --params $(PARAMS)

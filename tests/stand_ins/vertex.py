@@ -27,7 +27,8 @@ DIMENSIONS = {"gemini-embedding-001": 3072}
 
 class Vertex:
     """`refuse`: a status for each of the next calls; `retired`: models that answer 404; `delay`:
-    seconds before each answer; `calls`: model, tasks and texts of each; `recorded`: vectors by model and text."""
+    seconds before each answer; `calls`: model, tasks and texts of each; `recorded`: vectors by
+    model and text."""
 
     def __init__(self):
         self.calls: list[tuple[str, set, int]] = []
