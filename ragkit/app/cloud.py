@@ -116,7 +116,9 @@ class CloudApp:
 
     def release(self) -> None:
         """The next deployment serves again as it is made: the traffic is no longer pinned."""
-        if self._to.apply and (serving := self.serving()):
+        traffic = (self._described() or {}).get("traffic", [])
+        pinned = not any(t.get("latestRevision") and t.get("percent") == 100 for t in traffic)
+        if self._to.apply and pinned and (serving := self.serving()):
             with tempfile.TemporaryDirectory() as folder:
                 deploy = self._deploy(serving.model, build(Path(folder) / "function"))
                 gcloud.run(*deploy, "--serve-all-traffic-latest-revision")

@@ -18,7 +18,7 @@ from google.protobuf.struct_pb2 import Value
 
 from ragkit.embedders import Meter, checked
 from ragkit.embedders.packing import TokenEstimate, packed
-from ragkit.embedders.vertex_client import client_for, endpoint_of, told_apart
+from ragkit.embedders.vertex_client import client_for, endpoint_of, told_apart, without_credentials
 from ragkit.errors import RowRefused, SomeRefused, TextTooLong
 from ragkit.models import Model
 
@@ -28,12 +28,16 @@ ATTEMPT_SECONDS = 10.0
 CONCURRENT = 8
 """Requests under way at once; how fast they leave is the meter's to say."""
 
-_TRANSIENT = if_exception_type(
+_PASSES = if_exception_type(
     google.ResourceExhausted,
     google.ServiceUnavailable,
     google.InternalServerError,
     google.DeadlineExceeded,
 )
+
+
+def _is_transient(error: Exception) -> bool:
+    return _PASSES(error) and not without_credentials(error)
 
 
 class VertexEmbedder:
@@ -90,7 +94,7 @@ class VertexEmbedder:
                 instances=[ParseDict({"content": text, **extra}, Value()) for text in texts],
                 parameters=ParseDict(shorter, Value()),
                 timeout=ATTEMPT_SECONDS,
-                retry=Retry(predicate=_TRANSIENT, initial=0.5, timeout=DEADLINE_SECONDS),
+                retry=Retry(predicate=_is_transient, initial=0.5, timeout=DEADLINE_SECONDS),
             )
         except google.RetryError as error:
             raise told_apart(self.model, error.cause or error) from None

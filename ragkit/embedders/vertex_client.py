@@ -58,9 +58,17 @@ def client_for(env: Mapping[str, str]) -> PredictionServiceClient:
         ) from None
 
 
+def without_credentials(error: Exception) -> bool:
+    """gRPC calls it "unavailable" when the credentials give no token, and would be asked again."""
+    unavailable = isinstance(error, google.ServiceUnavailable)
+    return unavailable and "metadata from plugin" in str(error)
+
+
 def told_apart(model: Model, error: Exception) -> ModelError:
     """What concerns one request, what passes, and what concerns every row; Google's own words
     are left out, they may quote a text."""
+    if without_credentials(error):
+        error = GoogleAuthError("no token")
     way_out = next((text for kind, text in _WAY_OUT.items() if isinstance(error, kind)), None)
     said = f"{model.name}: {type(error).__name__}; {way_out or 'try again'}"
     if isinstance(error, google.InvalidArgument):

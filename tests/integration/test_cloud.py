@@ -149,6 +149,9 @@ def test_released_the_next_deployment_serves_at_once(cloud, old):
     found.release()
     assert "--serve-all-traffic-latest-revision" in changes(cloud)[-1]
     assert (found.serving().model, cloud.read()["pinned"]) == (NEW, False)
+    deployed = len(changes(cloud))
+    found.release()  # again: nothing is pinned any more
+    assert len(changes(cloud)) == deployed
 
 
 def test_nothing_is_deployed_yet(cloud):

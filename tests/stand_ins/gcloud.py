@@ -203,7 +203,11 @@ def _describe(state: dict) -> int:
     if not state["revisions"]:
         print("ERROR: (gcloud.run.services.describe) Cannot find service", file=sys.stderr)
         return 1
-    traffic = [{"revisionName": n, "percent": p} for n, p in state["traffic"].items()]
+    latest = not state["pinned"]
+    traffic = [
+        {"revisionName": name, "percent": share, "latestRevision": latest}
+        for name, share in state["traffic"].items()
+    ]
     traffic += [
         {"revisionName": name, "tag": tag, "url": f"{state['url']}/revision/{name}"}
         for tag, name in state["tags"].items()

@@ -86,7 +86,7 @@ def made(model: str, text: str, dimension: int = 768) -> list[float]:
 
 
 @contextmanager
-def serving() -> Iterator[Vertex]:
+def serving(secure: bool = False) -> Iterator[Vertex]:
     vertex = Vertex()
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", -1)])
     handler = grpc.unary_unary_rpc_method_handler(
@@ -94,7 +94,11 @@ def serving() -> Iterator[Vertex]:
     )
     generic = grpc.method_handlers_generic_handler(SERVICE, {"Predict": handler})
     server.add_generic_rpc_handlers((generic,))
-    vertex.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    if secure:  # as far as a channel that carries credentials asks for
+        port = server.add_secure_port("127.0.0.1:0", grpc.local_server_credentials())
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
+    vertex.address = f"127.0.0.1:{port}"
     server.start()
     try:
         yield vertex

@@ -3,12 +3,21 @@
 import grpc
 import numpy as np
 import pytest
+from google.auth.transport.grpc import secure_authorized_channel
+from google.auth.transport.requests import Request
+from google.cloud.aiplatform_v1.services.prediction_service import PredictionServiceClient
+from google.cloud.aiplatform_v1.services.prediction_service.transports import (
+    PredictionServiceGrpcTransport,
+)
+from google.oauth2 import service_account
 
 from ragkit.embedders import vertex as module
 from ragkit.embedders.vertex import VertexEmbedder
 from ragkit.errors import ConfigError, ModelBusy, ModelUnavailable, SomeRefused, TextTooLong
 from ragkit.migration.asking import ask
 from ragkit.models import find
+from tests.stand_ins import credentials
+from tests.stand_ins import vertex as stand_in
 
 
 def embedder(vertex, name="text-embedding-005"):
@@ -86,6 +95,27 @@ def test_a_service_that_hangs_is_asked_again_until_the_deadline(vertex, monkeypa
         embedder(vertex).embed_query("a")
     vertex.delay = 0.0
     assert embedder(vertex).embed_query("a").shape == (768,)
+
+
+def test_expired_credentials_are_told_at_once(tmp_path):
+    """gRPC says "unavailable" then; a key that Google no longer knows, by a real channel."""
+    with (
+        stand_in.serving(secure=True) as vertex,
+        credentials.serving(tmp_path / "gone.json", refuse=True) as env,
+    ):
+        gone = service_account.Credentials.from_service_account_file(
+            env["GOOGLE_APPLICATION_CREDENTIALS"], scopes=["cloud-platform"]
+        )
+        channel = secure_authorized_channel(
+            gone, Request(), vertex.address, ssl_credentials=grpc.local_channel_credentials()
+        )
+        found = embedder(vertex)
+        found._client = PredictionServiceClient(
+            transport=PredictionServiceGrpcTransport(channel=channel)
+        )
+        with pytest.raises(ModelUnavailable, match="credentials do not work") as error:
+            found.embed_query("a")
+    assert not isinstance(error.value, ModelBusy)
 
 
 @pytest.mark.parametrize(
