@@ -46,6 +46,7 @@ class Comparison:
     old_scores: pd.DataFrame
     new_scores: pd.DataFrame
     overlap: pd.Series
+    rbo: pd.Series
     labels: dict[str, str]
     texts: dict[str, str]
 
@@ -74,6 +75,7 @@ def compare(migration: Migration, judged: Judged, old: Embedder, new: Embedder) 
         metrics.per_question(judged.qrels, before.run, k),
         metrics.per_question(judged.qrels, after.run, k),
         metrics.overlap(before.run, after.run, k),
+        metrics.rbo(before.run, after.run, k),
         labels, texts,
     )  # fmt: skip
 

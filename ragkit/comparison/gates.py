@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import sqlalchemy as sa
 
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
-from ragkit.comparison.metrics import Interval
+from ragkit.comparison.metrics import interval
 from ragkit.comparison.neighbours import Neighbourhoods
+from ragkit.comparison.statistics import needed
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
 from ragkit.migration.subject import Migration
@@ -71,15 +73,13 @@ def _fidelity(rows: Sequence[sa.Row], embedder: Embedder) -> Gate:
 
 
 def _quality(migration: Migration, comparison: Comparison) -> list[Gate]:
-    plan, (ndcg, recall, _) = migration.plan, metrics.names(comparison.k)
+    plan, (ndcg, recall, *_) = migration.plan, metrics.names(comparison.k)
     gates = [
-        _at_least(
-            f"{name} change", _interval(migration, comparison.change(name)), -plan.gate_margin
-        )
+        _at_least(f"{name} change", comparison.change(name), -plan.gate_margin, plan.seed)
         for name in (ndcg, recall)
     ]
-    new = _interval(migration, comparison.new_scores[ndcg])
-    gates.append(_at_least(f"{ndcg} of the new model", new, plan.gate_ndcg_floor))
+    scores = comparison.new_scores[ndcg]
+    gates.append(_at_least(f"{ndcg} of the new model", scores, plan.gate_ndcg_floor, plan.seed))
     p95 = float(np.percentile(comparison.new.latency_ms, 95))
     gates.append(
         Gate(
@@ -92,16 +92,19 @@ def _quality(migration: Migration, comparison: Comparison) -> list[Gate]:
     return gates
 
 
-def _interval(migration: Migration, values) -> Interval:
-    return metrics.interval(np.asarray(values), migration.plan.seed)
-
-
-def _at_least(name: str, found: Interval, limit: float) -> Gate:
-    """By the bounds of the interval, not by the mean: a small sample decides nothing."""
+def _at_least(name: str, values: pd.Series, limit: float, seed: int) -> Gate:
+    """By the bounds of the interval, not by the mean: where they lie on both sides of the limit,
+    a small sample has not decided, and the gate says how many questions would."""
+    found = interval(values.to_numpy(), seed)
     passed = True if found.low >= limit else False if found.high < limit else None
     sign = "+" if name.endswith("change") else ""
-    observed = " to ".join(f"{bound:{sign}.3f}" for bound in (found.low, found.high))
-    return Gate(name, f"{found.mean:{sign}.3f} ({observed})", f"≥ {limit:g}", passed)
+    bounds = " to ".join(f"{bound:{sign}.3f}" for bound in (found.low, found.high))
+    observed = f"{found.mean:{sign}.3f} ({bounds})"
+    if passed is None:
+        count = needed(found, limit, len(values))
+        about = f"about {count:,}" if count else "more than anyone asks"
+        observed += f", of {len(values)} questions; to decide takes {about}"
+    return Gate(name, observed, f"≥ {limit:g}", passed)
 
 
 def _figures(
@@ -115,7 +118,8 @@ def _figures(
         for side, answers, scores in sides:
             figures[side] = {name: round(float(scores[name].mean()), 6) for name in scores}
             figures[side]["p95_ms"] = round(float(np.percentile(answers.latency_ms, 95)), 2)
-        figures["both"][f"overlap@{comparison.k}"] = round(float(comparison.overlap.mean()), 6)
+        for series in (comparison.overlap, comparison.rbo):
+            figures["both"][series.name] = round(float(series.mean()), 6)
     if near:
         figures["both"] |= near.figures()
     return figures

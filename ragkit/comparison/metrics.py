@@ -28,19 +28,28 @@ class Interval:
     high: float
 
 
+MEASURES = {
+    "nDCG": "ndcg_cut", "recall": "recall", "precision": "P", "MRR": "recip_rank",
+    "MAP": "map_cut", "success": "success",
+}  # fmt: skip
+"""Ours and trec_eval's names."""
+
+
 def names(k: int) -> list[str]:
-    return [f"nDCG@{k}", f"recall@{k}", f"MRR@{k}"]
+    """nDCG and recall first: they are gated."""
+    return [f"{name}@{k}" for name in MEASURES]
 
 
 def per_question(qrels: Qrels, run: Run, k: int) -> pd.DataFrame:
     """One row a judged question, columns as in `names(k)`; a question without hits scores 0."""
+    cut = [name for name in MEASURES.values() if name != "recip_rank"]
     evaluator = pytrec_eval.RelevanceEvaluator(
-        qrels, {f"ndcg_cut.{k}", f"recall.{k}", "recip_rank"}
+        qrels, {"recip_rank", *(f"{name}.{k}" for name in cut)}
     )
     # Scores are the ranks, so that trec_eval's own order of ties never reorders a run.
-    cut = {q: {row: -float(i) for i, row in enumerate(run.get(q, [])[:k])} for q in qrels}
-    found = evaluator.evaluate({q: rows for q, rows in cut.items() if rows})
-    keys = (f"ndcg_cut_{k}", f"recall_{k}", "recip_rank")
+    shown = {q: {row: -float(i) for i, row in enumerate(run.get(q, [])[:k])} for q in qrels}
+    found = evaluator.evaluate({q: rows for q, rows in shown.items() if rows})
+    keys = [name if name == "recip_rank" else f"{name}_{k}" for name in MEASURES.values()]
     return pd.DataFrame(
         [[found.get(q, {}).get(key, 0.0) for key in keys] for q in qrels],
         index=pd.Index(qrels, name="question"),
@@ -54,6 +63,22 @@ def overlap(old: Run, new: Run, k: int) -> pd.Series:
         {q: len(set(old[q][:k]) & set(new[q][:k])) / max(min(k, len(old[q])), 1) for q in old},
         name=f"overlap@{k}",
     )
+
+
+def rbo(old: Run, new: Run, k: int, p: float = 0.9) -> pd.Series:
+    """Rank-biased overlap by question, extrapolated from the first k rows (Webber, Moffat and
+    Zobel 2010, equation 30 for lists of one length): 1.0 for the same order, 0.0 for no common
+    row; the first rows weigh most, p = 0.9 gives the first ten 86 % of the weight."""
+    return pd.Series({q: _rbo(old[q][:k], new[q][:k], p) for q in old}, name=f"rbo@{k}")
+
+
+def _rbo(old: list[str], new: list[str], p: float) -> float:
+    depth = min(len(old), len(new))
+    if not depth:
+        return 1.0 if old == new else 0.0
+    shared = [len(set(old[:d]) & set(new[:d])) / d for d in range(1, depth + 1)]
+    seen = sum(share * p**d for d, share in enumerate(shared, 1))
+    return shared[-1] * p**depth + (1 - p) / p * seen
 
 
 def interval(values: np.ndarray, seed: int) -> Interval:

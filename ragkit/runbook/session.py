@@ -18,6 +18,8 @@ from ragkit.app.manual import ManualApp
 from ragkit.app.smoke import curl, smoke
 from ragkit.comparison import questions
 from ragkit.comparison.compare import Comparison, compare
+from ragkit.comparison.figures import figures
+from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.comparison.questions import Judged
 from ragkit.database import engine_from
 from ragkit.embedders import Embedder, load
@@ -141,6 +143,15 @@ class Runbook:
         with self.app.client() as client:
             answer = smoke(client, question, serving.model)
         return Answer(serving.model, curl(url, question), answer)
+
+    def write_comparison(
+        self, comparison: Comparison | None, near: Neighbourhoods, verdict: Verdict
+    ) -> Path:
+        """comparison.json: every figure with its interval, the gates, the seed."""
+        body = figures(comparison, near, verdict, self.plan.seed)
+        path = self.run_dir / "comparison.json"
+        path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
 
     def write_verdict(self, verdict: Verdict, switched: Switched) -> Path:
         """verdict.json: the gates, the figures, what serves since and what it answered."""

@@ -89,6 +89,7 @@ def compare(params: Path | None) -> None:
     found = gates.decide(runbook.migration, comparison, runbook.new_embedder, near)
     for gate in found.gates:
         _tell(gate)
+    click.echo(runbook.write_comparison(comparison, near, found))
     click.echo(f"verdict {found.verdict}  {found.metrics}")
     verdict.require_go(found, runbook.plan.override)
 

@@ -8,6 +8,7 @@ from IPython.display import display
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
 from ragkit.comparison.neighbours import Neighbourhoods
+from ragkit.comparison.statistics import differences
 from ragkit.migration.verdict import GO, NO_GO, Verdict
 from ragkit.view.show import both, left, note, table
 from ragkit.view.style import LOSS, RESULT
@@ -28,25 +29,30 @@ def verdict(found: Verdict) -> None:
     display(styled)
 
 
-def figures(comparison: Comparison | None) -> None:
-    """Means of the metrics, old and new side by side."""
+def figures(comparison: Comparison | None, seed: int) -> None:
+    """Means of the metrics, old and new side by side, and what their difference is worth."""
     if comparison is None:
         note("No questions were asked: none are given, or the old model cannot be called.")
         return
-    names = metrics.names(comparison.k)
-    frame = pd.DataFrame(
-        {
-            comparison.old.model: comparison.old_scores[names].mean(),
-            comparison.new.model: comparison.new_scores[names].mean(),
-        }
-    )
-    frame["change"] = frame.iloc[:, 1] - frame.iloc[:, 0]
+    found = differences(comparison.old_scores, comparison.new_scores, seed)
+    rows = [
+        (d.metric, d.old, d.new, d.change.mean, f"{d.change.low:+.3f} to {d.change.high:+.3f}",
+         d.p, d.detectable, f"{d.wins} / {d.ties} / {d.losses}")
+        for d in found
+    ]  # fmt: skip
+    sides = comparison.old.model, comparison.new.model
+    columns = ["", *sides, "change", "90 % interval", "p", "could show", "win / tie / loss"]
+    frame = pd.DataFrame(rows, columns=columns)
+    shown = frame.style.hide(axis="index").format(precision=3)
+    display(left(shown.format("{:+.3f}", subset=["change"])))
     judged = comparison.judged
     display(left(frame.style.format("{:.3f}").format("{:+.3f}", subset=["change"])))
     gone = f" {judged.gone} judged rows are no longer in the table." if judged.gone else ""
     note(
         f"{len(judged.qrels)} judged questions with a relevant row; {judged.unanswerable} more "
-        f"were asked that no row answers, and count in no figure.{gone}"
+        f"were asked that no row answers, and count in no figure.{gone} p is of a paired "
+        "randomisation test, corrected for the number of metrics; could show is the smallest "
+        "difference that so many questions show four times in five."
     )
 
 

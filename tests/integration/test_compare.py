@@ -1,7 +1,9 @@
+import numpy as np
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from ragkit.comparison import gates
+from ragkit.comparison import gates, metrics
 from ragkit.comparison.compare import compare
 from ragkit.comparison.questions import Judged
 from ragkit.errors import ConfigError, GateError, SpaceNotReady
@@ -83,7 +85,7 @@ def test_the_verdict_is_recorded_and_read_back(filled, old_embedder, new_embedde
     verdict = decided(filled, old_embedder, new_embedder)
     assert verdicts.recorded(filled) == verdict
     assert set(verdict.metrics) == {"old", "new", "both"}
-    assert list(verdict.metrics["new"]) == ["nDCG@10", "recall@10", "MRR@10", "p95_ms"]
+    assert list(verdict.metrics["new"]) == [*metrics.names(10), "p95_ms"]
     with filled.engine.connect() as connection:
         assert ledger.phase(connection, filled.id) == ledger.COMPARED
 
@@ -103,9 +105,17 @@ def test_random_vectors_are_never_a_go(filled, old_embedder, new_embedder):
 
 def test_a_worse_model_is_no_go_and_few_questions_are_inconclusive():
     """By the bounds of the interval: 0.5 ± a lot decides nothing."""
-    assert gates._at_least("x change", gates.Interval(-0.2, -0.3, -0.1), -0.04).passed is False
-    assert gates._at_least("x change", gates.Interval(0.0, -0.1, 0.1), -0.04).passed is None
-    assert gates._at_least("x change", gates.Interval(0.0, -0.03, 0.03), -0.04).passed is True
+    rng = np.random.default_rng(1)
+
+    def passed(mean, spread, n):
+        values = pd.Series(rng.normal(mean, spread, n))
+        return gates._at_least("x change", values, -0.04, 1)
+
+    assert passed(-0.2, 0.1, 100).passed is False
+    assert passed(0.0, 0.1, 100).passed is True
+    few = passed(0.0, 0.3, 8)
+    assert few.passed is None
+    assert "of 8 questions; to decide takes about" in few.observed
 
 
 def test_what_happened_since_the_verdict_counts(filled, old_embedder, new_embedder):

@@ -11,14 +11,18 @@ rows = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=12)
 grades = st.dictionaries(st.sampled_from("abcdefghijkl"), st.integers(0, 3), min_size=1)
 
 
-def by_hand(qrels: dict[str, int], run: list[str], k: int) -> tuple[float, float, float]:
-    """From the definitions: nDCG with linear gains, recall, reciprocal rank."""
+def by_hand(qrels: dict[str, int], run: list[str], k: int) -> list[float]:
+    """From the definitions, in the order of metrics.names: nDCG with linear gains."""
     gains = [qrels.get(row, 0) for row in run[:k]]
     ideal = sorted(qrels.values(), reverse=True)[:k]
     dcg, best = (sum(g / math.log2(i + 2) for i, g in enumerate(gs)) for gs in (gains, ideal))
     relevant = sum(g > 0 for g in qrels.values())
     hits = [i for i, gain in enumerate(gains, 1) if gain > 0]
-    return dcg / best, len(hits) / relevant, 1 / hits[0] if hits else 0.0
+    precisions = [number / place for number, place in enumerate(hits, 1)]
+    return [
+        dcg / best, len(hits) / relevant, len(hits) / k, 1 / hits[0] if hits else 0.0,
+        sum(precisions) / relevant, float(bool(hits)),
+    ]  # fmt: skip
 
 
 @given(grades.filter(lambda g: any(g.values())), rows, st.sampled_from([3, 10]))
@@ -29,8 +33,23 @@ def test_figures_agree_with_their_definitions(qrels, run, k):
 
 def test_a_question_without_an_answer_scores_zero():
     found = metrics.per_question({"q": {"a": 1}, "r": {"a": 1}}, {"q": [], "r": ["a"]}, 10)
-    assert found.loc["q"].tolist() == [0, 0, 0]
-    assert found.loc["r"].tolist() == [1, 1, 1]
+    assert found.loc["q"].tolist() == [0] * 6
+    assert found.loc["r"].tolist() == [1, 1, 0.1, 1, 1, 1]
+
+
+@given(rows.filter(bool), rows, st.floats(0.5, 0.95))
+def test_rank_biased_overlap_is_a_symmetric_share(old, new, p):
+    one, other = (metrics.rbo({"q": a}, {"q": b}, 10, p)["q"] for a, b in ((old, new), (new, old)))
+    assert one == pytest.approx(other)
+    assert -1e-9 <= one <= 1 + 1e-9
+    assert metrics.rbo({"q": old}, {"q": old}, 10, p)["q"] == pytest.approx(1)
+
+
+def test_rank_biased_overlap_weighs_the_first_rows_most():
+    old = list("abcdefghij")
+    early, late = [*"bacdefghij"], [*"abcdefghji"]
+    assert metrics._rbo(old, early, 0.9) < metrics._rbo(old, late, 0.9) < 1
+    assert metrics._rbo(old, [*"klmnopqrst"], 0.9) == 0
 
 
 @given(rows.filter(bool), rows)

@@ -29,7 +29,7 @@ def comparison() -> Comparison:
     latency = np.array([1.0, 2.0, 3.0])
     return Comparison(
         10, JUDGED, Side("old-model", old, latency), Side("new-model", new, latency * 4),
-        *scores, metrics.overlap(old, new, 10),
+        *scores, metrics.overlap(old, new, 10), metrics.rbo(old, new, 10),
         {row: f"Row {row}" for row in ROWS}, {row: f"<i>text</i> {row}" for row in ROWS},
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_the_gate_table_has_the_verdict_on_top(verdict):
 
 
 def test_figures_and_losses(comparison):
-    html, text = shown(results.figures, comparison)
+    html, text = shown(results.figures, comparison, 1)
     assert "old-model" in html
     assert all(figure in html for figure in ("0.500", "0.315", "-0.185"))  # nDCG by hand
     assert "2 judged questions" in text
