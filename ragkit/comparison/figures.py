@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from ragkit.comparison.compare import Comparison
+from ragkit.comparison.cutoff import Cutoff
 from ragkit.comparison.metrics import interval
 from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.comparison.statistics import differences
@@ -12,10 +13,14 @@ from ragkit.migration.verdict import Verdict
 
 
 def figures(
-    comparison: Comparison | None, near: Neighbourhoods, verdict: Verdict, seed: int
+    comparison: Comparison | None,
+    near: Neighbourhoods,
+    cutoff: Cutoff | None,
+    verdict: Verdict,
+    seed: int,
 ) -> dict:
     """`metrics`, `overlap` and `rbo` are of questions, and empty where none were asked;
-    `neighbours` and `cka` are of stored vectors. The same seed gives the same figures."""
+    `neighbours`, `cka` and `cutoff` are of stored vectors. The same seed gives the same figures."""
     body: dict = {"verdict": verdict.verdict, "gates": [asdict(g) for g in verdict.gates]}
     body |= {"metrics": {}, "overlap": None, "rbo": None, "seed": seed}
     if comparison:
@@ -24,7 +29,10 @@ def figures(
         body["overlap"] = _with_interval(comparison.overlap, seed)
         body["rbo"] = _with_interval(comparison.rbo, seed)
     body["neighbours"] = {"k": near.k, "rows": near.rows, **asdict(near.overlap)}
-    return body | {"cka": near.cka, "cosine": near.cosine}
+    moved = cutoff and {
+        "old": cutoff.old, "new": asdict(cutoff.new), "selectivity": cutoff.selectivity
+    }  # fmt: skip
+    return body | {"cka": near.cka, "cosine": near.cosine, "cutoff": moved}
 
 
 def _with_interval(values: pd.Series, seed: int) -> dict:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytrec_eval
-from scipy.stats import bootstrap
 
 from ragkit.comparison.questions import Qrels
 
@@ -83,6 +82,8 @@ def _rbo(old: list[str], new: list[str], p: float) -> float:
 
 def interval(values: np.ndarray, seed: int) -> Interval:
     """Of the mean. Two values at least; equal values give an interval of no width."""
+    from scipy.stats import bootstrap  # takes a second, and most commands compare nothing
+
     values = np.asarray(values, float)
     if np.ptp(values) == 0:
         return Interval(*(float(values[0]),) * 3)

@@ -19,6 +19,15 @@ MOST_ROWS = 2000
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Labels, and unit vectors of both spaces, of shape (rows, dimension)."""
+
+    labels: list[str]
+    old: np.ndarray
+    new: np.ndarray
+
+
+@dataclass(frozen=True)
 class Changed:
     """A row, and the names of its nearest rows in both spaces; the overlap is of all k."""
 
@@ -52,8 +61,8 @@ class Neighbourhoods:
 
 def neighbourhoods(migration: Migration) -> Neighbourhoods:
     """Raises SpaceNotReady when fewer than k + 1 rows have both vectors."""
-    labels, old, new = _pairs(migration)
-    k = migration.plan.k
+    found, k = stored(migration), migration.plan.k
+    labels, old, new = found.labels, found.old, found.new
     if len(labels) <= k:
         raise SpaceNotReady(f"{len(labels)} rows have both vectors: more than k = {k} are needed")
     before, after = _near(old, k), _near(new, k)
@@ -71,8 +80,9 @@ def _names(labels: list[str], places: np.ndarray) -> str:
     return ", ".join(labels[place] for place in places[:3])
 
 
-def _pairs(migration: Migration) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Labels and unit vectors of both spaces; the same rows each time."""
+def stored(migration: Migration) -> Stored:
+    """At most MOST_ROWS rows that have both vectors, the same ones each time. Raises
+    SpaceNotReady when there are fewer than two."""
     table, plan = migration.table, migration.plan
     old, key = table.c[plan.old_column], sa.cast(migration.key, sa.Text)
     query = (
@@ -85,7 +95,9 @@ def _pairs(migration: Migration) -> tuple[list[str], np.ndarray, np.ndarray]:
     with plain_errors("comparing neighbours"), migration.engine.connect() as connection:
         rows = connection.execute(query).all()
     sides = [_unit([_floats(row[place]) for row in rows]) for place in (1, 2)]
-    return [str(row[0]) for row in rows], *sides
+    if len(rows) < 2:
+        raise SpaceNotReady(f"{len(rows)} rows have both vectors: run the backfill first")
+    return Stored([str(row[0]) for row in rows], *sides)
 
 
 def _floats(value: object) -> list[float]:

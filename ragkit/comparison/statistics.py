@@ -8,7 +8,6 @@ from math import ceil
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, norm, permutation_test
 
 from ragkit.comparison.metrics import Interval, interval
 
@@ -39,6 +38,8 @@ class Difference:
 
 def differences(old: pd.DataFrame, new: pd.DataFrame, seed: int) -> list[Difference]:
     """One for each column. Both frames have the same questions and columns."""
+    from scipy.stats import false_discovery_control  # see metrics.interval
+
     changes = {name: (new[name] - old[name]).to_numpy() for name in old}
     raw = [_p(values, seed) for values in changes.values()]
     corrected = false_discovery_control(raw)
@@ -54,6 +55,8 @@ def differences(old: pd.DataFrame, new: pd.DataFrame, seed: int) -> list[Differe
 
 def detectable(values: np.ndarray) -> float:
     """By the normal approximation, with the spread that was seen; infinite for one value."""
+    from scipy.stats import norm
+
     if len(values) < 2:
         return float("inf")
     spread = values.std(ddof=1) / np.sqrt(len(values))
@@ -71,6 +74,8 @@ def needed(found: Interval, limit: float, n: int) -> int | None:
 
 
 def _p(values: np.ndarray, seed: int) -> float:
+    from scipy.stats import permutation_test
+
     if not values.any():
         return 1.0
     return permutation_test(

@@ -45,6 +45,7 @@ class Plan(BaseModel):
     questions: str = "ragkit/sandbox/data/questions.jsonl"
     qrels: str = "ragkit/sandbox/data/qrels.tsv"
     k: Annotated[int, Field(ge=1, le=100)] = 10
+    cutoff: Annotated[float, Field(gt=0, le=2)] = 0.5
     lock_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 500
     ddl_seconds: Annotated[float, Field(gt=0)] = 60.0
     slow_factor: Annotated[float, Field(ge=1)] = 1.5

@@ -18,6 +18,7 @@ from ragkit.app.manual import ManualApp
 from ragkit.app.smoke import curl, smoke
 from ragkit.comparison import questions
 from ragkit.comparison.compare import Comparison, compare
+from ragkit.comparison.cutoff import Cutoff
 from ragkit.comparison.figures import figures
 from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.comparison.questions import Judged
@@ -145,11 +146,15 @@ class Runbook:
         return Answer(serving.model, curl(url, question), answer)
 
     def write_comparison(
-        self, comparison: Comparison | None, near: Neighbourhoods, verdict: Verdict
+        self,
+        comparison: Comparison | None,
+        near: Neighbourhoods,
+        cutoff: Cutoff | None,
+        verdict: Verdict,
     ) -> Path:
         """comparison.json: every figure with its interval, the gates, the seed."""
-        body = figures(comparison, near, verdict, self.plan.seed)
         path = self.run_dir / "comparison.json"
+        body = figures(comparison, near, cutoff, verdict, self.plan.seed)
         path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
 

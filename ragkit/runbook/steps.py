@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ragkit.comparison import gates
+from ragkit.comparison.cutoff import recalibrate
 from ragkit.comparison.neighbours import neighbourhoods
 from ragkit.migration import aside, cost, index, inspection, schema, spending, verdict
 from ragkit.migration import backfill as filling
@@ -89,7 +90,8 @@ def compare(params: Path | None) -> None:
     found = gates.decide(runbook.migration, comparison, runbook.new_embedder, near)
     for gate in found.gates:
         _tell(gate)
-    click.echo(runbook.write_comparison(comparison, near, found))
+    cutoff = recalibrate(runbook.migration)
+    click.echo(runbook.write_comparison(comparison, near, cutoff, found))
     click.echo(f"verdict {found.verdict}  {found.metrics}")
     verdict.require_go(found, runbook.plan.override)
 

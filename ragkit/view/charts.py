@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
+from ragkit.comparison.cutoff import BINS, Cutoff
 from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.view.style import GAIN, INK, LOSS, NEW, OLD, plain, plain_log
 
@@ -30,6 +31,34 @@ def neighbour_histogram(near: Neighbourhoods) -> Figure:
     axes.axvline(mean, color=INK, linestyle="--", linewidth=1)
     axes.set_title(f"A row keeps {mean:.0%} of its {k} nearest rows: different, not worse")
     axes.set(xlabel=f"nearest {k} rows kept", ylabel="rows", xlim=(-0.5 / k, 1 + 0.5 / k))
+    return plain(figure)
+
+
+def cutoffs(found: Cutoff) -> Figure:
+    """Both spaces' distances with their cut-offs, one above the other."""
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    ends = float(min(found.before.min(), found.after.min())), 1.0
+    bins = np.linspace(ends[0], max(ends[1], found.before.max(), found.after.max()), BINS)
+    sides = (
+        (found.before, found.old, OLD, "old space"),
+        (found.after, found.new.mean, NEW, "new space"),
+    )
+    for axes, (values, at, colour, name) in zip(
+        figure.subplots(2, 1, sharex=True), sides, strict=True
+    ):
+        axes.hist(values, bins=bins, color=colour, density=True)
+        axes.axvline(at, color=INK, linewidth=1)
+        axes.annotate(
+            f" {at:.3f}", (at, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=9
+        )
+        axes.set(ylabel=name, yticks=[])
+    axes.set_xlabel("cosine distance of two rows")
+    bounds = f"{found.new.low:.3f} to {found.new.high:.3f}"
+    figure.suptitle(
+        f"A cut-off of {found.old:g} lets {found.selectivity:.0%} of the pairs through; "
+        f"in the new space {found.new.mean:.3f} does ({bounds})",
+        fontsize=10,
+    )
     return plain(figure)
 
 

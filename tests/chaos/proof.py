@@ -36,7 +36,7 @@ class Proof:
         with self.world.engine.connect() as forgotten:
             forgotten.execute(sa.text("select 1 from amenities limit 1"))
             process = self.world.backfill("slow")
-            time.sleep(5)
+            time.sleep(4)
             self.fault("a transaction holds the table", "expand", "stepped aside, tried again")
         self._filled(0.1)
         self._killed(process, "backfill")
@@ -81,26 +81,26 @@ class Proof:
         self.follower = self.world.ragkit("follow")
         time.sleep(3)
         process = self.world.ragkit("compare")
-        time.sleep(2.5)
+        time.sleep(2)
         self._killed(process, "compare")
         verdict = self.world.ragkit("compare").wait(300)
         self.faults[-1]["followed"] += f"; then exit {verdict} (0 is GO)"
 
     def cut_over_and_back(self) -> None:
         switching = self.world.ragkit("cutover")
-        time.sleep(4)
+        time.sleep(3)
         self._killed(switching, "cut over")
         self.world.until_done("cutover")
         self.world.old_model_is_gone.touch()
-        time.sleep(5)
+        time.sleep(3)
         self._kill_server("cut over")
         back = self.world.ragkit("rollback")
         time.sleep(3)
         self._killed(back, "roll back")
         self.world.until_done("rollback")
-        time.sleep(3)
+        time.sleep(2)
         self.world.until_done("cutover")
-        time.sleep(3)
+        time.sleep(2)
 
     def settle(self) -> None:
         """The writers are gone: the follower ends its work."""
@@ -115,7 +115,7 @@ class Proof:
     def retire(self) -> None:
         self.world.set(retire=True)
         process = self.world.ragkit("retire")
-        time.sleep(1.5)
+        time.sleep(1)
         self._killed(process, "retire")
         self.world.until_done("retire")
         time.sleep(2)

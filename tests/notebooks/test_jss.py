@@ -216,6 +216,9 @@ def test_the_real_vectors_arrive_and_compare_as_is_known_of_them(site, migrated)
     assert figures["neighbours@10"] == pytest.approx(0.72, abs=0.005)
     assert figures["cosine of a row's vectors"] == pytest.approx(0.027, abs=0.0005)
     assert figures["cka"] == pytest.approx(0.93, abs=0.005)
+    cutoff = json.loads((migrated[1] / "comparison.json").read_text())["cutoff"]
+    assert cutoff["selectivity"] == pytest.approx(0.97, abs=0.005)
+    assert cutoff["new"]["mean"] == pytest.approx(0.653, abs=0.003)
 
 
 def test_rolled_back_in_one_step(site, migrated):

@@ -101,7 +101,7 @@ class TestRun:
         assert "gates.decide" not in page
         assert "new_model" in page
         assert "What changes" in page
-        assert page.count('src="data:image/png;base64') == 5
+        assert page.count('src="data:image/png;base64') == 6
 
     def test_the_bar_is_stored_once(self, run):
         cells = json.loads((run[1] / "02_backfill.ipynb").read_text())["cells"]

@@ -5,6 +5,7 @@ import pytest
 
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison, Side
+from ragkit.comparison.cutoff import Cutoff
 from ragkit.comparison.figures import figures
 from ragkit.comparison.metrics import Interval
 from ragkit.comparison.neighbours import Neighbourhoods
@@ -12,6 +13,7 @@ from ragkit.comparison.questions import Judged
 from ragkit.migration.verdict import Gate, Verdict
 
 NEAR = Neighbourhoods(10, 50, Interval(0.7, 0.6, 0.8), 0.9, None, np.full(50, 0.7), [])
+CUTOFF = Cutoff(0.5, Interval(0.65, 0.64, 0.66), 0.97, np.zeros(1), np.zeros(1))
 VERDICT = Verdict.of([Gate("a", "1", "≥ 1", True)], {})
 
 
@@ -24,7 +26,7 @@ def test_it_is_plain_data_with_every_figure_and_its_interval():
         Side("n", new, np.ones(2)), *scores, metrics.overlap(old, new, 10),
         metrics.rbo(old, new, 10), {}, {},
     )  # fmt: skip
-    found = json.loads(json.dumps(figures(asked, NEAR, VERDICT, 1)))
+    found = json.loads(json.dumps(figures(asked, NEAR, None, VERDICT, 1)))
     assert list(found["metrics"]) == metrics.names(10)
     ndcg = found["metrics"]["nDCG@10"]
     assert {"old", "new", "change", "p", "n", "detectable"} <= set(ndcg)
@@ -35,6 +37,8 @@ def test_it_is_plain_data_with_every_figure_and_its_interval():
 
 
 def test_without_questions_only_stored_vectors_speak():
-    found = figures(None, NEAR, VERDICT, 1)
+    found = figures(None, NEAR, CUTOFF, VERDICT, 1)
     assert (found["metrics"], found["overlap"], found["rbo"]) == ({}, None, None)
     assert found["neighbours"] == {"k": 10, "rows": 50, "mean": 0.7, "low": 0.6, "high": 0.8}
+    new = {"mean": 0.65, "low": 0.64, "high": 0.66}
+    assert found["cutoff"] == {"old": 0.5, "new": new, "selectivity": 0.97}
