@@ -11,7 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ragkit.comparison import metrics
-from ragkit.comparison.metrics import Run
+from ragkit.comparison.metrics import Interval, Run, interval
 from ragkit.comparison.questions import Judged
 from ragkit.contract import Binding
 from ragkit.database import plain_errors
@@ -49,6 +49,12 @@ class Comparison:
     rbo: pd.Series
     labels: dict[str, str]
     texts: dict[str, str]
+
+    def shared(self, values: pd.Series, seed: int) -> Interval:
+        """The mean of `overlap` or `rbo`; a question of a log counts as often as it was asked."""
+        counts = self.judged.counts
+        weights = np.array([counts.get(name, 1) for name in values.index], float)
+        return interval(values.to_numpy(), seed, weights)
 
     def change(self, metric: str) -> pd.Series:
         """New minus old by question, worst first."""

@@ -22,6 +22,7 @@ NOT_ASKED = Gate(
     "asked",
     None,
 )
+NOT_JUDGED = Gate("judged questions", "none: a log shows what is different", "judged", None)
 FIDELITY_ROWS = 32
 FIDELITY_COSINE = 0.98
 """Between a stored vector and the same text embedded again; an int8 model varies a little with
@@ -73,23 +74,19 @@ def _fidelity(rows: Sequence[sa.Row], embedder: Embedder) -> Gate:
 
 
 def _quality(migration: Migration, comparison: Comparison) -> list[Gate]:
-    plan, (ndcg, recall, *_) = migration.plan, metrics.names(comparison.k)
-    gates = [
+    plan, p95 = migration.plan, float(np.percentile(comparison.new.latency_ms, 95))
+    observed, limit = f"{p95:.1f} ms", f"≤ {plan.gate_p95_ms:g} ms"
+    latency = Gate("question to rows, p95", observed, limit, p95 <= plan.gate_p95_ms)
+    if not comparison.judged.qrels:
+        return [NOT_JUDGED, latency]
+    ndcg, recall, *_ = metrics.names(comparison.k)
+    changes = [
         _at_least(f"{name} change", comparison.change(name), -plan.gate_margin, plan.seed)
         for name in (ndcg, recall)
     ]
     scores = comparison.new_scores[ndcg]
-    gates.append(_at_least(f"{ndcg} of the new model", scores, plan.gate_ndcg_floor, plan.seed))
-    p95 = float(np.percentile(comparison.new.latency_ms, 95))
-    gates.append(
-        Gate(
-            "question to rows, p95",
-            f"{p95:.1f} ms",
-            f"≤ {plan.gate_p95_ms:g} ms",
-            p95 <= plan.gate_p95_ms,
-        )
-    )
-    return gates
+    floor = _at_least(f"{ndcg} of the new model", scores, plan.gate_ndcg_floor, plan.seed)
+    return [*changes, floor, latency]
 
 
 def _at_least(name: str, values: pd.Series, limit: float, seed: int) -> Gate:
@@ -116,10 +113,11 @@ def _figures(
         sides = ("old", comparison.old, comparison.old_scores), (
             "new", comparison.new, comparison.new_scores)  # fmt: skip
         for side, answers, scores in sides:
-            figures[side] = {name: round(float(scores[name].mean()), 6) for name in scores}
+            judged = scores if len(scores) else []
+            figures[side] = {name: round(float(scores[name].mean()), 6) for name in judged}
             figures[side]["p95_ms"] = round(float(np.percentile(answers.latency_ms, 95)), 2)
         for series in (comparison.overlap, comparison.rbo):
-            figures["both"][series.name] = round(float(series.mean()), 6)
+            figures["both"][series.name] = round(comparison.shared(series, 0).mean, 6)
     if near:
         figures["both"] |= near.figures()
     return figures

@@ -80,15 +80,20 @@ def _rbo(old: list[str], new: list[str], p: float) -> float:
     return shared[-1] * p**depth + (1 - p) / p * seen
 
 
-def interval(values: np.ndarray, seed: int) -> Interval:
-    """Of the mean. Two values at least; equal values give an interval of no width."""
+def interval(values: np.ndarray, seed: int, weights: np.ndarray | None = None) -> Interval:
+    """Of the mean, weighted where there are weights. Equal values give one of no width."""
     from scipy.stats import bootstrap  # takes a second, and most commands compare nothing
 
     values = np.asarray(values, float)
     if np.ptp(values) == 0:
         return Interval(*(float(values[0]),) * 3)
+    weights = np.ones_like(values) if weights is None else np.asarray(weights, float)
     found = bootstrap(
-        (values,), np.mean, method="percentile", n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE, rng=np.random.default_rng(seed),
+        (values, weights), _weighted, method="percentile", n_resamples=RESAMPLES, paired=True,
+        confidence_level=CONFIDENCE, rng=np.random.default_rng(seed), vectorized=True,
     ).confidence_interval  # fmt: skip
-    return Interval(float(values.mean()), float(found.low), float(found.high))
+    return Interval(float(_weighted(values, weights)), float(found.low), float(found.high))
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray, axis: int = -1) -> np.ndarray:
+    return (values * weights).sum(axis=axis) / weights.sum(axis=axis)

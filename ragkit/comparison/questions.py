@@ -1,11 +1,13 @@
-"""Judged questions: texts and qrels, read from files and checked against each other.
+"""Questions, judged or not, read from files and checked against each other.
 
-questions: JSON lines {"_id": …, "text": …} (BEIR). qrels: tab-separated with a header line
-`query-id corpus-id score` (BEIR), or TREC's four columns `query 0 row grade` without one.
+Judged ones: JSON lines {"_id": …, "text": …} (BEIR), and qrels, tab-separated with a header line
+`query-id corpus-id score` (BEIR) or TREC's four columns `query 0 row grade` without one. Those of
+a log have no qrels: a line of text each, or JSON lines {"text": …, "count": …}.
 """
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ragkit.errors import ConfigError
@@ -16,12 +18,13 @@ Qrels = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Judged:
-    """Questions by id, and the grades of those that have a relevant row."""
+    """Questions by id, and the grades of those that have a relevant row; none for a log, whose
+    `counts` say how often each was asked. `gone` judged rows are no longer in the table."""
 
     texts: dict[str, str]
     qrels: Qrels
     gone: int = 0
-    """Judged rows that the table no longer has."""
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def unanswerable(self) -> int:
@@ -37,8 +40,34 @@ class Judged:
         return Judged(self.texts, _answerable(kept), self.gone + len(rows))
 
 
-def read(questions: Path, qrels: Path) -> Judged:
+def read(questions: Path, qrels: Path | None) -> Judged:
     """Raises ConfigError naming the file, the line and what was expected."""
+    return _judged(questions, qrels) if qrels else _log(questions)
+
+
+def _log(file: Path) -> Judged:
+    """The questions of a log, each once, with its count."""
+    counts: Counter[str] = Counter()
+    for number, line in _lines(file):
+        text, count = line.strip(), 1
+        if line.lstrip().startswith("{"):
+            try:
+                entry = json.loads(line)
+                text, count = entry["text"].strip(), int(entry.get("count", 1))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise ConfigError(
+                    f'{file.name} line {number}: expected {{"text": "…", "count": 1}}'
+                ) from None
+        if not text or count < 1:
+            raise ConfigError(f"{file.name} line {number}: an empty text, or a count below 1")
+        counts[text] += count
+    if not counts:
+        raise ConfigError(f"{file.name} holds no question")
+    texts = {f"log-{number}": text for number, text in enumerate(counts, 1)}
+    return Judged(texts, {}, counts={name: counts[text] for name, text in texts.items()})
+
+
+def _judged(questions: Path, qrels: Path) -> Judged:
     texts: dict[str, str] = {}
     for number, line in _lines(questions):
         try:

@@ -106,7 +106,8 @@ class Runbook:
 
     @cached_property
     def judged(self) -> Judged:
-        return questions.read(self.plan.path(self.plan.questions), self.plan.path(self.plan.qrels))
+        qrels = self.plan.path(self.plan.qrels) if self.plan.qrels else None
+        return questions.read(self.plan.path(self.plan.questions), qrels)
 
     def compare(self) -> Comparison | None:
         """The judged questions of both columns; None without questions or without the old model:

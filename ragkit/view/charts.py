@@ -62,7 +62,10 @@ def cutoffs(found: Cutoff) -> Figure:
     return plain(figure)
 
 
-def change_per_question(comparison: Comparison) -> Figure:
+def change_per_question(comparison: Comparison) -> Figure | None:
+    """None without judgements."""
+    if not comparison.judged.qrels:
+        return None
     metric = metrics.names(comparison.k)[0]
     change = comparison.change(metric).to_numpy()
     gains, losses = int((change > 0).sum()), int((change < 0).sum())
@@ -78,8 +81,11 @@ def change_per_question(comparison: Comparison) -> Figure:
     return plain(figure)
 
 
-def rank_slopes(comparison: Comparison, most: int = 7) -> Figure:
-    """The best-judged rows whose rank moved most, up and down; beyond k is drawn below k."""
+def rank_slopes(comparison: Comparison, most: int = 7) -> Figure | None:
+    """The best-judged rows whose rank moved most, up and down; beyond k is drawn below k. None
+    without judgements."""
+    if not comparison.judged.qrels:
+        return None
     k = comparison.k
     moves = [
         (_rank(comparison.old.run[q], row, k), _rank(comparison.new.run[q], row, k), q, row)

@@ -34,6 +34,15 @@ def figures(comparison: Comparison | None, seed: int) -> None:
     if comparison is None:
         note("No questions were asked: none are given, or the old model cannot be called.")
         return
+    shared = (
+        f"Over {len(comparison.overlap):,} questions both models share "
+        f"{comparison.shared(comparison.overlap, seed).mean:.0%} of their first {comparison.k} "
+        f"rows, rank-biased overlap {comparison.shared(comparison.rbo, seed).mean:.2f}: "
+        "different, not worse."
+    )
+    if not comparison.judged.qrels:
+        note(shared)
+        return
     found = differences(comparison.old_scores, comparison.new_scores, seed)
     rows = [
         (d.metric, d.old, d.new, d.change.mean, f"{d.change.low:+.3f} to {d.change.high:+.3f}",
@@ -46,13 +55,12 @@ def figures(comparison: Comparison | None, seed: int) -> None:
     shown = frame.style.hide(axis="index").format(precision=3)
     display(left(shown.format("{:+.3f}", subset=["change"])))
     judged = comparison.judged
-    display(left(frame.style.format("{:.3f}").format("{:+.3f}", subset=["change"])))
     gone = f" {judged.gone} judged rows are no longer in the table." if judged.gone else ""
     note(
         f"{len(judged.qrels)} judged questions with a relevant row; {judged.unanswerable} more "
         f"were asked that no row answers, and count in no figure.{gone} p is of a paired "
         "randomisation test, corrected for the number of metrics; could show is the smallest "
-        "difference that so many questions show four times in five."
+        f"difference that so many questions show four times in five. {shared}"
     )
 
 
@@ -73,6 +81,8 @@ def neighbours(near: Neighbourhoods) -> None:
 def losses(comparison: Comparison | None, most: int = 5, top: int = 3) -> None:
     """The questions that lose most, with the first rows of both models side by side."""
     if comparison is None:
+        return
+    if not comparison.judged.qrels:
         return
     metric = metrics.names(comparison.k)[0]
     change = comparison.change(metric)

@@ -92,12 +92,11 @@ def building(step: Building) -> None:
     print(f"{step.phase}{done}", flush=True)
 
 
-def chart(draw: Callable[..., Figure], found: object | None) -> None:
+def chart(draw: Callable[..., Figure | None], found: object | None) -> None:
     """What `draw` makes of `found`, as a picture whose title is its alternative text; nothing
     of nothing."""
-    if found is None:
+    if found is None or (figure := draw(found)) is None:
         return
-    figure = draw(found)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     title = figure.get_suptitle() or figure.axes[0].get_title()

@@ -9,6 +9,7 @@ from ragkit.comparison.questions import Judged
 from ragkit.errors import ConfigError, GateError, SpaceNotReady
 from ragkit.migration import backfill, index, ledger, schema
 from ragkit.migration import verdict as verdicts
+from ragkit.view import charts
 from tests.conftest import TEXTS
 
 QUESTIONS = {f"q{n}": text.partition(". ")[2] for n, text in enumerate(TEXTS, 1)}
@@ -137,3 +138,17 @@ def test_without_a_comparison_there_is_no_go(filled):
     assert [g.passed for g in found.gates] == [True, True, True, False]
     with pytest.raises(GateError, match="run the compare notebook"):
         verdicts.require_go(found)
+
+
+def test_questions_of_a_log_show_what_is_different_and_decide_nothing(
+    filled, old_embedder, new_embedder
+):
+    log = Judged(QUESTIONS, {}, counts=dict.fromkeys(QUESTIONS, 1) | {"q1": 100})
+    comparison = compare(filled, log, old_embedder, new_embedder)
+    verdict = gates.decide(filled, comparison, new_embedder)
+    assert gate(verdict, "judged questions").passed is None
+    assert verdict.verdict == verdicts.INCONCLUSIVE
+    assert list(verdict.metrics["new"]) == ["p95_ms"]
+    shared = comparison.shared(comparison.rbo, 1).mean
+    assert abs(shared - comparison.rbo["q1"]) < 0.1  # asked a hundred times
+    assert charts.change_per_question(comparison) is None

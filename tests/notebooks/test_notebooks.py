@@ -101,6 +101,8 @@ class TestRun:
         assert "gates.decide" not in page
         assert "new_model" in page
         assert "What changes" in page
+        pages = [file.read_text() for file in run[1].glob("*.html")]
+        assert not [text for text in pages if "Traceback" in text]
         assert page.count('src="data:image/png;base64') == 6
 
     def test_the_bar_is_stored_once(self, run):

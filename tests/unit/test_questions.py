@@ -44,3 +44,29 @@ def test_faults_name_the_file_and_the_line(tmp_path, asked, judged, says):
 def test_a_missing_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         questions.read(tmp_path / "none", tmp_path / "none")
+
+
+def test_a_log_is_read_as_text_or_json_lines_with_counts(tmp_path):
+    plain, counted = tmp_path / "log.txt", tmp_path / "log.jsonl"
+    plain.write_text("coffee\n\nwifi\ncoffee \n")
+    counted.write_text('{"text": "coffee", "count": 7}\n{"text": "wifi"}\n')
+    found = [questions.read(file, None) for file in (plain, counted)]
+    assert [list(log.texts.values()) for log in found] == [["coffee", "wifi"]] * 2
+    assert [list(log.counts.values()) for log in found] == [[2, 1], [7, 1]]
+    assert [log.qrels for log in found] == [{}, {}]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("\n", "holds no question"),
+        ('{"name": "x"}\n', "line 1: expected"),
+        ('{"text": "x", "count": 0}\n', "a count below 1"),
+        ('{"text": " "}\n', "an empty text"),
+    ],
+)
+def test_a_log_that_is_none(tmp_path, text, says):
+    file = tmp_path / "log"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        questions.read(file, None)

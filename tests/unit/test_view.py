@@ -51,6 +51,7 @@ def shown(call, *arguments) -> tuple[str, str]:
     """(HTML, text) of everything that a call displays."""
     with capture_output() as captured:
         call(*arguments)
+    assert "Traceback" not in captured.stderr  # a display that fails is only printed
     data = [output.data for output in captured.outputs]
     html = " ".join(d.get("text/html", "") for d in data)
     return html, " ".join(d.get("text/plain", "") for d in data) + captured.stdout
@@ -96,7 +97,9 @@ def test_figures_and_losses(comparison):
     html, text = shown(results.figures, comparison, 1)
     assert "old-model" in html
     assert all(figure in html for figure in ("0.500", "0.315", "-0.185"))  # nDCG by hand
+    assert html.count("<table") == 1
     assert "2 judged questions" in text
+    assert "Over 3 questions both models share" in text
     html, text = shown(results.losses, comparison)
     assert text.count("nDCG@10 -1.000") == 1
     assert "tea &lt;b&gt;" in html
