@@ -80,8 +80,9 @@ def _quality(migration: Migration, comparison: Comparison) -> list[Gate]:
     if not comparison.judged.qrels:
         return [NOT_JUDGED, latency]
     ndcg, recall, *_ = metrics.names(comparison.k)
+    moved = comparison.new_scores - comparison.old_scores
     changes = [
-        _at_least(f"{name} change", comparison.change(name), -plan.gate_margin, plan.seed)
+        _at_least(f"{name} change", moved[name], -plan.gate_margin, plan.seed)
         for name in (ndcg, recall)
     ]
     scores = comparison.new_scores[ndcg]

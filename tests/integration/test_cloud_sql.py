@@ -132,7 +132,7 @@ def test_a_network_that_is_far_is_no_reason_to_write_row_by_row(
     cloud.dispose()
     steps = list(backfill.fill(migration, new_embedder))
     assert steps[-1].done == 100
-    assert len(steps) < 12
+    assert len(steps) < 25  # and not a hundred
 
 
 class TestSecretManager:

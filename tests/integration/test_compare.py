@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from ragkit.comparison import gates, metrics
 from ragkit.comparison.compare import compare
 from ragkit.comparison.questions import Judged
+from ragkit.comparison.statistics import differences
 from ragkit.errors import ConfigError, GateError, SpaceNotReady
 from ragkit.migration import backfill, index, ledger, schema
 from ragkit.migration import verdict as verdicts
@@ -89,6 +90,14 @@ def test_the_verdict_is_recorded_and_read_back(filled, old_embedder, new_embedde
     assert list(verdict.metrics["new"]) == [*metrics.names(10), "p95_ms"]
     with filled.engine.connect() as connection:
         assert ledger.phase(connection, filled.id) == ledger.COMPARED
+
+
+def test_the_gate_and_the_table_show_the_same_interval(filled, old_embedder, new_embedder):
+    comparison = compare(filled, JUDGED, old_embedder, new_embedder)
+    found = gates.decide(filled, comparison, new_embedder)
+    ndcg, *_ = differences(comparison.old_scores, comparison.new_scores, filled.plan.seed)
+    bounds = f"({ndcg.change.low:+.3f} to {ndcg.change.high:+.3f})"
+    assert bounds in gate(found, "nDCG@10 change").observed
 
 
 def test_random_vectors_are_never_a_go(filled, old_embedder, new_embedder):
