@@ -27,15 +27,15 @@ DIMENSIONS = {"gemini-embedding-001": 3072}
 
 class Vertex:
     """`refuse`: a status for each of the next calls; `retired`: models that answer 404; `delay`:
-    seconds before each answer; `calls`: model, tasks and texts of each; `recorded`: vectors by
-    model and text."""
+    seconds before each answer; `calls`: model, tasks and texts of each; `wrong`: "count" or
+    "dimension", of the answers; `recorded`: vectors by model and text."""
 
     def __init__(self):
         self.calls: list[tuple[str, set, int]] = []
         self.refuse: list[grpc.StatusCode] = []
         self.retired: set[str] = set()
         self.recorded: dict[tuple[str, str], list[float]] = {}
-        self.delay, self.address = 0.0, ""
+        self.delay, self.address, self.wrong = 0.0, "", ""
 
     def record(self, model: str, file: Path) -> None:
         """The vectors of a file with the columns content and embedding."""
@@ -58,7 +58,7 @@ class Vertex:
         self.calls.append((model, {i.get("task_type") for i in instances}, len(instances)))
         asked = MessageToDict(request._pb.parameters) or {}
         full = DIMENSIONS.get(model, 768)
-        dimension = int(asked.get("outputDimensionality", full))
+        dimension = int(asked.get("outputDimensionality", full)) - (self.wrong == "dimension")
         response = PredictResponse()
         for instance, count in zip(instances, tokens, strict=True):
             vector = self.recorded.get((model, instance["content"]))
@@ -69,6 +69,8 @@ class Vertex:
                 }
             }
             response._pb.predictions.append(ParseDict(answer, Value()))
+        if self.wrong == "count":
+            response._pb.predictions.pop()
         return response
 
 

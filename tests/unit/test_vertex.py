@@ -13,7 +13,15 @@ from google.oauth2 import service_account
 
 from ragkit.embedders import vertex as module
 from ragkit.embedders.vertex import VertexEmbedder
-from ragkit.errors import ConfigError, ModelBusy, ModelUnavailable, SomeRefused, TextTooLong
+from ragkit.errors import (
+    BadVectors,
+    ConfigError,
+    ModelBusy,
+    ModelUnavailable,
+    SomeRefused,
+    TextTooLong,
+    WrongDimension,
+)
 from ragkit.migration.asking import ask
 from ragkit.models import find
 from tests.stand_ins import credentials
@@ -77,6 +85,17 @@ def test_an_empty_text_is_refused_alone(vertex):
 def test_a_passing_refusal_is_tried_again(vertex):
     vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE]
     assert embedder(vertex).embed_query("a").shape == (768,)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [("count", BadVectors, r"\(1, 768\), expected \(2, 768\)"),
+     ("dimension", WrongDimension, r"\(2, 767\), expected \(2, 768\)")],
+)  # fmt: skip
+def test_a_wrong_answer_is_never_taken_for_vectors(vertex, wrong, error, says):
+    vertex.wrong = wrong
+    with pytest.raises(error, match=says):
+        embedder(vertex).embed_documents(["a", "b"])
 
 
 def test_a_storm_of_refusals_ends_with_the_quota(vertex, monkeypatch):
