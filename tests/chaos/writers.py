@@ -5,11 +5,13 @@
 One JSON line an operation: when, how long, what, and the state it leaves: [text, name], or null
 for a deleted row. An operation that is lost in an outage is done again until it is acknowledged.
 While the file FLAG is absent the app serves the old model, and writes old vectors beside its
-texts; afterwards it no longer does.
+texts; afterwards it no longer does. SIGTERM ends it between two operations: one that was done and
+not written down would look like a lost write.
 """
 
 import json
 import random
+import signal
 import sys
 import threading
 import time
@@ -32,11 +34,12 @@ class Writer:
         self._table = amenities(self._embedder.model.dimension)
         self._random = random.Random(keys[0])
 
-    def run(self, rate: float) -> None:
-        start = time.time()
-        for number in range(10**9):
-            time.sleep(max(0.0, start + number / rate - time.time()))
+    def run(self, rate: float, stop: threading.Event) -> None:
+        """Until told to stop: the operation in hand is ended and written down."""
+        start, number = time.time(), 0
+        while not stop.wait(max(0.0, start + number / rate - time.time())):
             self._one(number)
+            number += 1
 
     def _one(self, number: int) -> None:
         kind = self._random.choices(("insert", "text", "other", "delete"), (3, 4, 2, 1))[0]
@@ -83,13 +86,14 @@ def main(url: str, log: Path, flag: Path, rate: float, rows: int) -> None:
     engine = sa.create_engine(
         url, pool_pre_ping=True, connect_args={"application_name": "chaos-writer"}
     )
+    stop, threads = threading.Event(), []
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with log.open("a", buffering=1) as file:
-        threads = []
         for part in range(THREADS):
             keys = list(range(1 + part, rows + 1, THREADS))
             fresh = range(10**6 * (part + 1), 10**6 * (part + 2))
             writer = Writer(engine, flag, file, keys, fresh)
-            threads.append(threading.Thread(target=writer.run, args=(rate / THREADS,), daemon=True))
+            threads.append(threading.Thread(target=writer.run, args=(rate / THREADS, stop)))
         for thread in threads:
             thread.start()
         for thread in threads:
