@@ -3,13 +3,16 @@
     curl -X POST URL -H 'Content-Type: application/json' -d '{"name": "restaurants"}'
 
 EMBEDDING_MODEL chooses the model, and through the contract in the database the column.
+SHADOW_MODEL asks another one too, after the answer, for SHADOW_SHARE of the requests.
 """
 
 import json
 import logging
 import os
 import threading
+import time
 from dataclasses import asdict
+from functools import cache, partial
 
 import functions_framework
 from flask import Request, Response
@@ -19,6 +22,7 @@ from ragkit.database import engine_from
 from ragkit.embedders import load
 from ragkit.errors import ConfigError, RagkitError, RowRefused
 from ragkit.service import SearchService
+from ragkit.shadow import Shadow, share_of
 
 MAX_NAME = 2000
 """Characters of a question; longer ones are refused, never cut."""
@@ -28,6 +32,7 @@ TOP_K, MAX_TOP_K = 3, 50
 logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 _lock = threading.Lock()
 _service: SearchService | None = None
+_shadow: Shadow | None = None
 
 
 class BadRequest(ValueError):
@@ -42,7 +47,10 @@ def hello_http(request: Request) -> Response:
         if request.method not in ("GET", "POST"):
             return wrong()
         name, top_k = question(request)
+        began = time.perf_counter()
         rows = service().search(name, top_k)
+        if _shadow:
+            _shadow.offer(name, top_k, rows, (time.perf_counter() - began) * 1000)
         return answer(200, {"results": [dict(row) for row in rows]})
     except (BadRequest, RowRefused) as error:
         return answer(400, {"error": str(error)})
@@ -57,20 +65,38 @@ def hello_http(request: Request) -> Response:
 def service() -> SearchService:
     """Built by the first request: functions-framework loads this file, then forks, and neither
     a connector nor a gRPC channel survives a fork."""
-    global _service
+    global _service, _shadow
     with _lock:
         if _service is None:
-            model = os.environ.get("EMBEDDING_MODEL")
+            model, other = os.environ.get("EMBEDDING_MODEL"), os.environ.get("SHADOW_MODEL")
             if not model:
                 raise ConfigError("set EMBEDDING_MODEL, for example text-embedding-005")
-            _service = SearchService(
-                engine_from(os.environ, "ragkit function", refresh="lazy"),
-                load(model),
-                table=os.environ.get("DB_TABLE", "public.amenities"),
-                columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),
-                stock=stock_columns(os.environ.get("STOCK_COLUMNS", "")),
-            )
+            if other:
+                _shadow = shadow(model, other)
+            _service = searching(model, "ragkit function")
         return _service
+
+
+def shadow(model: str, other: str) -> Shadow | None:
+    """None for a share that is none: a shadow's mistake is no reason to answer nobody."""
+    try:
+        share = share_of(os.environ.get("SHADOW_SHARE", "0.05"))
+    except ConfigError as error:
+        logging.error("no shadow: %s", error)
+        return None
+    beside = cache(lambda: searching(other, "ragkit shadow"))
+    return Shadow(beside, model, other, share, write=partial(print, flush=True))
+
+
+def searching(model: str, name: str) -> SearchService:
+    """With a pool of its own: the shadow never takes a connection that a request waits for."""
+    return SearchService(
+        engine_from(os.environ, name, refresh="lazy"),
+        load(model),
+        table=os.environ.get("DB_TABLE", "public.amenities"),
+        columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),
+        stock=stock_columns(os.environ.get("STOCK_COLUMNS", "")),
+    )
 
 
 def stock_columns(text: str) -> dict[str, str]:

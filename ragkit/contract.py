@@ -29,6 +29,7 @@ CONTRACT = sa.Table(
     sa.Column("distance", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("cutoff", sa.Float),
 )
 
 STOCK_COLUMNS = {
@@ -59,13 +60,15 @@ class Space:
 
 @dataclass(frozen=True)
 class Binding:
-    """One row of the contract: a column of a table holds the vectors of a space."""
+    """One row of the contract: a column of a table holds the vectors of a space. The app shows no
+    row beyond `cutoff`, a distance; None is no limit."""
 
     table: str
     column: str
     space: Space
     distance: str = "cosine"
     state: str = FILLING
+    cutoff: float | None = None
 
 
 def exists(connection: sa.Connection) -> bool:
@@ -76,7 +79,9 @@ def bindings(connection: sa.Connection, table: str) -> list[Binding]:
     """The contract of a table, [] when the database has none. `table` as "schema.table"."""
     if not exists(connection):
         return []
-    rows = connection.execute(sa.select(CONTRACT).where(CONTRACT.c.table_name == table)).mappings()
+    # "*", since a contract of before has no cut-off, and the function must read it too.
+    query = sa.select(sa.text("*")).select_from(CONTRACT).where(CONTRACT.c.table_name == table)
+    rows = connection.execute(query).mappings()
     return [
         Binding(
             row["table_name"],
@@ -84,6 +89,7 @@ def bindings(connection: sa.Connection, table: str) -> list[Binding]:
             Space(row["model"], row["task_type"], row["dimension"], row["template"]),
             row["distance"],
             row["state"],
+            row.get("cutoff"),
         )
         for row in rows
     ]
@@ -161,4 +167,18 @@ def set_state(connection: sa.Connection, table: str, column: str, state: str) ->
         sa.update(CONTRACT)
         .where(CONTRACT.c.table_name == table, CONTRACT.c.column_name == column)
         .values(state=state)
+    )
+
+
+def set_cutoff(connection: sa.Connection, table: str, column: str, cutoff: float | None) -> None:
+    """Followed by a running app within seconds; see `SearchService`."""
+    held = {c["name"] for c in sa.inspect(connection).get_columns(CONTRACT.name, schema=SCHEMA)}
+    if "cutoff" not in held:
+        connection.exec_driver_sql(
+            f"alter table {SCHEMA}.{CONTRACT.name} add column cutoff double precision"
+        )
+    connection.execute(
+        sa.update(CONTRACT)
+        .where(CONTRACT.c.table_name == table, CONTRACT.c.column_name == column)
+        .values(cutoff=cutoff)
     )

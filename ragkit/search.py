@@ -23,7 +23,8 @@ def nearest(
     columns: Sequence[str],
     limit: int,
 ) -> list[Mapping[str, object]]:
-    """The `limit` rows nearest to `vector`, nearest first; rows without a vector never appear.
+    """The `limit` rows nearest to `vector`, nearest first; rows without a vector never appear,
+    nor those beyond the contract's cut-off.
 
     Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index.
     """
@@ -33,13 +34,10 @@ def nearest(
     table, space = as_table(binding.table), binding.space
     stored = sa.column(binding.column, column_type(space.dimension))
     distance = stored.op(DISTANCES[binding.distance], return_type=sa.Float)(vector)
-    query = (
-        sa.select(*(sa.column(name) for name in columns))
-        .select_from(table)
-        .where(stored.is_not(None))
-        .order_by(distance)
-        .limit(limit)
-    )
+    query = sa.select(*(sa.column(name) for name in columns)).select_from(table)
+    query = query.where(stored.is_not(None)).order_by(distance).limit(limit)
+    if binding.cutoff is not None:
+        query = query.where(distance <= binding.cutoff)
     return list(connection.execute(query).mappings())
 
 

@@ -1,43 +1,31 @@
 """Compare: the same questions through the old and the new column, as the app would ask them."""
 
 import logging
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from ragkit.comparison import metrics
-from ragkit.comparison.metrics import Interval, Run, interval
+from ragkit.comparison import agreement, duplicates, metrics, sides
+from ragkit.comparison.metrics import Interval, interval
 from ragkit.comparison.questions import Judged
-from ragkit.contract import Binding
+from ragkit.comparison.sides import Side
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
 from ragkit.errors import ConfigError, SpaceNotReady
 from ragkit.migration import coverage
 from ragkit.migration.completion import behind
 from ragkit.migration.subject import Migration
-from ragkit.search import nearest
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Side:
-    """One model's answers. Latency is embedding plus search, in ms, in the questions' order."""
-
-    model: str
-    run: Run
-    latency_ms: np.ndarray
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """Both sides, their figures per judged question, and the rows' labels and texts by key."""
+    """Both sides, their figures per judged question, and the rows' labels and texts by key.
+    `alike`: shown or judged rows that share their text with another, whose order is chance."""
 
     k: int
     judged: Judged
@@ -47,11 +35,32 @@ class Comparison:
     new_scores: pd.DataFrame
     overlap: pd.Series
     rbo: pd.Series
+    tau: pd.Series
     labels: dict[str, str]
     texts: dict[str, str]
+    alike: int = 0
+
+    @classmethod
+    def of(
+        cls, k: int, judged: Judged, old: Side, new: Side,
+        labels: dict[str, str], texts: dict[str, str],
+    ) -> "Comparison":  # fmt: skip
+        """The figures of both sides' lists, once rows of one text are settled."""
+        same = duplicates.groups(texts)
+        old, new = (
+            replace(side, run=duplicates.settle(side.run, same, judged.qrels))
+            for side in (old, new)
+        )
+        runs = old.run, new.run
+        return cls(
+            k, judged, old, new, *(metrics.per_question(judged.qrels, run, k) for run in runs),
+            agreement.overlap(*runs, k), agreement.rbo(*runs, k), agreement.kendall(*runs, k),
+            labels, texts, len(same),
+        )  # fmt: skip
 
     def shared(self, values: pd.Series, seed: int) -> Interval:
-        """The mean of `overlap` or `rbo`; a question of a log counts as often as it was asked."""
+        """The mean of `overlap`, `rbo` or `tau`; a question of a log counts as often as it was
+        asked."""
         counts = self.judged.counts
         weights = np.array([counts.get(name, 1) for name in values.index], float)
         return interval(values.to_numpy(), seed, weights)
@@ -63,27 +72,20 @@ class Comparison:
 
 def compare(migration: Migration, judged: Judged, old: Embedder, new: Embedder) -> Comparison:
     """Asks every question of both columns. Raises SpaceNotReady (with the coverage) while the new
-    one is not full, ConfigError when the qrels name rows that do not exist, ModelError."""
-    k = migration.plan.k
+    one is not full, ConfigError when the qrels name rows that do not exist or k is not smaller
+    than the table, ModelError."""
     judged_rows = {row for rows in judged.qrels.values() for row in rows}
     with plain_errors("comparing"), migration.engine.connect() as connection:
         _require_full(connection, migration)
         labels, _ = _rows(connection, migration, judged_rows)
     if gone := judged_rows - set(labels):
         judged = _without(judged, gone)
-    before = _side(migration, migration.old, old, judged)
-    after = _side(migration, migration.new, new, judged)
+    before = sides.ask(migration, migration.old, old, judged)
+    after = sides.ask(migration, migration.new, new, judged)
     shown = {row for side in (before, after) for rows in side.run.values() for row in rows}
     with plain_errors("comparing"), migration.engine.connect() as connection:
         labels, texts = _rows(connection, migration, judged_rows | shown)
-    return Comparison(
-        k, judged, before, after,
-        metrics.per_question(judged.qrels, before.run, k),
-        metrics.per_question(judged.qrels, after.run, k),
-        metrics.overlap(before.run, after.run, k),
-        metrics.rbo(before.run, after.run, k),
-        labels, texts,
-    )  # fmt: skip
+    return Comparison.of(migration.plan.k, judged, before, after, labels, texts)
 
 
 def _without(judged: Judged, gone: set[str]) -> Judged:
@@ -108,26 +110,11 @@ def _require_full(connection: sa.Connection, migration: Migration) -> None:
             f"{migration.plan.new_column} has {covered.filled} of "
             f"{covered.filled + covered.pending} vectors: finish the backfill first"
         )
-
-
-def _side(migration: Migration, binding: Binding, embedder: Embedder, judged: Judged) -> Side:
-    """The model first, then the database: no transaction is open while a model is called."""
-    key, k = migration.plan.key, migration.plan.k
-    embedder.embed_query("warm up")
-    embedded = {name: _timed(embedder.embed_query, text) for name, text in judged.texts.items()}
-    run, latency = {}, []
-    with plain_errors("comparing"), migration.engine.connect() as connection:
-        for name, (vector, took) in embedded.items():
-            rows, searched = _timed(nearest, connection, binding, vector, [key], k)
-            run[name] = [str(row[key]) for row in rows]
-            latency.append(took + searched)
-    return Side(embedder.model.name, run, np.array(latency))
-
-
-def _timed(call: Callable[..., T], *arguments: object) -> tuple[T, float]:
-    """What it returns, and how long it took in milliseconds."""
-    began = time.perf_counter()
-    return call(*arguments), (time.perf_counter() - began) * 1000
+    if covered.filled <= (k := migration.plan.k):
+        raise ConfigError(
+            f"k is {k}, and {covered.filled} rows have a vector: every model would show all of "
+            "them; set a smaller k"
+        )
 
 
 def _rows(

@@ -8,42 +8,61 @@ import sqlalchemy as sa
 
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
-from ragkit.comparison.metrics import interval
-from ragkit.comparison.neighbours import Neighbourhoods
-from ragkit.comparison.statistics import needed
+from ragkit.comparison.evidence import Evidence
+from ragkit.comparison.index_share import Point
+from ragkit.comparison.metrics import Interval, interval
+from ragkit.comparison.shadowed import Shadowed
+from ragkit.comparison.slices import Slice
+from ragkit.comparison.statistics import FEWEST, needed
 from ragkit.database import plain_errors
 from ragkit.embedders import Embedder
+from ragkit.migration.plan import Plan
 from ragkit.migration.subject import Migration
 from ragkit.migration.verdict import Gate, Verdict, live_gates, record
 
+_JUDGED = "judged questions"
 NOT_ASKED = Gate(
-    "judged questions of both models",
+    f"{_JUDGED} of both models",
     "not asked: none are given, or the old model cannot be called",
     "asked",
     None,
 )
-NOT_JUDGED = Gate("judged questions", "none: a log shows what is different", "judged", None)
+NOT_JUDGED = Gate(_JUDGED, "none: a log shows what is different", "judged", None)
+PROXY = Gate(_JUDGED, "none: known items are made of the rows, a proxy", "judged", None)
+SHADOW_ERRORS = 0.01
 FIDELITY_ROWS = 32
 FIDELITY_COSINE = 0.98
 """Between a stored vector and the same text embedded again; an int8 model varies a little with
 the texts it shares a batch with."""
 
 
-def decide(
-    migration: Migration,
-    comparison: Comparison | None,
-    embedder: Embedder,
-    near: Neighbourhoods | None = None,
-) -> Verdict:
-    """All gates of the plan, recorded in the ledger: the cut-over reads it there. Without a
-    comparison by questions the evidence does not decide."""
+def decide(migration: Migration, evidence: Evidence, embedder: Embedder) -> Verdict:
+    """All gates of the plan, recorded in the ledger with every figure: the cut-over reads them
+    there."""
     tested = _fidelity(_sample(migration), embedder)
     with plain_errors("deciding"), migration.engine.begin() as connection:
-        quality = _quality(migration, comparison) if comparison else [NOT_ASKED]
-        found = [*live_gates(connection, migration), tested, *quality]
-        verdict = Verdict.of(found, _figures(comparison, near))
+        found = [*live_gates(connection, migration), tested, *quality(migration.plan, evidence)]
+        verdict = Verdict.of(found, evidence.figures())
         record(connection, migration, verdict)
     return verdict
+
+
+def quality(plan: Plan, evidence: Evidence) -> list[Gate]:
+    """What the evidence alone says; without judged questions it never says GO."""
+    asked, found = evidence.asked, []
+    if asked is None:
+        found.append(NOT_ASKED)
+    elif not asked.judged.qrels:
+        found.append(NOT_JUDGED)
+    else:
+        found += [PROXY] if asked.judged.proxy else []
+        found += _measures(plan, asked) + _slices(plan, evidence.slices)
+    if asked is not None:
+        p95 = float(np.percentile(asked.new.latency_ms, 95))
+        found.append(_latency("question to rows, p95", p95, plan))
+    found += [_index(point, plan) for point in evidence.index if point.side == "new"
+              and point.default]  # fmt: skip
+    return found + (_live(evidence.shadow, plan) if evidence.shadow else [])
 
 
 def _sample(migration: Migration) -> Sequence[sa.Row]:
@@ -73,52 +92,77 @@ def _fidelity(rows: Sequence[sa.Row], embedder: Embedder) -> Gate:
     return Gate(name, observed, limit, lowest >= FIDELITY_COSINE)
 
 
-def _quality(migration: Migration, comparison: Comparison) -> list[Gate]:
-    plan, p95 = migration.plan, float(np.percentile(comparison.new.latency_ms, 95))
-    observed, limit = f"{p95:.1f} ms", f"≤ {plan.gate_p95_ms:g} ms"
-    latency = Gate("question to rows, p95", observed, limit, p95 <= plan.gate_p95_ms)
-    if not comparison.judged.qrels:
-        return [NOT_JUDGED, latency]
-    ndcg, recall, *_ = metrics.names(comparison.k)
-    moved = comparison.new_scores - comparison.old_scores
-    changes = [
-        _at_least(f"{name} change", moved[name], -plan.gate_margin, plan.seed)
-        for name in (ndcg, recall)
+def _measures(plan: Plan, asked: Comparison) -> list[Gate]:
+    ndcg, recall, *_ = metrics.names(asked.k)
+    moved = asked.new_scores - asked.old_scores
+    better = plan.gate_claim == "better"
+    return [
+        _above(f"{ndcg} change", moved[ndcg], 0.0 if better else -plan.gate_margin, plan, better),
+        _above(f"{recall} change", moved[recall], -plan.gate_margin, plan),
+        _above(f"{ndcg} of the new model", asked.new_scores[ndcg], plan.gate_ndcg_floor, plan),
     ]
-    scores = comparison.new_scores[ndcg]
-    floor = _at_least(f"{ndcg} of the new model", scores, plan.gate_ndcg_floor, plan.seed)
-    return [*changes, floor, latency]
 
 
-def _at_least(name: str, values: pd.Series, limit: float, seed: int) -> Gate:
+def _above(name: str, values: pd.Series, limit: float, plan: Plan, strictly: bool = False) -> Gate:
     """By the bounds of the interval, not by the mean: where they lie on both sides of the limit,
-    a small sample has not decided, and the gate says how many questions would."""
-    found = interval(values.to_numpy(), seed)
-    passed = True if found.low >= limit else False if found.high < limit else None
-    sign = "+" if name.endswith("change") else ""
-    bounds = " to ".join(f"{bound:{sign}.3f}" for bound in (found.low, found.high))
-    observed = f"{found.mean:{sign}.3f} ({bounds})"
-    if passed is None:
+    a small sample has not decided, and the gate says how many questions would. Fewer than FEWEST
+    decide nothing, be they all alike."""
+    found = interval(values.to_numpy(), plan.seed)
+    passed = _outcome(found, limit, strictly)
+    change = name.endswith("change")
+    observed = f"{found.mean:{'+' if change else ''}.3f} ({_bounds(found, change)})"
+    if passed is None or len(values) < FEWEST:
         count = needed(found, limit, len(values))
         about = f"about {count:,}" if count else "more than anyone asks"
         observed += f", of {len(values)} questions; to decide takes {about}"
-    return Gate(name, observed, f"≥ {limit:g}", passed)
+        passed = None
+    return Gate(name, observed, f"{'>' if strictly else '≥'} {limit:g}", passed)
 
 
-def _figures(
-    comparison: Comparison | None, near: Neighbourhoods | None
-) -> dict[str, dict[str, float]]:
-    """Means of both sides, and "both": what is of neither."""
-    figures: dict[str, dict[str, float]] = {"old": {}, "new": {}, "both": {}}
-    if comparison:
-        sides = ("old", comparison.old, comparison.old_scores), (
-            "new", comparison.new, comparison.new_scores)  # fmt: skip
-        for side, answers, scores in sides:
-            judged = scores if len(scores) else []
-            figures[side] = {name: round(float(scores[name].mean()), 6) for name in judged}
-            figures[side]["p95_ms"] = round(float(np.percentile(answers.latency_ms, 95)), 2)
-        for series in (comparison.overlap, comparison.rbo):
-            figures["both"][series.name] = round(comparison.shared(series, 0).mean, 6)
-    if near:
-        figures["both"] |= near.figures()
-    return figures
+def _outcome(found: Interval, limit: float, strictly: bool) -> bool | None:
+    if strictly:
+        return True if found.low > limit else False if found.high <= limit else None
+    return True if found.low >= limit else False if found.high < limit else None
+
+
+def _slices(plan: Plan, found: Sequence[Slice]) -> list[Gate]:
+    """Only a loss that is sure fails: most slices are too small to pass by themselves."""
+    if not found:
+        return []
+    worst = min(found, key=lambda each: each.change.high)
+    observed = (
+        f"{worst.kind} {worst.name}: {worst.change.mean:+.3f} ({_bounds(worst.change, True)}), "
+        f"of {worst.n} questions"
+    )
+    name = f"worst of {len(found)} slices, {worst.metric} change"
+    sure = worst.change.high < -plan.gate_margin
+    return [Gate(name, observed, f"not surely < {-plan.gate_margin:g}", not sure)]
+
+
+def _index(point: Point, plan: Plan) -> Gate:
+    """Of the index alone, against exact search: no model is to blame."""
+    observed = f"{point.recall.mean:.3f} ({_bounds(point.recall)}) at {point.setting}"
+    limit = plan.gate_index_recall
+    passed = _outcome(point.recall, limit, False)
+    return Gate("recall of the index", observed, f"≥ {limit:g} of exact search", passed)
+
+
+def _live(shadow: Shadowed, plan: Plan) -> list[Gate]:
+    share = shadow.errors / shadow.requests
+    observed = f"{shadow.errors} of {shadow.requests:,} failed"
+    errors = Gate(
+        "live shadow", observed, f"≤ {SHADOW_ERRORS:.0%}", share <= SHADOW_ERRORS
+    )  # fmt: skip
+    if shadow.shadow_p95_ms is None:
+        return [errors]
+    return [errors, _latency("live shadow, p95", shadow.shadow_p95_ms, plan)]
+
+
+def _latency(name: str, p95: float, plan: Plan) -> Gate:
+    limit = plan.gate_p95_ms
+    return Gate(name, f"{p95:.1f} ms", f"≤ {limit:g} ms", p95 <= limit)
+
+
+def _bounds(found: Interval, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{found.low:{sign}.3f} to {found.high:{sign}.3f}"

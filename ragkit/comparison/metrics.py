@@ -56,31 +56,10 @@ def per_question(qrels: Qrels, run: Run, k: int) -> pd.DataFrame:
     )
 
 
-def overlap(old: Run, new: Run, k: int) -> pd.Series:
-    """Share of the first k rows that both runs have, by question."""
-    return pd.Series(
-        {q: len(set(old[q][:k]) & set(new[q][:k])) / max(min(k, len(old[q])), 1) for q in old},
-        name=f"overlap@{k}",
-    )
-
-
-def rbo(old: Run, new: Run, k: int, p: float = 0.9) -> pd.Series:
-    """Rank-biased overlap by question, extrapolated from the first k rows (Webber, Moffat and
-    Zobel 2010, equation 30 for lists of one length): 1.0 for the same order, 0.0 for no common
-    row; the first rows weigh most, p = 0.9 gives the first ten 86 % of the weight."""
-    return pd.Series({q: _rbo(old[q][:k], new[q][:k], p) for q in old}, name=f"rbo@{k}")
-
-
-def _rbo(old: list[str], new: list[str], p: float) -> float:
-    depth = min(len(old), len(new))
-    if not depth:
-        return 1.0 if old == new else 0.0
-    shared = [len(set(old[:d]) & set(new[:d])) / d for d in range(1, depth + 1)]
-    seen = sum(share * p**d for d, share in enumerate(shared, 1))
-    return shared[-1] * p**depth + (1 - p) / p * seen
-
-
-def interval(values: np.ndarray, seed: int, weights: np.ndarray | None = None) -> Interval:
+def interval(
+    values: np.ndarray, seed: int, weights: np.ndarray | None = None,
+    confidence: float = CONFIDENCE,
+) -> Interval:  # fmt: skip
     """Of the mean, weighted where there are weights. Equal values give one of no width."""
     from scipy.stats import bootstrap  # takes a second, and most commands compare nothing
 
@@ -90,7 +69,7 @@ def interval(values: np.ndarray, seed: int, weights: np.ndarray | None = None) -
     weights = np.ones_like(values) if weights is None else np.asarray(weights, float)
     found = bootstrap(
         (values, weights), _weighted, method="percentile", n_resamples=RESAMPLES, paired=True,
-        confidence_level=CONFIDENCE, rng=np.random.default_rng(seed), vectorized=True,
+        confidence_level=confidence, rng=np.random.default_rng(seed), vectorized=True,
     ).confidence_interval  # fmt: skip
     return Interval(float(_weighted(values, weights)), float(found.low), float(found.high))
 

@@ -7,7 +7,7 @@ a log have no qrels: a line of text each, or JSON lines {"text": â€¦, "count": â
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ragkit.errors import ConfigError
@@ -19,11 +19,13 @@ Qrels = dict[str, dict[str, int]]
 @dataclass(frozen=True)
 class Judged:
     """Questions by id, and the grades of those that have a relevant row; none for a log, whose
-    `counts` say how often each was asked. `gone` judged rows are no longer in the table."""
+    `counts` say how often each was asked. `gone` judged rows are no longer in the table. A
+    `proxy` was made of the rows, and nobody judged it."""
 
     texts: dict[str, str]
     qrels: Qrels
     gone: int = 0
+    proxy: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -37,7 +39,7 @@ class Judged:
             question: {row: grade for row, grade in grades.items() if row not in rows}
             for question, grades in self.qrels.items()
         }
-        return Judged(self.texts, _answerable(kept), self.gone + len(rows))
+        return replace(self, qrels=_answerable(kept), gone=self.gone + len(rows))
 
 
 def read(questions: Path, qrels: Path | None) -> Judged:

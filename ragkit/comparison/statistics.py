@@ -14,8 +14,9 @@ from ragkit.comparison.metrics import Interval, interval
 SHUFFLES = 9_999
 ERROR, POWER = 0.05, 0.80
 """One-sided error and power that `detectable` and `needed` are for."""
-MOST = 1_000_000
-"""Questions nobody will ask: as good as never."""
+FEWEST, MOST = 50, 1_000_000
+"""Questions: with fewer a comparison is not to be trusted (Buckley and Voorhees 2000, "Evaluating
+evaluation measure stability"); more nobody asks."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Difference:
     change: Interval
     p: float
     n: int
-    detectable: float
+    detectable: float | None
     wins: int
     ties: int
     losses: int
@@ -53,24 +54,24 @@ def differences(old: pd.DataFrame, new: pd.DataFrame, seed: int) -> list[Differe
     ]  # fmt: skip
 
 
-def detectable(values: np.ndarray) -> float:
-    """By the normal approximation, with the spread that was seen; infinite for one value."""
+def detectable(values: np.ndarray) -> float | None:
+    """By the normal approximation, with the spread that was seen; None for one value."""
     from scipy.stats import norm
 
     if len(values) < 2:
-        return float("inf")
+        return None
     spread = values.std(ddof=1) / np.sqrt(len(values))
     return float((norm.ppf(1 - ERROR) + norm.ppf(POWER)) * spread)
 
 
 def needed(found: Interval, limit: float, n: int) -> int | None:
     """How many questions would bring the interval to one side of `limit`, were the mean to stay:
-    its width falls with the root of their number. None for more than anyone asks."""
+    its width falls with the root of their number. At least FEWEST; None for more than MOST."""
     distance = abs(found.mean - limit)
     width = found.mean - found.low if found.mean > limit else found.high - found.mean
     if distance == 0 or (count := n * (width / distance) ** 2) > MOST:
         return None
-    return ceil(count)
+    return max(ceil(count), FEWEST)
 
 
 def _p(values: np.ndarray, seed: int) -> float:

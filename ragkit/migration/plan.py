@@ -33,6 +33,7 @@ class Plan(BaseModel):
     key: Identifier = "id"
     content: Identifier = "content"
     label: Identifier = "name"
+    category: str = ""
     old_model: str = "wordllama-256"
     old_column: Identifier = "embedding"
     new_model: str = "all-minilm-l6-v2"
@@ -46,6 +47,8 @@ class Plan(BaseModel):
     qrels: str = "ragkit/sandbox/data/qrels.tsv"
     k: Annotated[int, Field(ge=1, le=100)] = 10
     cutoff: Annotated[float, Field(gt=0, le=2)] = 0.5
+    carry_cutoff: Literal["no", "selectivity", "recall"] = "no"
+    shadow_log: str = ""
     lock_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 500
     ddl_seconds: Annotated[float, Field(gt=0)] = 60.0
     slow_factor: Annotated[float, Field(ge=1)] = 1.5
@@ -54,8 +57,10 @@ class Plan(BaseModel):
     tokens_per_minute: Annotated[int, Field(ge=0)] = 0
     budget_usd: Annotated[float, Field(ge=0)] = 0.0
     gate_set_aside: Annotated[int, Field(ge=0)] = 0
+    gate_claim: Literal["not worse", "better"] = "not worse"
     gate_margin: Share = 0.04
     gate_ndcg_floor: Share = 0.3
+    gate_index_recall: Share = 0.9
     gate_p95_ms: Annotated[float, Field(gt=0)] = 250.0
     app: Literal["local", "manual", "cloud"] = "local"
     app_url: str = ""

@@ -44,9 +44,11 @@ def check(connection: sa.Connection, plan: Plan, old: Binding, new: Binding, ret
         raise SchemaError(f"{plan.qualified} is no plain table (relkind {rights.kind}): name one")
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
-        f"no column {getattr(plan, field)!r} (set {field}); there are: {', '.join(columns)}"
-        for field in ("key", "content", "label") + (() if retired else ("old_column",))
-        if getattr(plan, field) not in columns
+        f"no column {name!r} (set {field}); there are: {', '.join(columns)}"
+        for field in ("key", "content", "label", "category", "old_column")
+        if (name := getattr(plan, field)) not in columns
+        and not (field == "category" and not name)
+        and not (field == "old_column" and retired)
     ]
     if not connection.scalar(sa.text("select count(*) from pg_extension where extname = 'vector'")):
         faults.append("the extension pgvector is missing: CREATE EXTENSION vector")

@@ -25,21 +25,22 @@ class Gate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`metrics`: figures of the "old" and "new" side, and of "both" together."""
+    """`figures`: the evidence behind the gates, every figure with its interval, and the seed."""
 
     verdict: str
     gates: list[Gate]
-    metrics: dict[str, dict[str, float]]
+    figures: dict[str, object]
 
     @classmethod
-    def of(cls, gates: list[Gate], metrics: dict[str, dict[str, float]]) -> "Verdict":
+    def of(cls, gates: list[Gate], figures: dict[str, object]) -> "Verdict":
         """One failed gate is NO-GO; else one undecided is INCONCLUSIVE; else GO."""
         outcomes = {gate.passed for gate in gates}
         together = NO_GO if False in outcomes else INCONCLUSIVE if None in outcomes else GO
-        return cls(together, gates, metrics)
+        return cls(together, gates, figures)
 
     def as_json(self) -> dict:
-        return asdict(self)
+        """Flat: the figures stand beside the verdict and its gates."""
+        return {"verdict": self.verdict, "gates": [asdict(g) for g in self.gates], **self.figures}
 
 
 def live_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
@@ -61,7 +62,7 @@ def live_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
 
 
 def record(connection: sa.Connection, migration: Migration, verdict: Verdict) -> None:
-    migration.record(connection, "verdict", **verdict.as_json())
+    migration.record(connection, "verdict", **asdict(verdict))
     if ledger.phase(connection, migration.id) == ledger.BACKFILLED:
         migration.record(connection, ledger.COMPARED, verdict=verdict.verdict)
 
@@ -73,7 +74,7 @@ def recorded(migration: Migration) -> Verdict | None:
     if event is None:
         return None
     gates = [Gate(**gate) for gate in event.detail["gates"]]
-    return Verdict(event.detail["verdict"], gates, event.detail["metrics"])
+    return Verdict(event.detail["verdict"], gates, event.detail["figures"])
 
 
 def check(migration: Migration) -> Verdict:
@@ -85,7 +86,7 @@ def check(migration: Migration) -> Verdict:
         missing = Gate("comparison", "none yet", "one (run the compare notebook)", False)
         return Verdict.of([*live, missing], {})
     anew = {gate.name: gate for gate in live}
-    return Verdict.of([anew.get(gate.name, gate) for gate in found.gates], found.metrics)
+    return Verdict.of([anew.get(gate.name, gate) for gate in found.gates], found.figures)
 
 
 def require_go(verdict: Verdict, override: str = "") -> str:

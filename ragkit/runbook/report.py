@@ -59,7 +59,7 @@ def summary(run_dir: Path, verdict: Verdict | None, phases: Phases) -> dict:
     body = {
         "verdict": verdict.verdict if verdict else None,
         "gates": [asdict(gate) for gate in verdict.gates] if verdict else [],
-        "metrics": verdict.metrics if verdict else {},
+        "figures": verdict.figures if verdict else {},
         "probe": asdict(probe.summary(probe.read(run_dir / "probe.jsonl"))),
         "seconds": {name: round(end - start, 2) for name, start, end in phases},
         "versions": {name: version(name) for name in VERSIONS},

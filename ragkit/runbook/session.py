@@ -18,9 +18,8 @@ from ragkit.app.manual import ManualApp
 from ragkit.app.smoke import curl, smoke
 from ragkit.comparison import questions
 from ragkit.comparison.compare import Comparison, compare
-from ragkit.comparison.cutoff import Cutoff
-from ragkit.comparison.figures import figures
-from ragkit.comparison.neighbours import Neighbourhoods
+from ragkit.comparison.evidence import Evidence, gather
+from ragkit.comparison.known_items import known_items
 from ragkit.comparison.questions import Judged
 from ragkit.database import engine_from
 from ragkit.embedders import Embedder, load
@@ -36,6 +35,8 @@ from ragkit.runbook.deployment import deployment
 from ragkit.sandbox.stand_in import Sandbox
 
 log = logging.getLogger(__name__)
+KNOWN_ITEMS = "known-items"
+"""In the place of a file of questions: they are made of the rows."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ class Runbook:
 
     @cached_property
     def judged(self) -> Judged:
+        if self.plan.questions == KNOWN_ITEMS:
+            return known_items(self.migration)
         qrels = self.plan.path(self.plan.qrels) if self.plan.qrels else None
         return questions.read(self.plan.path(self.plan.questions), qrels)
 
@@ -116,6 +119,10 @@ class Runbook:
             return None
         judged, old = self.judged, self.old_or_none()
         return old and compare(self.migration, judged, old, self.new_embedder)
+
+    def evidence(self) -> Evidence:
+        """All that can be found out about the two columns."""
+        return gather(self.migration, self.compare())
 
     def readiness(self, cost: Cost) -> list[Check]:
         old, today = self.old_or_none(), datetime.now(UTC).date()
@@ -146,23 +153,18 @@ class Runbook:
             answer = smoke(client, question, serving.model)
         return Answer(serving.model, curl(url, question), answer)
 
-    def write_comparison(
-        self,
-        comparison: Comparison | None,
-        near: Neighbourhoods,
-        cutoff: Cutoff | None,
-        verdict: Verdict,
-    ) -> Path:
-        """comparison.json: every figure with its interval, the gates, the seed."""
-        path = self.run_dir / "comparison.json"
-        body = figures(comparison, near, cutoff, verdict, self.plan.seed)
-        path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        return path
+    def write_comparison(self, verdict: Verdict) -> Path:
+        """comparison.json: the verdict, the gates, every figure with its interval, the seed."""
+        return self._write("comparison.json", verdict.as_json())
 
     def write_verdict(self, verdict: Verdict, switched: Switched) -> Path:
-        """verdict.json: the gates, the figures, what serves since and what it answered."""
-        path = self.run_dir / "verdict.json"
+        """verdict.json: the same, what serves since and what it answered."""
         answer = json.loads(switched.answer)
         body = {**verdict.as_json(), "serving": switched.revision.model, "answer": answer}
-        path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return self._write("verdict.json", body)
+
+    def _write(self, name: str, body: dict) -> Path:
+        path = self.run_dir / name
+        text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
         return path

@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from ragkit.comparison import gates
-from ragkit.comparison.cutoff import recalibrate
-from ragkit.comparison.neighbours import neighbourhoods
+from ragkit.comparison.cutoff import carry
 from ragkit.migration import aside, cost, index, inspection, schema, spending, verdict
 from ragkit.migration import backfill as filling
 from ragkit.migration import cutover as switching
@@ -86,13 +85,13 @@ def compare(params: Path | None) -> None:
     """Compare both columns, by judged questions where there are; print the gates. Exit 1 unless
     GO, or overridden."""
     runbook = runbook_of(params)
-    comparison, near = runbook.compare(), neighbourhoods(runbook.migration)
-    found = gates.decide(runbook.migration, comparison, runbook.new_embedder, near)
-    for gate in found.gates:
-        _tell(gate)
-    cutoff = recalibrate(runbook.migration)
-    click.echo(runbook.write_comparison(comparison, near, cutoff, found))
-    click.echo(f"verdict {found.verdict}  {found.metrics}")
+    evidence = runbook.evidence()
+    found = gates.decide(runbook.migration, evidence, runbook.new_embedder)
+    for item in (*evidence.differences, *evidence.slices, *evidence.index, *found.gates):
+        _tell(item)
+    click.echo(runbook.write_comparison(found))
+    click.echo(carry(runbook.migration, evidence.cutoff))
+    click.echo(f"verdict {found.verdict}")
     verdict.require_go(found, runbook.plan.override)
 
 

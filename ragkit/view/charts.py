@@ -1,12 +1,11 @@
-"""Charts of a comparison; a title says what to see."""
+"""Charts of the questions that were asked; a title says what to see."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ragkit.comparison import metrics
 from ragkit.comparison.compare import Comparison
-from ragkit.comparison.cutoff import BINS, Cutoff
-from ragkit.comparison.neighbours import Neighbourhoods
+from ragkit.comparison.evidence import Evidence
 from ragkit.view.style import GAIN, INK, LOSS, NEW, OLD, plain, plain_log
 
 
@@ -20,45 +19,6 @@ def overlap_histogram(comparison: Comparison) -> Figure:
         f"The models share {values.mean():.0%} of their first {k} rows: different, not worse"
     )
     axes.set(xlabel=f"overlap@{k} of a question", ylabel="questions", xlim=(-0.5 / k, 1 + 0.5 / k))
-    return plain(figure)
-
-
-def neighbour_histogram(near: Neighbourhoods) -> Figure:
-    k, mean = near.k, near.overlap.mean
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    axes = figure.subplots()
-    axes.hist(near.by_row, bins=(np.arange(k + 2) - 0.5) / k, color=NEW, edgecolor="white")
-    axes.axvline(mean, color=INK, linestyle="--", linewidth=1)
-    axes.set_title(f"A row keeps {mean:.0%} of its {k} nearest rows: different, not worse")
-    axes.set(xlabel=f"nearest {k} rows kept", ylabel="rows", xlim=(-0.5 / k, 1 + 0.5 / k))
-    return plain(figure)
-
-
-def cutoffs(found: Cutoff) -> Figure:
-    """Both spaces' distances with their cut-offs, one above the other."""
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
-    ends = float(min(found.before.min(), found.after.min())), 1.0
-    bins = np.linspace(ends[0], max(ends[1], found.before.max(), found.after.max()), BINS)
-    sides = (
-        (found.before, found.old, OLD, "old space"),
-        (found.after, found.new.mean, NEW, "new space"),
-    )
-    for axes, (values, at, colour, name) in zip(
-        figure.subplots(2, 1, sharex=True), sides, strict=True
-    ):
-        axes.hist(values, bins=bins, color=colour, density=True)
-        axes.axvline(at, color=INK, linewidth=1)
-        axes.annotate(
-            f" {at:.3f}", (at, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=9
-        )
-        axes.set(ylabel=name, yticks=[])
-    axes.set_xlabel("cosine distance of two rows")
-    bounds = f"{found.new.low:.3f} to {found.new.high:.3f}"
-    figure.suptitle(
-        f"A cut-off of {found.old:g} lets {found.selectivity:.0%} of the pairs through; "
-        f"in the new space {found.new.mean:.3f} does ({bounds})",
-        fontsize=10,
-    )
     return plain(figure)
 
 
@@ -78,6 +38,34 @@ def change_per_question(comparison: Comparison) -> Figure | None:
         f"mean {change.mean():+.3f}"
     )
     axes.set(xlabel="judged questions, worst first", ylabel=f"change of {metric}")
+    return plain(figure)
+
+
+def forest(evidence: Evidence) -> Figure | None:
+    """The change in every slice with its interval, the whole on top. None without slices."""
+    if not evidence.slices:
+        return None
+    whole, parts = evidence.differences[0], evidence.slices
+    rows = [("all questions", whole.n, whole.change)]
+    rows += [(f"{each.kind}: {each.name}", each.n, each.change) for each in parts]
+    figure = Figure(figsize=(8, 0.3 * len(rows) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=INK, linewidth=1)
+    for place, (_, _, change) in enumerate(rows):
+        colour = GAIN if change.low > 0 else LOSS if change.high < 0 else OLD
+        axes.plot([change.low, change.high], [place, place], color=colour, linewidth=2)
+        marker = "D" if place == 0 else "o"
+        axes.plot(change.mean, place, color=colour, marker=marker, markersize=7)
+    axes.axhline(0.5, color=OLD, linewidth=0.5)
+    axes.set_yticks(range(len(rows)), [f"{name} ({n})" for name, n, _ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(f"change of {whole.metric}, interval corrected for {len(parts)} slices")
+    lost = sum(each.change.high < 0 for each in parts)
+    won = sum(each.change.low > 0 for each in parts)
+    axes.set_title(
+        f"Of {len(parts)} slices {won} surely gain, {lost} surely lose, "
+        f"{len(parts) - won - lost} are open", fontsize=11,
+    )  # fmt: skip
     return plain(figure)
 
 

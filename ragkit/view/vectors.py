@@ -1,0 +1,97 @@
+"""Charts of stored vectors: neighbourhoods, cut-offs, the index; a title says what to see."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ragkit.comparison.cutoff import BINS, Cutoff
+from ragkit.comparison.index_share import Point
+from ragkit.comparison.neighbours import Neighbourhoods
+from ragkit.view.style import INK, NEW, OLD, plain, plain_log
+
+
+def neighbour_histogram(near: Neighbourhoods) -> Figure:
+    k, mean = near.k, near.overlap.mean
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(near.by_row, bins=(np.arange(k + 2) - 0.5) / k, color=NEW, edgecolor="white")
+    axes.axvline(mean, color=INK, linestyle="--", linewidth=1)
+    axes.set_title(f"A row keeps {mean:.0%} of its {k} nearest rows: different, not worse")
+    axes.set(xlabel=f"nearest {k} rows kept", ylabel="rows", xlim=(-0.5 / k, 1 + 0.5 / k))
+    return plain(figure)
+
+
+def cutoffs(found: Cutoff) -> Figure:
+    """Both spaces' distances with their cut-offs, one above the other."""
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    ends = float(min(found.before.min(), found.after.min())), 1.0
+    bins = np.linspace(ends[0], max(ends[1], found.before.max(), found.after.max()), BINS)
+    sides = (
+        (found.before, found.old, OLD, "old space"),
+        (found.after, found.new.mean, NEW, "new space"),
+    )
+    for axes, (values, at, colour, name) in zip(
+        figure.subplots(2, 1, sharex=True), sides, strict=True
+    ):
+        axes.hist(values, bins=bins, color=colour, density=True)
+        axes.axvline(at, color=INK, linewidth=1)
+        axes.annotate(
+            f" {at:.3f}", (at, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=9
+        )
+        if colour == NEW and found.recalled:
+            kept = found.recalled
+            axes.axvline(kept.new.mean, color=INK, linewidth=1, linestyle=":")
+            axes.annotate(
+                f" {kept.new.mean:.3f} keeps {kept.recall:.0%} of the relevant rows",
+                (kept.new.mean, 0.8),
+                xycoords=("data", "axes fraction"),
+                va="top",
+                fontsize=9,
+            )
+        axes.set(ylabel=name, yticks=[])
+    axes.set_xlabel("cosine distance of two rows")
+    bounds = f"{found.new.low:.3f} to {found.new.high:.3f}"
+    figure.suptitle(
+        f"A cut-off of {found.old:g} lets {found.selectivity:.0%} of the pairs through; "
+        f"in the new space {found.new.mean:.3f} does ({bounds})",
+        fontsize=10,
+    )
+    return plain(figure)
+
+
+def recall_latency(points: list[Point]) -> Figure | None:
+    """Recall over time for both columns: up and left is better. None without an index."""
+    default = next((p for p in points if p.side == "new" and p.default), None)
+    if default is None or default.setting == "exact":
+        return None
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for side, colour, above in (("old", OLD, -1), ("new", NEW, 1)):
+        exact, *curve = [point for point in points if point.side == side] or [None]
+        if exact is None:
+            continue
+        name = f"{side}, {exact.column}"
+        axes.plot(exact.p50_ms, 1.0, "D", color=colour, mfc="white", label=f"{name}: exact search")
+        if not curve:
+            continue
+        axes.plot(
+            [p.p50_ms for p in curve], [p.recall.mean for p in curve], "o-", color=colour,
+            label=f"{name}: {curve[0].setting.partition(' ')[0]}",
+        )  # fmt: skip
+        for point in curve:
+            axes.annotate(
+                point.setting.rpartition(" ")[2], (point.p50_ms, point.recall.mean),
+                xytext=(0, 7 * above), textcoords="offset points", ha="center",
+                va="bottom" if above > 0 else "top", fontsize=8, color=colour,
+                fontweight="bold" if point.default else "normal",
+            )  # fmt: skip
+    axes.set_xscale("log")
+    lowest = min(point.recall.mean for point in points)
+    axes.set_ylim(min(lowest - 0.02, 0.94), 1.015)
+    axes.set(xlabel="ms of a search, median, log scale", ylabel="recall of exact search")
+    axes.set_title(
+        f"At {default.setting} the new index finds {default.recall.mean:.1%} "
+        "of what exact search finds", fontsize=11,
+    )  # fmt: skip
+    plain_log(axes.xaxis)
+    axes.legend(loc="lower right", frameon=False, fontsize=8)
+    return plain(figure)
