@@ -6,17 +6,20 @@ PARAMS ?= params/sandbox.yaml
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos vendor lab curl down lint clean pictures
+.PHONY: runbook test chaos cranfield vendor lab curl down lint clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## everything: unit, integration, function, notebooks
 	$(BIN)/python -m pytest tests/chaos
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/chaos
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/chaos --ignore=tests/cranfield
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
+
+cranfield: .venv/installed    ## the comparison on a judged collection, where ../shared/data has it
+	$(BIN)/python -m pytest tests/cranfield
 
 vendor: .venv/installed       ## makes function/ complete for gcloud
 	$(BIN)/python -m ragkit vendor

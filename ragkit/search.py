@@ -28,8 +28,8 @@ def nearest(
 
     Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index.
     """
-    if limit > DEFAULT_EF_SEARCH:  # an HNSW scan returns no more rows than it has candidates
-        wider = sa.func.set_config("hnsw.ef_search", str(min(2 * limit, 1000)), True)
+    if limit > DEFAULT_EF_SEARCH:
+        wider = sa.func.set_config("hnsw.ef_search", str(ef_search(limit)), True)
         connection.execute(sa.select(wider))
     table, space = as_table(binding.table), binding.space
     stored = sa.column(binding.column, column_type(space.dimension))
@@ -39,6 +39,11 @@ def nearest(
     if binding.cutoff is not None:
         query = query.where(distance <= binding.cutoff)
     return list(connection.execute(query).mappings())
+
+
+def ef_search(limit: int) -> int:
+    """Candidates of an HNSW scan for so many rows: it returns no more rows than it has of them."""
+    return DEFAULT_EF_SEARCH if limit <= DEFAULT_EF_SEARCH else min(2 * limit, 1000)
 
 
 def column_type(dimension: int) -> VECTOR | HALFVEC:

@@ -58,7 +58,7 @@ def engine(database) -> sa.Engine:
 def plan() -> Plan:
     return Plan(
         database="env", app="manual", table="Amenities", old_model=OLD, new_model=NEW,
-        new_column="new vector", batch_size=4,
+        new_column="new vector", batch_size=4, k=3,
     )  # fmt: skip
 
 

@@ -61,14 +61,16 @@ def _languages(texts: dict[str, str]) -> dict[str, str]:
 
 
 def rarity(questions: dict[str, str], rows: Iterable[str]) -> dict[str, str]:
-    """Has a question a word that few rows have, or none?"""
+    """By the rarest word of each question: how many rows have it?"""
     rows = [set(words(text)) for text in rows]
     having = Counter(word for row in rows for word in row)
     most = max(1.0, RARE * len(rows))
-    return {
-        q: "a rare word" if any(having[w] <= most for w in words(text)) else "common words"
-        for q, text in questions.items()
-    }
+
+    def rarest(text: str) -> str:
+        fewest = min((having[word] for word in words(text)), default=0)
+        return "one in no row" if not fewest else "a rare one" if fewest <= most else "common ones"
+
+    return {q: rarest(text) for q, text in questions.items()}
 
 
 def words(text: str) -> list[str]:

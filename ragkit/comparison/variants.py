@@ -18,7 +18,8 @@ INDEXED = {"vector": 2000, "halfvec": 4000}
 @dataclass(frozen=True)
 class Variant:
     """`neighbours`: of its k nearest rows in the full space, how many a row keeps, exactly
-    searched. Bytes are measured on `rows` rows; None for what HNSW does not take."""
+    searched, over `rows` rows of different texts. Bytes are of a sample of at most MOST_ROWS;
+    None for what HNSW does not take."""
 
     type: str
     neighbours: Interval
@@ -31,7 +32,7 @@ def variants(migration: Migration) -> list[Variant]:
     """Full vectors, half precision, and that with a half and a quarter of the dimensions (the
     first ones, as Matryoshka models are made for; others lose more). Built in temporary tables
     from a sample; nothing stays. Raises SpaceNotReady without vectors."""
-    vectors, full = stored(migration).new, migration.new.space.dimension
+    vectors, full = stored(migration).distinct().new, migration.new.space.dimension
     forms = [("vector", full)] + [
         ("halfvec", d) for d in (full, full // 2, full // 4) if d == full or d >= SMALLEST
     ]

@@ -24,8 +24,12 @@ def verdict(found: Verdict) -> None:
     rows = [[g.name, g.observed, g.limit, RESULT[g.passed][0]] for g in found.gates]
     frame = pd.DataFrame(rows, columns=["gate", "observed", "limit", "result"])
     colours = [RESULT[g.passed][1] for g in found.gates]
-    styled = frame.style.hide(axis="index").apply(
-        lambda _: [f"color:{colour};font-weight:bold" for colour in colours], subset=["result"]
+    styled = (
+        frame.style.hide(axis="index")
+        .format(escape="html")
+        .apply(
+            lambda _: [f"color:{colour};font-weight:bold" for colour in colours], subset=["result"]
+        )
     )
     together = {GO: True, NO_GO: False}.get(found.verdict)
     styled = left(styled).set_caption(

@@ -105,7 +105,7 @@ def chart(draw: Callable[..., Figure | None], found: object | None) -> None:
 
 
 def _table(frame: pd.DataFrame) -> None:
-    display(left(frame.style.hide(axis="index")))
+    display(left(frame.style.hide(axis="index").format(escape="html")))
 
 
 def left(style: Styler) -> Styler:

@@ -8,6 +8,9 @@ from ragkit.comparison.index_share import Point
 from ragkit.comparison.neighbours import Neighbourhoods
 from ragkit.view.style import INK, NEW, OLD, plain, plain_log
 
+WIDE = 20
+"""Times further apart than that are drawn on a log scale."""
+
 
 def neighbour_histogram(near: Neighbourhoods) -> Figure:
     k, mean = near.k, near.overlap.mean
@@ -41,17 +44,15 @@ def cutoffs(found: Cutoff) -> Figure:
             kept = found.recalled
             axes.axvline(kept.new.mean, color=INK, linewidth=1, linestyle=":")
             axes.annotate(
-                f" {kept.new.mean:.3f} keeps {kept.recall:.0%} of the relevant rows",
-                (kept.new.mean, 0.8),
-                xycoords=("data", "axes fraction"),
-                va="top",
+                f"{kept.new.mean:.3f}: as many relevant rows ({kept.recall:.0%}) ",
+                (kept.new.mean, 0.8), xycoords=("data", "axes fraction"), va="top", ha="right",
                 fontsize=9,
-            )
+            )  # fmt: skip
         axes.set(ylabel=name, yticks=[])
     axes.set_xlabel("cosine distance of two rows")
     bounds = f"{found.new.low:.3f} to {found.new.high:.3f}"
     figure.suptitle(
-        f"A cut-off of {found.old:g} lets {found.selectivity:.0%} of the pairs through; "
+        f"A cut-off of {found.old:g} lets {100 * found.selectivity:.3g}% of the pairs through; "
         f"in the new space {found.new.mean:.3f} does ({bounds})",
         fontsize=10,
     )
@@ -77,21 +78,25 @@ def recall_latency(points: list[Point]) -> Figure | None:
             [p.p50_ms for p in curve], [p.recall.mean for p in curve], "o-", color=colour,
             label=f"{name}: {curve[0].setting.partition(' ')[0]}",
         )  # fmt: skip
-        for point in curve:
+        for number, point in enumerate(curve):
             axes.annotate(
                 point.setting.rpartition(" ")[2], (point.p50_ms, point.recall.mean),
-                xytext=(0, 7 * above), textcoords="offset points", ha="center",
+                xytext=(0, (6 + 9 * (number % 2)) * above), textcoords="offset points", ha="center",
                 va="bottom" if above > 0 else "top", fontsize=8, color=colour,
                 fontweight="bold" if point.default else "normal",
             )  # fmt: skip
-    axes.set_xscale("log")
+    times = [point.p50_ms for point in points]
+    if max(times) > WIDE * min(times):
+        axes.set_xscale("log")
+        plain_log(axes.xaxis)
+    else:
+        axes.set_xlim(0, 1.1 * max(times))
     lowest = min(point.recall.mean for point in points)
-    axes.set_ylim(min(lowest - 0.02, 0.94), 1.015)
-    axes.set(xlabel="ms of a search, median, log scale", ylabel="recall of exact search")
+    axes.set_ylim(min(lowest - 0.02, 0.94), 1.025)
+    axes.set(xlabel="ms of a search, median", ylabel="recall of exact search")
     axes.set_title(
         f"At {default.setting} the new index finds {default.recall.mean:.1%} "
         "of what exact search finds", fontsize=11,
     )  # fmt: skip
-    plain_log(axes.xaxis)
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
+    axes.legend(loc="lower left", frameon=False, fontsize=8)
     return plain(figure)

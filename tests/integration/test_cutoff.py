@@ -3,11 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ragkit.comparison.cutoff import recalibrate
-from ragkit.errors import SpaceNotReady
-from ragkit.migration import schema
+from ragkit.comparison.compare import compare
+from ragkit.comparison.cutoff import carry, recalibrate
+from ragkit.comparison.questions import Judged
+from ragkit.contract import bindings
+from ragkit.errors import ConfigError, SpaceNotReady
+from ragkit.migration import backfill, schema
 from ragkit.migration.subject import Migration
-from tests.conftest import make_table
+from ragkit.service import SearchService
+from tests.conftest import TEXTS, make_table
 from tests.integration.test_neighbours import set_new
 
 ROWS = 60
@@ -41,6 +45,67 @@ def test_a_space_against_itself_keeps_it(spread):
     plan = spread.plan.model_copy(update={"old_column": spread.plan.new_column, "cutoff": 0.9})
     found = recalibrate(replace(spread, plan=plan, old=spread.new))
     assert found.new.mean == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.fixture
+def compared(migration, old_embedder, new_embedder):
+    schema.expand(migration)
+    list(backfill.fill(migration, new_embedder))
+    questions = {f"q{n}": text.partition(". ")[2] for n, text in enumerate(TEXTS, 1)}
+    judged = Judged(questions, {f"q{n}": {str(n): 3, str(n % 6 + 1): 0} for n in range(1, 7)})
+    return compare(migration, judged, old_embedder, new_embedder)
+
+
+def test_with_judgements_as_many_relevant_rows_are_kept(migration, compared):
+    found = recalibrate(with_plan(migration, cutoff=0.3), compared).recalled
+    assert found.pairs == 6  # a row of grade 0 is not relevant
+    assert found.recall == (compared.old.relevant < 0.3).mean()
+    assert (compared.new.relevant <= found.new.mean).mean() == pytest.approx(found.recall, abs=0.2)
+    assert found.new.low <= found.new.mean <= found.new.high
+    everything = recalibrate(with_plan(migration, cutoff=2.0), compared).recalled
+    assert (everything.recall, everything.new.mean) == (1, compared.new.relevant.max())
+
+
+def test_the_function_keeps_to_the_cut_off_that_is_carried(migration, compared, old_embedder):
+    def shown(question):
+        service = SearchService(migration.engine, old_embedder, migration.plan.qualified, ["name"])
+        return len(service.search(question, 3))
+
+    assert shown("champagne") == 3
+    found = recalibrate(migration, compared)
+    assert "yours to change" in carry(migration, found)
+    assert shown("champagne") == 3
+    for kind in ("selectivity", "recall"):
+        tight = with_plan(migration, carry_cutoff=kind, cutoff=0.6)
+        found = recalibrate(tight, compared)
+        value = (found if kind == "selectivity" else found.recalled).new.mean
+        assert carry(tight, found) == f"the contract's cut-offs: old 0.6, new {value:.3f}"
+        with migration.engine.connect() as connection:
+            held = {b.column: b.cutoff for b in bindings(connection, migration.plan.qualified)}
+        assert held == {"embedding": 0.6, "new vector": value}
+    assert shown("champagne") == 1
+    assert shown("something else entirely: zebra") == 0
+
+
+def test_a_contract_of_before_is_read_and_gets_its_column(migration, compared):
+    with migration.engine.begin() as connection:
+        connection.exec_driver_sql("alter table ragkit.contract drop column cutoff")
+    with migration.engine.begin() as connection:
+        assert {b.cutoff for b in bindings(connection, migration.plan.qualified)} == {None}
+    for _ in range(2):
+        carried = with_plan(migration, carry_cutoff="selectivity")
+        carry(carried, recalibrate(carried, compared))
+    with migration.engine.connect() as connection:
+        assert {b.cutoff for b in bindings(connection, migration.plan.qualified)} != {None}
+
+
+def test_there_is_nothing_to_carry_by_recall_without_judgements(spread):
+    with pytest.raises(ConfigError, match="recall takes judged questions"):
+        carry(with_plan(spread, carry_cutoff="recall"), recalibrate(spread))
+
+
+def with_plan(migration, **changes):
+    return replace(migration, plan=migration.plan.model_copy(update=changes))
 
 
 def test_an_empty_column_is_refused_and_another_distance_has_none(migration):

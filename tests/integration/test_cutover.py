@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from ragkit.app.manual import ManualApp
 from ragkit.comparison import gates
-from ragkit.comparison.compare import compare
 from ragkit.errors import DeployError, GateError
 from ragkit.migration import backfill, cutover, index, ledger, retire, schema
 from ragkit.migration.verdict import GO, NO_GO, Gate, Verdict
@@ -34,8 +33,7 @@ def runbook(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def verdict(runbook):
-    found = compare(runbook.migration, runbook.judged, runbook.old_embedder, runbook.new_embedder)
-    return gates.decide(runbook.migration, found, runbook.new_embedder)
+    return gates.decide(runbook.migration, runbook.evidence(), runbook.new_embedder)
 
 
 def phase(runbook):

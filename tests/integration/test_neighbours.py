@@ -3,6 +3,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.comparison.neighbours import neighbourhoods
+from ragkit.embedders import load
 from ragkit.errors import SpaceNotReady
 from ragkit.migration import backfill, schema
 from ragkit.migration.subject import Migration
@@ -35,7 +36,8 @@ def test_a_rotated_space_has_the_same_neighbours(both):
     same = both.reversed().reversed()
     rotation, _ = np.linalg.qr(rng.normal(size=(64, 64)))
     found = _against(same, np.pad(vectors @ rotation, ((0, 0), (0, 192))))
-    assert (found.overlap.mean, round(found.cka, 6), found.rows) == (1.0, 1.0, ROWS)
+    assert (found.overlap.mean, round(found.cka.mean, 6), found.rows) == (1.0, 1.0, ROWS)
+    assert (found.rbo.mean, round(found.spearman.mean, 6)) == (1.0, 1.0)
     assert found.cosine is None  # 256 and 64 dimensions have none
 
 
@@ -55,7 +57,20 @@ def test_the_row_itself_is_not_its_neighbour(both):
 
 
 def test_a_rerun_gives_the_same_figures(both):
-    assert neighbourhoods(both).figures() == neighbourhoods(both).figures()
+    one, other = neighbourhoods(both), neighbourhoods(both)
+    assert (one.overlap, one.rbo, one.spearman, one.cka) == (
+        other.overlap, other.rbo, other.spearman, other.cka,
+    )  # fmt: skip
+    assert one.worst == other.worst
+
+
+def test_rows_of_one_text_count_once(both):
+    with both.engine.begin() as connection:
+        alike = sa.update(both.table).where(both.key > ROWS - 10)
+        connection.execute(alike.values(content="The same text for all of them."))
+    list(backfill.fill(both, load(both.plan.new_model)))
+    found = neighbourhoods(both)
+    assert (found.rows, found.duplicates) == (ROWS - 9, 9)
 
 
 def test_too_few_rows(migration):
