@@ -1,7 +1,8 @@
 """Known-item questions made from the rows themselves: a proxy where nobody judged anything.
 
 A question is a few of a row's telling words, and that row is its one right answer. It shows
-whether a model finds a row by its own words; whether people ask so, it does not.
+whether a model finds a row by its own words. People ask in other words, and a model that goes by
+meaning gains less from such questions than one that goes by words: no verdict rests on them.
 """
 
 from collections import Counter

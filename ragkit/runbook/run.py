@@ -109,10 +109,11 @@ def _close(plan: Plan, run_dir: Path, phases: report.Phases, faults: list[str]) 
 
 
 def _start_probe(plan: Plan, run_dir: Path) -> subprocess.Popen:
+    """With the sandbox's own questions, whatever the comparison asks."""
     return subprocess.Popen(
         [
             sys.executable, "-m", "ragkit.app.probe", Runbook(plan).app.url,
-            plan.path(plan.questions), run_dir / "probe.jsonl", str(probe.RATE),
+            plan.path(Plan().questions), run_dir / "probe.jsonl", str(probe.RATE),
         ],
         cwd=ROOT,
     )  # fmt: skip

@@ -74,7 +74,8 @@ def _metrics(evidence: Evidence) -> None:
     judged = evidence.asked.judged
     gone = f" {judged.gone} judged rows are no longer in the table." if judged.gone else ""
     source = (
-        f"{len(judged.qrels)} known items: questions made of the rows' own words, a proxy."
+        f"{len(judged.qrels)} known items: questions of the rows' own words, a proxy that favours "
+        "a model that goes by words."
         if judged.proxy
         else f"{len(judged.qrels)} judged questions with a relevant row; {judged.unanswerable} "
         f"more were asked that no row answers, and count in no figure.{gone}"

@@ -1,20 +1,24 @@
 """Cut over, roll back, cut over again, retire: on the real app, with traffic."""
 
+import json
+import subprocess
 import threading
 
 import httpx
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from ragkit.app.manual import ManualApp
 from ragkit.comparison import gates
 from ragkit.errors import DeployError, GateError
 from ragkit.migration import backfill, cutover, index, ledger, retire, schema
-from ragkit.migration.verdict import GO, NO_GO, Gate, Verdict
+from ragkit.migration.verdict import GO, INCONCLUSIVE, NO_GO, Gate, Verdict
 from ragkit.runbook import Runbook
 from ragkit.runbook.start import start
 from ragkit.sandbox.stand_in import Sandbox
-from tests.conftest import free_port
+from ragkit.shadow import EVENT
+from tests.conftest import PYTHON, ROOT, environment, free_port
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +33,30 @@ def runbook(tmp_path_factory):
         index.build(runbook.migration)
     yield runbook
     runbook.sandbox.remove()
+
+
+def test_known_items_and_a_shadow_log_are_evidence_without_a_judgement(runbook, tmp_path):
+    """By the command line, which leaves what the notebook leaves."""
+    line = {"event": EVENT, "model": runbook.plan.old_model, "shadow": runbook.plan.new_model}
+    line |= {"k": 3, "overlap": 0.5, "ms": 4.0, "shadow_ms": 8.0, "dropped": 0}
+    log, params = tmp_path / "function.log", tmp_path / "known.yaml"
+    log.write_text(json.dumps(line))
+    plan = {"app_port": runbook.plan.app_port, "questions": "known-items", "qrels": "",
+            "shadow_log": str(log), "run_dir": str(tmp_path)}  # fmt: skip
+    params.write_text(yaml.safe_dump(plan))
+    done = subprocess.run(
+        [PYTHON, "-m", "ragkit", "compare", "--params", params], cwd=ROOT, capture_output=True,
+        env=environment(RAGKIT_SANDBOX=str(runbook.sandbox.folders.home)), text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "GateError: INCONCLUSIVE: judged questions: none: known items" in done.stderr
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    assert found["verdict"] == INCONCLUSIVE
+    assert found["questions"]["proxy"]
+    assert found["metrics"]["success@10"]["old"] > 0.8  # rows are found by their own words
+    assert found["shadow"]["requests"] == 1
+    assert {"live shadow", "live shadow, p95"} <= {gate["name"] for gate in found["gates"]}
+    assert "metric: nDCG@10" in done.stdout
 
 
 @pytest.fixture(scope="module")

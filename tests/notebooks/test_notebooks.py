@@ -71,7 +71,38 @@ class TestRun:
         assert summary["verdict"] == "GO"
         assert {"name", "observed", "limit", "passed"} == set(summary["gates"][0])
         assert all(gate["passed"] for gate in summary["gates"])
-        assert summary["metrics"]["old"].keys() == summary["metrics"]["new"].keys()
+        figures = summary["figures"]
+        assert figures["metrics"]["nDCG@10"]["n"] == 280
+        assert {each["kind"] for each in figures["slices"]} == {
+            "category", "length", "language", "words",
+        }  # fmt: skip
+
+    def test_the_comparison_and_the_verdict_hold_the_same_evidence(self, run):
+        compared, decided = (
+            json.loads((run[1] / name).read_text()) for name in ("comparison.json", "verdict.json")
+        )
+        assert compared["verdict"] == decided["verdict"] == "GO"
+        assert {name: decided[name] for name in compared if name != "gates"} == {
+            name: value for name, value in compared.items() if name != "gates"
+        }
+        assert decided["answer"]["results"]
+
+    def test_the_page_of_the_comparison_has_its_charts(self, run):
+        page = (run[1] / "03_compare.html").read_text()
+        for title in (
+            "questions gain",
+            "slices",
+            "of their first 10 rows",
+            "rose and",
+            "From a",
+            "of its 10 nearest rows",
+            "A cut-off of",
+            "of what exact search finds",
+        ):
+            assert f"{title}" in "".join(re.findall(r'<img alt="([^"]*)"', page)), title
+
+    def test_the_summary_has_its_times(self, run):
+        summary = json.loads((run[1] / "summary.json").read_text())
         assert list(summary["seconds"]) == IN_ORDER
         assert summary["versions"]["pgvector"]
 
@@ -103,7 +134,7 @@ class TestRun:
         assert "What changes" in page
         pages = [file.read_text() for file in run[1].glob("*.html")]
         assert not [text for text in pages if "Traceback" in text]
-        assert page.count('src="data:image/png;base64') == 6
+        assert page.count('src="data:image/png;base64') == 8
 
     def test_the_bar_is_stored_once(self, run):
         cells = json.loads((run[1] / "02_backfill.ipynb").read_text())["cells"]

@@ -75,7 +75,9 @@ def test_not_asked_not_judged_and_a_proxy_never_say_go():
     assert gate(gates.quality(PLAN, evidence(found)), "judged") == gates.PROXY
     assert verdict(found) == INCONCLUSIVE
     lost = asked(proxy, ranked(80, FIRST), ranked(80, SECOND))
-    assert verdict(lost) == NO_GO
+    assert verdict(lost) == INCONCLUSIVE  # words are not what people mean
+    nowhere = asked(proxy, ranked(80, FIRST), ranked(80, lambda _: None))
+    assert verdict(nowhere) == NO_GO
 
 
 def test_a_slice_that_surely_loses_stops_a_good_mean():
