@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ragkit.comparison.metrics import Interval, interval
 from ragkit.contract import Binding
 from ragkit.database import plain_errors, quoted
+from ragkit.migration.index import OPERATOR_CLASSES
 from ragkit.migration.subject import Migration
 from ragkit.search import DISTANCES, as_table, column_type, ef_search
 
@@ -27,6 +28,7 @@ _KIND = sa.text("""
     join pg_class c on c.oid = i.indexrelid
     join pg_am m on m.oid = c.relam and m.amname in ('hnsw', 'ivfflat')
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+    join pg_opclass o on o.oid = i.indclass[0] and o.opcname like '%' || :operators
     where i.indrelid = to_regclass(:table) and a.attname = :column and i.indisvalid limit 1
 """)
 
@@ -68,7 +70,9 @@ def _measured(
     if not queries:
         return []
     table = quoted(plan.table_schema, plan.table)
-    kind = connection.scalar(_KIND, {"table": table, "column": binding.column})
+    operators = "\\_" + OPERATOR_CLASSES[binding.distance]
+    names = {"table": table, "column": binding.column, "operators": operators}
+    kind = connection.scalar(_KIND, names)
     _set(connection, enable_indexscan="off", enable_seqscan="on")
     exact, took = _asked(connection, binding, queries, plan.k, SECONDS)
     points = [_point(side, binding.column, "exact", kind is None, exact, exact, took, plan.seed)]

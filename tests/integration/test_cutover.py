@@ -54,6 +54,7 @@ def test_known_items_and_a_shadow_log_are_evidence_without_a_judgement(runbook, 
     assert found["verdict"] == INCONCLUSIVE
     assert found["questions"]["proxy"]
     assert found["metrics"]["success@10"]["old"] > 0.8  # rows are found by their own words
+    assert found["metrics"]["nDCG@10"]["change"]["high"] < 0  # and by words the old one is better
     assert found["shadow"]["requests"] == 1
     assert {"live shadow", "live shadow, p95"} <= {gate["name"] for gate in found["gates"]}
     assert "metric: nDCG@10" in done.stdout

@@ -48,6 +48,19 @@ def test_ivfflat_is_measured_by_its_probes(rowed):
     assert [p.setting for p in new.values() if p.default] == ["ivfflat.probes = 1"]
 
 
+def test_an_index_of_another_distance_is_none(rowed):
+    with rowed.engine.begin() as connection:
+        connection.exec_driver_sql(
+            'create index on "Amenities" using hnsw (embedding vector_l2_ops)'
+        )
+    assert list(of(index_share(rowed), "old")) == ["exact"]
+    with rowed.engine.begin() as connection:
+        connection.exec_driver_sql(
+            'create index on "Amenities" using hnsw (embedding vector_cosine_ops)'
+        )
+    assert "hnsw.ef_search = 40" in of(index_share(rowed), "old")
+
+
 def test_rows_at_one_distance_are_the_same(rowed):
     set_new(rowed, np.tile(np.eye(64)[:4], (ROWS // 4, 1)))
     index.build(rowed)
