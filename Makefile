@@ -13,7 +13,7 @@ runbook: .venv/installed      ## the whole migration on the sandbox, with a repo
 
 test: .venv/installed         ## everything: unit, integration, function, notebooks
 	$(BIN)/python -m pytest tests/chaos
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/chaos --ignore=tests/cranfield
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --ignore=tests/chaos --ignore=tests/cranfield
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos

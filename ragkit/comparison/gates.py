@@ -137,13 +137,11 @@ def _slices(plan: Plan, found: Sequence[Slice]) -> list[Gate]:
     if not found:
         return []
     worst = min(found, key=lambda each: each.change.high)
-    observed = (
-        f"{worst.kind} {worst.name}: {worst.change.mean:+.3f} ({_bounds(worst.change, True)}), "
-        f"of {worst.n} questions"
-    )
-    name = f"worst of {len(found)} slices, {worst.metric} change"
+    bounds = _bounds(worst.change, True)
+    observed = f"{worst.kind} {worst.name} ({worst.n}): {worst.change.mean:+.3f} ({bounds})"
+    name = f"worst of {len(found)} slices, change"
     sure = worst.change.high < -plan.gate_margin
-    return [Gate(name, observed, f"not surely < {-plan.gate_margin:g}", not sure)]
+    return [Gate(name, observed, f"reaches {-plan.gate_margin:g}", not sure)]
 
 
 def _index(point: Point, plan: Plan) -> Gate:
@@ -151,7 +149,7 @@ def _index(point: Point, plan: Plan) -> Gate:
     observed = f"{point.recall.mean:.3f} ({_bounds(point.recall)}) at {point.setting}"
     limit = plan.gate_index_recall
     passed = _outcome(point.recall, limit, False)
-    return Gate("recall of the index", observed, f"≥ {limit:g} of exact search", passed)
+    return Gate("index: recall of exact search", observed, f"≥ {limit:g}", passed)
 
 
 def _live(shadow: Shadowed, plan: Plan) -> list[Gate]:

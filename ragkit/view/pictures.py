@@ -12,7 +12,7 @@ from ragkit.view.style import INK, LOSS, NEW, OLD, RESULT, plain, plain_log
 
 def gate_table(verdict: Verdict) -> Figure:
     """The gates as a picture, for a README or a chat."""
-    figure = Figure(figsize=(9.5, 0.28 * len(verdict.gates) + 0.75), layout="constrained")
+    figure = Figure(figsize=(10, 0.28 * len(verdict.gates) + 0.75), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
     axes.set_title(f"Verdict: {verdict.verdict}", loc="left", fontweight="bold", color=INK)
@@ -20,7 +20,7 @@ def gate_table(verdict: Verdict) -> Figure:
     table = axes.table(
         rows, colLabels=["gate", "observed", "limit", ""], loc="upper left",
         colLoc="left", cellLoc="left",
-        colWidths=[0.33, 0.41, 0.13, 0.13], edges="horizontal",
+        colWidths=[0.31, 0.45, 0.12, 0.12], edges="horizontal",
     )  # fmt: skip
     table.auto_set_font_size(False)
     table.set_fontsize(10)

@@ -78,10 +78,10 @@ def recall_latency(points: list[Point]) -> Figure | None:
             [p.p50_ms for p in curve], [p.recall.mean for p in curve], "o-", color=colour,
             label=f"{name}: {curve[0].setting.partition(' ')[0]}",
         )  # fmt: skip
-        for number, point in enumerate(curve):
+        for number, point in enumerate(sorted(curve, key=lambda p: p.p50_ms)):
             axes.annotate(
                 point.setting.rpartition(" ")[2], (point.p50_ms, point.recall.mean),
-                xytext=(0, (6 + 9 * (number % 2)) * above), textcoords="offset points", ha="center",
+                xytext=(0, (6 + 9 * (number % 3)) * above), textcoords="offset points", ha="center",
                 va="bottom" if above > 0 else "top", fontsize=8, color=colour,
                 fontweight="bold" if point.default else "normal",
             )  # fmt: skip
@@ -91,12 +91,13 @@ def recall_latency(points: list[Point]) -> Figure | None:
         plain_log(axes.xaxis)
     else:
         axes.set_xlim(0, 1.1 * max(times))
-    lowest = min(point.recall.mean for point in points)
-    axes.set_ylim(min(lowest - 0.02, 0.94), 1.025)
+    lowest = min(min(point.recall.mean for point in points) - 0.02, 0.9)
+    axes.set_ylim(lowest, 1 + 0.25 * (1 - lowest))
+    axes.set_yticks([tick for tick in axes.get_yticks() if lowest <= tick <= 1])
     axes.set(xlabel="ms of a search, median", ylabel="recall of exact search")
     axes.set_title(
         f"At {default.setting} the new index finds {default.recall.mean:.1%} "
         "of what exact search finds", fontsize=11,
     )  # fmt: skip
-    axes.legend(loc="lower left", frameon=False, fontsize=8)
+    axes.legend(loc="lower right", frameon=False, fontsize=8)
     return plain(figure)

@@ -88,7 +88,7 @@ def test_a_slice_that_surely_loses_stops_a_good_mean():
     assert verdict(found) == GO
     assert verdict(found, slices=parts) == NO_GO
     worst = gate(gates.quality(PLAN, evidence(found, slices=parts)), "worst of 2 slices")
-    assert worst.observed.startswith("kind few: -0.369")
+    assert worst.observed.startswith("kind few (20): -0.369")
     unsure = [Slice("kind", "few", "nDCG@10", 20, Interval(-0.1, -0.3, 0.1))]
     assert verdict(found, slices=unsure) == GO
 
@@ -96,7 +96,7 @@ def test_a_slice_that_surely_loses_stops_a_good_mean():
 def test_the_index_is_judged_by_itself():
     point = Point("new", "v", "hnsw.ef_search = 40", True, Interval(0.7, 0.6, 0.8), 1.0, 2.0)
     found = gates.quality(PLAN, evidence(compared(80, FIRST, FIRST), index=[point]))
-    assert gate(found, "recall of the index").passed is False
+    assert gate(found, "index: recall").passed is False
     assert gate(found, "nDCG@10 change").passed is True
     unsure = replace(point, recall=Interval(0.9, 0.85, 0.95), side="new")
     assert verdict(compared(80, FIRST, FIRST), index=[unsure]) == INCONCLUSIVE
