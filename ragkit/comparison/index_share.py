@@ -18,7 +18,7 @@ from ragkit.migration.index import OPERATOR_CLASSES
 from ragkit.migration.subject import Migration
 from ragkit.search import DISTANCES, as_table, column_type, ef_search
 
-QUERIES, FEWEST, SECONDS = 100, 10, 10.0
+QUERIES, FEWEST, SECONDS = 50, 10, 10.0
 """Vectors asked; with exact search over a large table as many as fit into SECONDS."""
 EF_SEARCH, PROBES = (10, 20, 40, 80, 160, 320), (1, 2, 5, 10, 20)
 SAME = 1e-6
@@ -81,7 +81,7 @@ def _measured(
     name, values, default = _settings(kind, plan.k)
     _set(connection, enable_indexscan="on", enable_seqscan="off")
     queries = queries[: len(exact)]
-    _asked(connection, binding, queries, plan.k)  # warm
+    _asked(connection, binding, queries[:FEWEST], plan.k)  # warm
     for value in values:
         _set(connection, **{name: str(value)})
         near, first = _asked(connection, binding, queries, plan.k)

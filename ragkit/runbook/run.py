@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import papermill
 from traitlets.config import Config
@@ -73,15 +74,24 @@ def run(params: Path, tell: Callable[[str], None], runs: Path) -> Outcome:
 
 
 def _execute(notebook: str, output: Path, values: dict[str, object]) -> None:
-    papermill.execute_notebook(
-        NOTEBOOKS / f"{notebook}.ipynb",
-        output,
-        parameters=values,
-        cwd=str(NOTEBOOKS),
-        kernel_name="python3",
-        progress_bar=False,
-        config=Config(KernelManager={"transport": "ipc"}),  # this machine alone, no ports
-    )
+    with private_kernel() as config:
+        papermill.execute_notebook(
+            NOTEBOOKS / f"{notebook}.ipynb",
+            output,
+            parameters=values,
+            cwd=str(NOTEBOOKS),
+            kernel_name="python3",
+            progress_bar=False,
+            config=config,
+        )
+
+
+@contextmanager
+def private_kernel() -> Iterator[Config]:
+    """A kernel on sockets in a folder of its own: this machine and user alone, no ports. Left to
+    themselves two runs beside one another take the same sockets."""
+    with TemporaryDirectory(prefix="ragkit-kernel-") as folder:
+        yield Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"})
 
 
 def _close(plan: Plan, run_dir: Path, phases: report.Phases, faults: list[str]) -> Outcome:
