@@ -115,7 +115,7 @@ def latency_cdf(comparison: Comparison) -> Figure:
         label = f"{side.model}, p95 {p95:.1f} ms"
         axes.step(values, share, where="post", color=colour, linewidth=2, label=label)
     axes.set_xscale("log")
-    axes.legend(loc="center right", bbox_to_anchor=(1, 0.35), frameon=False)
+    axes.legend(loc="best", frameon=False)
     axes.set_title("From a question to its rows: embedding and search")
     axes.set(xlabel="milliseconds, log scale", ylabel="share of questions", ylim=(0, 1.02))
     plain_log(axes.xaxis)
