@@ -47,8 +47,8 @@ def hello_http(request: Request) -> Response:
         if request.method not in ("GET", "POST"):
             return wrong()
         name, top_k = question(request)
-        began = time.perf_counter()
-        rows = service().search(name, top_k)
+        search, began = service().search, time.perf_counter()
+        rows = search(name, top_k)
         if _shadow:
             _shadow.offer(name, top_k, rows, (time.perf_counter() - began) * 1000)
         return answer(200, {"results": [dict(row) for row in rows]})
@@ -71,9 +71,8 @@ def service() -> SearchService:
             model, other = os.environ.get("EMBEDDING_MODEL"), os.environ.get("SHADOW_MODEL")
             if not model:
                 raise ConfigError("set EMBEDDING_MODEL, for example text-embedding-005")
-            if other:
-                _shadow = shadow(model, other)
             _service = searching(model, "ragkit function")
+            _shadow = shadow(model, other) if other else None
         return _service
 
 

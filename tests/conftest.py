@@ -4,13 +4,17 @@ import itertools
 import os
 import socket
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.embedders import load
+from ragkit.migration import schema
 from ragkit.migration.plan import Plan
 from ragkit.migration.subject import Migration
 from ragkit.sandbox.folders import Folders
@@ -114,6 +118,28 @@ def make_table(engine: sa.Engine, plan: Plan, texts: list[str | None]) -> sa.Tab
         table.create(connection)
         connection.execute(sa.insert(table), rows)
     return table
+
+
+def random_vectors(engine: sa.Engine, plan: Plan, rows: int) -> Migration:
+    """A table whose new vectors are random, of 64 dimensions: nothing is near to anything."""
+    make_table(engine, plan, [f"Place {n} is a shop number {n * 7919 % 97}." for n in range(rows)])
+    migration = Migration.open(plan, engine)
+    schema.expand(migration)
+    set_new(migration, np.random.default_rng(1).normal(size=(rows, 64)))
+    return migration
+
+
+def set_new(migration: Migration, vectors: Iterable) -> None:
+    """The new vectors of rows 1, 2, …"""
+    row = sa.update(migration.table).where(migration.key == sa.bindparam("row"))
+    change = row.values({migration.plan.new_column: sa.bindparam("vector")})
+    with migration.engine.begin() as connection:
+        for key, vector in enumerate(vectors, 1):
+            connection.execute(change, {"row": key, "vector": vector})
+
+
+def with_plan(migration: Migration, **changes: object) -> Migration:
+    return replace(migration, plan=migration.plan.model_copy(update=changes))
 
 
 def column_of(engine: sa.Engine, migration: Migration, name: str) -> dict[int, object]:

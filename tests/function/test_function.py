@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit import contract
-from ragkit.app.vendor import build
 from ragkit.contract import Binding, Space
 from ragkit.embedders import load
 from ragkit.embedders.vertex import VertexEmbedder
@@ -51,11 +50,6 @@ def served(source, python=PYTHON, **settings):
         process.terminate()
         process.wait(10)
         log.close()
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("function") / "source")
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import json
 import time
 
 import numpy as np
+import psutil
 import pytest
 
-from ragkit.app.vendor import build
 from ragkit.comparison.shadowed import read
 from ragkit.embedders import load
 from ragkit.migration import backfill, schema
@@ -27,11 +27,6 @@ class Slow:
     def embed_query(self, text):
         return self.embed_documents([text])[0]
 """
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("shadow") / "source")
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +125,19 @@ def test_a_shadow_that_hangs_slows_nobody(source, migrated, tmp_path):
     assert beside < 2 * alone + 0.005
     assert beside < 0.1
     assert sum(line["dropped"] for line in found) > 10
+
+
+def test_a_function_that_cannot_start_leaves_no_shadows_behind(source, migrated):
+    """Each request tries again; each would have left a thread."""
+    broken = {"EMBEDDING_MODEL": "no-such-model", "SHADOW_MODEL": SHADOW, "SHADOW_SHARE": "1"}
+    with served(source, **settings(migrated, **broken)) as client:
+        assert {answer.status_code for answer in asked(client)} == {503}
+        before = threads()
+        assert {answer.status_code for answer in asked(client, 30)} == {503}
+        assert threads() < before + 15
+
+
+def threads():
+    """Of all functions that this test serves, its forks too."""
+    found = psutil.Process().children(recursive=True)
+    return sum(p.num_threads() for p in found if "functions_framework" in " ".join(p.cmdline()))

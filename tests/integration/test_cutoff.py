@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from ragkit.comparison.compare import compare
@@ -9,10 +8,8 @@ from ragkit.comparison.questions import Judged
 from ragkit.contract import bindings
 from ragkit.errors import ConfigError, SpaceNotReady
 from ragkit.migration import backfill, schema
-from ragkit.migration.subject import Migration
 from ragkit.service import SearchService
-from tests.conftest import TEXTS, make_table
-from tests.integration.test_neighbours import set_new
+from tests.conftest import TEXTS, random_vectors, with_plan
 
 ROWS = 60
 
@@ -20,11 +17,7 @@ ROWS = 60
 @pytest.fixture
 def spread(engine, plan):
     """New vectors are random: their distances lie around 1."""
-    make_table(engine, plan, [f"Place {n} is a shop number {n * 7919 % 97}." for n in range(ROWS)])
-    migration = Migration.open(plan, engine)
-    schema.expand(migration)
-    set_new(migration, np.random.default_rng(1).normal(size=(ROWS, 64)))
-    return migration
+    return random_vectors(engine, plan, ROWS)
 
 
 def test_as_many_pairs_pass_the_new_cut_off_as_passed_the_old(spread):
@@ -102,10 +95,6 @@ def test_a_contract_of_before_is_read_and_gets_its_column(migration, compared):
 def test_there_is_nothing_to_carry_by_recall_without_judgements(spread):
     with pytest.raises(ConfigError, match="recall takes judged questions"):
         carry(with_plan(spread, carry_cutoff="recall"), recalibrate(spread))
-
-
-def with_plan(migration, **changes):
-    return replace(migration, plan=migration.plan.model_copy(update=changes))
 
 
 def test_an_empty_column_is_refused_and_another_distance_has_none(migration):

@@ -3,10 +3,9 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.comparison.index_share import FEWEST, index_share
-from ragkit.migration import index, schema
+from ragkit.migration import index
 from ragkit.migration.subject import Migration
-from tests.conftest import make_table
-from tests.integration.test_neighbours import set_new
+from tests.conftest import random_vectors, set_new
 
 ROWS = 800
 
@@ -15,11 +14,7 @@ ROWS = 800
 def rowed(engine, plan):
     """Random vectors: the hardest to index."""
     plan = plan.model_copy(update={"k": 10})
-    make_table(engine, plan, [f"Place {n}." for n in range(ROWS)])
-    migration = Migration.open(plan, engine)
-    schema.expand(migration)
-    set_new(migration, np.random.default_rng(1).normal(size=(ROWS, 64)))
-    return migration
+    return random_vectors(engine, plan, ROWS)
 
 
 def of(points, side):

@@ -7,7 +7,7 @@ from ragkit.embedders import load
 from ragkit.errors import SpaceNotReady
 from ragkit.migration import backfill, schema
 from ragkit.migration.subject import Migration
-from tests.conftest import make_table
+from tests.conftest import make_table, set_new
 
 ROWS = 60
 
@@ -19,13 +19,6 @@ def both(engine, plan, new_embedder):
     schema.expand(migration)
     list(backfill.fill(migration, new_embedder))
     return migration
-
-
-def set_new(migration, vectors):
-    with migration.engine.begin() as connection:
-        for key, vector in enumerate(vectors, 1):
-            row = sa.update(migration.table).where(migration.key == key)
-            connection.execute(row.values({migration.plan.new_column: vector}))
 
 
 def test_a_rotated_space_has_the_same_neighbours(both):

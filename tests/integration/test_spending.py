@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +12,7 @@ from ragkit.migration import backfill, coverage, ledger, schema, spending
 from ragkit.migration.spending import Meter
 from ragkit.migration.subject import Migration
 from ragkit.models import find
-from tests.conftest import make_table
+from tests.conftest import make_table, with_plan
 from tests.stand_ins import vertex as stand_in
 
 
@@ -30,10 +29,6 @@ def migration(engine, plan, embedder):
     migration = Migration.open(plan, engine)
     schema.expand(migration)
     return migration
-
-
-def with_plan(migration, **changes):
-    return replace(migration, plan=migration.plan.model_copy(update=changes))
 
 
 def test_what_was_asked_is_on_record_over_all_runs(migration, embedder, vertex):

@@ -5,23 +5,17 @@ import sqlalchemy as sa
 from ragkit.comparison.variants import variants
 from ragkit.errors import SpaceNotReady
 from ragkit.migration import schema
-from ragkit.migration.subject import Migration
-from tests.conftest import make_table
-from tests.integration.test_neighbours import set_new
+from tests.conftest import random_vectors, set_new
 
 ROWS = 120
 
 
 @pytest.fixture
 def rowed(engine, plan):
-    make_table(engine, plan, [f"Place {n}." for n in range(ROWS)])
-    migration = Migration.open(plan, engine)
-    schema.expand(migration)
-    return migration
+    return random_vectors(engine, plan, ROWS)
 
 
 def test_forms_stand_side_by_side_with_their_sizes(rowed):
-    set_new(rowed, np.random.default_rng(1).normal(size=(ROWS, 64)))
     found = {each.type: each for each in variants(rowed)}
     assert list(found) == ["vector(64)", "halfvec(64)", "halfvec(32)"]
     full, half, short = found.values()
@@ -41,13 +35,13 @@ def test_a_space_whose_first_dimensions_tell_all_may_be_shortened(rowed):
 
 
 def test_nothing_stays(rowed):
-    set_new(rowed, np.random.default_rng(1).normal(size=(ROWS, 64)))
     variants(rowed)
     with rowed.engine.connect() as connection:
         left = "select count(*) from pg_class where relname like 'ragkit_variant%'"
         assert connection.scalar(sa.text(left)) == 0
 
 
-def test_without_vectors_there_is_nothing_to_measure(rowed):
+def test_without_vectors_there_is_nothing_to_measure(migration):
+    schema.expand(migration)
     with pytest.raises(SpaceNotReady, match="run the backfill"):
-        variants(rowed)
+        variants(migration)
