@@ -1,8 +1,9 @@
-"""ragkit moves a live RAG database from one embedding model to another while nobody notices.
+"""ragkit migrates a live RAG database from one embedding model to another with zero downtime.
 
-The modules of this folder are what the running app needs, and are vendored into the function.
-``migration`` is what the runbook adds, ``sandbox`` the embedded default, ``runbook`` the way
-notebooks and the command line run the steps. Imports point down only.
+The function is built from ``errors``, ``embedding``, ``database`` and ``retrieval``. ``deploy``,
+``migration``, ``evaluation`` and ``report`` are the runbook's; ``sandbox`` is the embedded default;
+``runbook`` is what notebooks, papermill and the command line call. Imports point one way:
+``tests/test_structure.py`` holds the map.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

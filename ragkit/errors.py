@@ -1,34 +1,36 @@
-"""Every error ragkit raises on purpose. The message says what was expected, what came, what to do.
+"""Every error that ragkit raises on purpose: what was expected, what was found, what to do.
 
 RagkitError
 ├── ConfigError          a setting is missing or wrong
 │   ├── UnknownModel
-│   └── PlanError        every fault of a plan at once
+│   └── PlanError        all faults of a plan
 ├── DatabaseError
 │   ├── DatabaseUnavailable
-│   └── SchemaError      a table, column, key, extension or right is not as needed
+│   └── SchemaError      a table, column, key, extension or privilege is not as required
 ├── ModelError
-│   ├── ModelUnavailable concerns every row: key, permission, quota, retired model
-│   │   ├── ModelBusy    will pass: too many requests, a server's fault, no answer in time
-│   │   └── BudgetSpent
+│   ├── ModelUnavailable affects every row: key, permission, quota, retired model
+│   │   ├── ModelBusy    passes: too many requests, a server's fault, no answer in time
+│   │   └── BudgetExceeded
 │   ├── BadVectors       wrong count or values
 │   │   └── WrongDimension
-│   └── RowRefused       concerns one row alone
+│   └── RowRefused       affects one row
 │       ├── TextTooLong
-│       └── SomeRefused  these rows of a request, the others have vectors
+│       └── PartialRefusal  some rows of a request; the others have vectors
 ├── ContractError
 │   ├── SpaceNotReady
 │   └── SpaceMismatch
 ├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
-├── DeployError          a revision did not come up; the one before still serves
+├── DeployError          a revision did not start; the previous one still serves
 └── SandboxError         the embedded default cannot run here
 """
 
 from collections.abc import Sequence
 
+import numpy as np
+
 
 class RagkitError(Exception):
-    """The root of all errors of this project."""
+    """The root of ragkit's errors."""
 
     def _render_traceback_(self) -> list[str]:
         """One line in JupyterLab, in papermill's output and in the HTML report (IPython hook)."""
@@ -36,11 +38,13 @@ class RagkitError(Exception):
 
 
 class ConfigError(RagkitError):
-    pass
+    """A setting is missing or wrong."""
 
 
 class UnknownModel(ConfigError):
-    def __init__(self, name: str, known: list[str]):
+    """The message lists the known models."""
+
+    def __init__(self, name: str, known: Sequence[str]):
         super().__init__(
             f"unknown model {name!r}; expected one of {', '.join(known)}, "
             "or module:attribute of a LangChain Embeddings object"
@@ -48,82 +52,85 @@ class UnknownModel(ConfigError):
 
 
 class PlanError(ConfigError):
-    def __init__(self, faults: list[str]):
-        self.faults = faults
+    """`faults`: one line for each."""
+
+    def __init__(self, faults: Sequence[str]):
+        self.faults = list(faults)
         super().__init__(f"{len(faults)} fault(s) in the parameters: " + "; ".join(faults))
 
 
 class DatabaseError(RagkitError):
-    pass
+    """The database refused a statement."""
 
 
 class DatabaseUnavailable(DatabaseError):
-    pass
+    """The database cannot be reached now; a later attempt may work."""
 
 
 class SchemaError(DatabaseError):
-    pass
+    """A table, column, key, extension or privilege is not as required."""
 
 
 class ModelError(RagkitError):
-    pass
+    """The model did not embed what it was given."""
 
 
 class ModelUnavailable(ModelError):
-    pass
+    """Affects every row: key, permission, quota, retired model. The run stops."""
 
 
 class ModelBusy(ModelUnavailable):
-    pass
+    """Passes: too many requests, a server's fault, no answer in time."""
 
 
-class BudgetSpent(ModelUnavailable):
-    pass
+class BudgetExceeded(ModelUnavailable):
+    """The next request would cost more than the plan's budget leaves."""
 
 
 class BadVectors(ModelError):
-    pass
+    """The model answered a wrong number of vectors, or NaN or infinite values."""
 
 
 class WrongDimension(BadVectors):
-    pass
+    """Every vector has another dimension than the catalogue says."""
 
 
 class RowRefused(ModelError):
-    pass
+    """Affects one row: the model does not take its text."""
 
 
 class TextTooLong(RowRefused):
-    pass
+    """The model would cut the text."""
 
 
-class SomeRefused(RowRefused):
-    """`refused`: reasons by the texts' places; `vectors`: of all places, of use for the others."""
+class PartialRefusal(RowRefused):
+    """`refused`: reasons by the texts' positions. `vectors`: one for each position; those of the
+    refused positions must not be used."""
 
-    def __init__(self, refused: dict[int, str], vectors: Sequence):
+    def __init__(self, refused: dict[int, str], vectors: np.ndarray):
         super().__init__(next(iter(refused.values())))
         self.refused, self.vectors = refused, vectors
 
 
 class ContractError(RagkitError):
-    pass
+    """The contract does not allow it."""
 
 
 class SpaceNotReady(ContractError):
-    pass
+    """No column serves this model yet, or its backfill is not finished."""
 
 
 class SpaceMismatch(ContractError):
-    pass
+    """The column is bound to another space."""
 
 
 class GateError(RagkitError):
-    pass
+    """NO-GO or INCONCLUSIVE: nothing was switched."""
 
 
 class DeployError(RagkitError):
-    pass
+    """A revision did not start or does not answer; the previous one still serves."""
 
 
 class SandboxError(RagkitError):
-    pass
+    """The embedded default cannot run here."""

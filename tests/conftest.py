@@ -1,28 +1,35 @@
-"""A real PostgreSQL with pgvector for the session, a fresh database for each test."""
+"""A real PostgreSQL with pgvector for the session, and a fresh database for each test."""
 
 import itertools
 import os
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
-from ragkit.embedders import load
-from ragkit.migration import schema
+from ragkit.database.engine import autocommit
+from ragkit.embedding.embedder import Embedder
+from ragkit.embedding.load import load_embedder
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
-from ragkit.migration.subject import Migration
+from ragkit.migration.schema import expansion
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from tests.stand_ins import vertex as stand_in
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTHON = sys.executable
 ROLE = "retrieval-service"
+TEMPLATE = "with pgvector"
 OLD, NEW = "wordllama-256", "tests.stand_ins.letters:Letters"
 TEXTS = [
     "Harbour Grill is a restaurant. Fish and chips.",
@@ -33,21 +40,52 @@ TEXTS = [
     "Corbett Chemist is a medical. Over-the-counter remedies.",
 ]
 _numbers = itertools.count()
+SLOWEST = ("notebooks/test_notebooks", "notebooks/test_jss", "notebooks/test_kernel",
+           "migration/test_cutover", "function/", "sandbox/")  # fmt: skip
+"""They start first, so that no worker is left with a long file at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        return next((n for n, start in enumerate(SLOWEST) if path.startswith(start)), len(SLOWEST))
+
+    if all(item.path.is_relative_to(ROOT / "tests") for item in items):
+        items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Postgres:
-    """In a path with a space, on purpose."""
+    """In a path with a space, on purpose. It need not survive a crash of the machine: without
+    fsync a database costs a third."""
     postgres = Postgres(Folders.at(tmp_path_factory.mktemp("a server") / "home"))
     postgres.start()
+    engine = postgres.engine()
+    with autocommit(engine) as admin:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            admin.exec_driver_sql(f"alter system set {setting} = off")
+        admin.exec_driver_sql("select pg_reload_conf()")
+    engine.dispose()
+    postgres.create(TEMPLATE, owner=ROLE)
     yield postgres
     postgres.remove()
 
 
+@pytest.fixture(scope="session")
+def admin(server) -> sa.Engine:
+    engine = server.engine()
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
-def database(server) -> sa.URL:
+def database(server, admin) -> sa.URL:
+    """A clone of a database that has pgvector."""
     name = f"test {next(_numbers)}"
-    server.create(name, owner=ROLE)
+    with autocommit(admin) as connection:
+        connection.exec_driver_sql(
+            f'create database "{name}" template "{TEMPLATE}" owner "{ROLE}" strategy file_copy'
+        )
     return server.url(ROLE, name)
 
 
@@ -58,17 +96,43 @@ def engine(database) -> sa.Engine:
     engine.dispose()
 
 
+def make_plan(changes: Mapping[str, Any] | None = None) -> Plan:
+    """A plan of the table "Amenities": its mixed case shows a missing quote. `changes` are by
+    "section.field"."""
+    return changed(
+        Plan.of(
+            {
+                "table": {"name": "Amenities", "key": "id", "content": "content", "label": "name"},
+                "old": {"model": OLD, "column": "embedding"},
+                "new": {"model": NEW, "column": "new vector"},
+                "backfill": {"batch_size": 4},
+                "evaluation": {"k": 3},
+                "app": {"smoke_question": "restaurants"},
+            }
+        ),
+        changes or {},
+    )
+
+
+def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
+    """The plan with other values, by "section.field"."""
+    for path, value in changes.items():
+        section, _, field = path.partition(".")
+        field = {"schema": "schema_name"}.get(field, field)
+        assert field in type(getattr(plan, section)).model_fields, path
+        part = getattr(plan, section).model_copy(update={field: value})
+        plan = plan.model_copy(update={section: part})
+    return plan
+
+
 @pytest.fixture
 def plan() -> Plan:
-    return Plan(
-        database="env", app="manual", table="Amenities", old_model=OLD, new_model=NEW,
-        new_column="new vector", batch_size=4, k=3,
-    )  # fmt: skip
+    return make_plan()
 
 
 @pytest.fixture
 def amenities(engine, plan) -> sa.Table:
-    """Six rows with old vectors; a mixed-case table, so that a missing quote shows."""
+    """Six rows with old vectors."""
     return make_table(engine, plan, TEXTS)
 
 
@@ -83,40 +147,61 @@ def vertex():
         yield server
 
 
+def embedder_of(name: str) -> Embedder:
+    """Each model is loaded once, and again for another stand-in of a service."""
+    return _load_embedder(name, os.environ.get("VERTEX_ENDPOINT"))
+
+
+@cache
+def _load_embedder(name: str, _: str | None) -> Embedder:
+    return load_embedder(name)
+
+
 @pytest.fixture(scope="session")
 def old_embedder():
-    return load(OLD)
+    return embedder_of(OLD)
 
 
 @pytest.fixture(scope="session")
 def new_embedder():
-    return load(NEW)
+    return embedder_of(NEW)
+
+
+@pytest.fixture
+def filled(migration: Migration, new_embedder: Embedder) -> Migration:
+    """A migration whose new column is filled."""
+    expansion.expand(migration)
+    list(run_backfill(migration, new_embedder))
+    return migration
 
 
 def make_table(engine: sa.Engine, plan: Plan, texts: list[str | None]) -> sa.Table:
-    embedder = load(plan.old_model)
+    """The plan's table with a row for each text, and old vectors; keys count from 1."""
+    embedder = embedder_of(plan.old.model)
+    names = plan.table
     table = sa.Table(
-        plan.table,
+        names.name,
         sa.MetaData(),
-        sa.Column(plan.key, sa.Integer, primary_key=True),
+        sa.Column(names.key, sa.Integer, primary_key=True),
         sa.Column("name", sa.Text),
         sa.Column("description", sa.Text),
-        sa.Column(plan.content, sa.Text),
-        sa.Column(plan.old_column, VECTOR(embedder.model.dimension)),
+        sa.Column(names.content, sa.Text),
+        sa.Column(plan.old.column, VECTOR(embedder.model.dimension)),
+        *(sa.Column(name, sa.Text) for name in {names.category} if name),
     )
     rows = [
         {
-            plan.key: number,
+            names.key: number,
             "name": (text or "").partition(" is a ")[0],
             "description": (text or "").partition(". ")[2],
-            plan.content: text,
-            plan.old_column: embedder.embed_query(text or "nothing"),
+            names.content: text,
+            plan.old.column: embedder.embed_query(text or "nothing"),
         }
         for number, text in enumerate(texts, 1)
     ]
     with engine.begin() as connection:
         table.create(connection)
-        connection.execute(sa.insert(table), rows)
+        connection.execute(sa.insert(table).values(rows))  # one statement for all rows
     return table
 
 
@@ -124,28 +209,30 @@ def random_vectors(engine: sa.Engine, plan: Plan, rows: int) -> Migration:
     """A table whose new vectors are random, of 64 dimensions: nothing is near to anything."""
     make_table(engine, plan, [f"Place {n} is a shop number {n * 7919 % 97}." for n in range(rows)])
     migration = Migration.open(plan, engine)
-    schema.expand(migration)
+    expansion.expand(migration)
     set_new(migration, np.random.default_rng(1).normal(size=(rows, 64)))
     return migration
 
 
 def set_new(migration: Migration, vectors: Iterable) -> None:
     """The new vectors of rows 1, 2, …"""
-    row = sa.update(migration.table).where(migration.key == sa.bindparam("row"))
-    change = row.values({migration.plan.new_column: sa.bindparam("vector")})
+    columns = sa.column("key", sa.Integer), sa.column("vector", VECTOR)
+    rows = sa.values(*columns, name="rows").data(list(enumerate(vectors, 1)))
+    vector = sa.cast(rows.c.vector, VECTOR)
+    change = sa.update(migration.table).values({migration.plan.new.column: vector})
     with migration.engine.begin() as connection:
-        for key, vector in enumerate(vectors, 1):
-            connection.execute(change, {"row": key, "vector": vector})
+        connection.execute(change.where(migration.key == rows.c.key))
 
 
-def with_plan(migration: Migration, **changes: object) -> Migration:
-    return replace(migration, plan=migration.plan.model_copy(update=changes))
+def with_plan(migration: Migration, changes: Mapping[str, Any]) -> Migration:
+    """The migration under another plan, not checked again."""
+    return replace(migration, plan=changed(migration.plan, changes))
 
 
-def column_of(engine: sa.Engine, migration: Migration, name: str) -> dict[int, object]:
+def column_of(engine: sa.Engine, migration: Migration, name: str) -> dict[int, Any]:
     """The values of a column by key."""
     with engine.connect() as connection:
-        query = sa.select(migration.key, migration.table.c[name]).select_from(migration.table)
+        query = migration.select(migration.key, migration.table.c[name])
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
@@ -159,6 +246,3 @@ def environment(**more: str) -> dict[str, str]:
     """For a process that runs ragkit from this checkout."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("RAGKIT_", "DB_"))}
     return {**clean, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **more}
-
-
-PYTHON = sys.executable

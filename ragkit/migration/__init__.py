@@ -1,1 +1,1 @@
-"""What moves embeddings: expand, backfill, compare, cut over, retire, and the way back."""
+"""The migration itself: plan, expand, backfill, cut over, roll back, retire."""

@@ -1,78 +1,87 @@
 """Cut over and roll back: gates, a revision without traffic, a smoke test, then the traffic.
 
-Nothing here holds a lock or calls a model inside a transaction, and nothing is switched before
-the new revision has answered.
+Nothing here holds a lock or calls a model inside a transaction, and no traffic is moved before
+the revision has answered.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from ragkit.app import App, Revision
-from ragkit.app.smoke import smoke
-from ragkit.database import plain_errors
+from ragkit.deploy.app import App, Revision
+from ragkit.deploy.smoke_test import result_fields, run_smoke_test
+from ragkit.errors import DeployError
 from ragkit.migration import ledger
-from ragkit.migration.schema import keep_old_current
-from ragkit.migration.subject import Migration
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema.expansion import keep_old_column_current
 from ragkit.migration.verdict import Verdict, require_go
 
 
 @dataclass(frozen=True)
-class Switched:
-    """What serves now, what it answered to the smoke question, and whether it did before."""
+class TrafficSwitch:
+    """What serves now, its answer to the smoke question, and whether it served before."""
 
     revision: Revision
     answer: str
     already: bool
 
 
-def cut_over(migration: Migration, app: App, verdict: Verdict) -> Switched:
-    """Raises GateError when the verdict is not GO and the plan holds no override, DeployError
-    when the new revision does not answer; in both cases the old one serves on."""
+def cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -> TrafficSwitch:
+    """Gives the traffic to the new model; `question` is the smoke test's.
+
+    Raises GateError when the verdict is not GO and the plan holds no override, DeployError when
+    the new revision does not answer. The old revision then still serves.
+    """
     plan = migration.plan
-    if plan.override:
-        _record(migration, "override", reason=plan.override, verdict=verdict.verdict)
-    require_go(verdict, plan.override)
-    switched = _switch(migration, app, plan.new_model, fresh=True)
-    if not switched.already or _phase(migration) != ledger.CUT_OVER:
-        _record(migration, ledger.CUT_OVER, revision=switched.revision.name)
-    keep_old_current(migration)
-    return switched
+    if plan.gates.override:
+        migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
+    require_go(verdict, plan.gates.override)
+    switch = _switch(app, plan.new.model, question, reuse=False)
+    if not switch.already or migration.phase() != ledger.CUT_OVER:
+        migration.record(ledger.CUT_OVER, revision=switch.revision.name)
+    keep_old_column_current(migration)
+    return switch
 
 
-def roll_back(migration: Migration, app: App) -> Switched:
-    """Back to the newest revision of the old model. Raises DeployError."""
-    switched = _switch(migration, app, migration.plan.old_model, fresh=False)
-    if _phase(migration) == ledger.CUT_OVER:
-        _record(migration, ledger.ROLLED_BACK, revision=switched.revision.name)
-    return switched
+def roll_back(migration: Migration, app: App, question: str) -> TrafficSwitch:
+    """Gives the traffic back to the newest revision of the old model. Raises DeployError."""
+    switch = _switch(app, migration.plan.old.model, question, reuse=True)
+    if migration.phase() == ledger.CUT_OVER:
+        migration.record(ledger.ROLLED_BACK, revision=switch.revision.name)
+    return switch
 
 
-def _switch(migration: Migration, app: App, model: str, *, fresh: bool) -> Switched:
-    question = migration.plan.smoke_question
+def _switch(app: App, model: str, question: str, *, reuse: bool) -> TrafficSwitch:
+    """`reuse`: a kept revision of the model is started again instead of building one."""
     serving = app.serving()
     if serving and serving.model == model:
         with app.client() as client:
-            return Switched(serving, smoke(client, question, model), already=True)
+            return TrafficSwitch(serving, run_smoke_test(client, question, model), already=True)
+    fields = _current_fields(app, serving, question)
     kept = [revision for revision in app.revisions() if revision.model == model]
-    if kept and not fresh:
+    if kept and reuse:
         revision = kept[-1]
         app.start(revision)
     else:
         revision = app.stage(model)
     try:
         with app.client(revision) as client:
-            smoke(client, question, model)
+            run_smoke_test(client, question, model, fields)
         app.promote(revision)
     finally:
         app.discard(revision)
     with app.client() as client:
-        return Switched(revision, smoke(client, question, model), already=False)
+        return TrafficSwitch(
+            revision, run_smoke_test(client, question, model, fields), already=False
+        )
 
 
-def _phase(migration: Migration) -> str:
-    with plain_errors("reading the ledger"), migration.engine.connect() as connection:
-        return ledger.phase(connection, migration.id)
-
-
-def _record(migration: Migration, kind: str, **detail: object) -> None:
-    with plain_errors("writing the ledger"), migration.engine.begin() as connection:
-        migration.record(connection, kind, **detail)
+def _current_fields(app: App, serving: Revision | None, question: str) -> Collection[str]:
+    """The fields that the app answers now, which the next revision must answer too; none when it
+    does not answer, for example because its model is retired."""
+    if serving is None:
+        return ()
+    try:
+        with app.client() as client:
+            return result_fields(run_smoke_test(client, question, serving.model))
+    except DeployError:
+        return ()

@@ -1,17 +1,19 @@
-"""Where a migration stands, kept in the database beside the contract: phase and events."""
+"""The ledger: the phase and the events of each migration, kept in the database."""
 
 import getpass
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from ragkit.contract import SCHEMA
+from ragkit.retrieval.contract import SCHEMA
 
 PLANNED, EXPANDED, BACKFILLED, COMPARED = "planned", "expanded", "backfilled", "compared"
 CUT_OVER, ROLLED_BACK, RETIRED = "cut over", "rolled back", "retired"
+_RECORDED_PHASES = (EXPANDED, BACKFILLED, COMPARED, CUT_OVER, ROLLED_BACK, RETIRED)
 
 _metadata = sa.MetaData(schema=SCHEMA)
 MIGRATION = sa.Table(
@@ -38,17 +40,21 @@ EVENT = sa.Table(
 
 @dataclass(frozen=True)
 class Event:
+    """`actor` is user and process; `kind` is a phase, or what else happened."""
+
     at: datetime
     actor: str
     kind: str
-    detail: dict
+    detail: dict[str, Any]
 
 
-def create(connection: sa.Connection) -> None:
+def create_tables(connection: sa.Connection) -> None:
+    """Safe to repeat."""
     _metadata.create_all(connection)
 
 
 def exists(connection: sa.Connection) -> bool:
+    """Whether this database has a ledger."""
     return sa.inspect(connection).has_table(MIGRATION.name, schema=SCHEMA)
 
 
@@ -61,7 +67,7 @@ def phase(connection: sa.Connection, migration: str) -> str:
 
 
 def stripes(connection: sa.Connection, migration: str) -> int:
-    """Into how many stripes backfills cut the table; see ragkit.migration.claims."""
+    """The number of stripes that backfills share; see ragkit.migration.backfill.stripes."""
     return connection.scalar(sa.select(MIGRATION.c.stripes).where(MIGRATION.c.id == migration)) or 1
 
 
@@ -71,27 +77,26 @@ def set_stripes(connection: sa.Connection, migration: str, count: int) -> None:
     )
 
 
-def caught_up(connection: sa.Connection, migration: str, since: int) -> None:
-    """Nothing older than the snapshot `since` was pending just now."""
+def record_catch_up(connection: sa.Connection, migration: str, since: int) -> None:
+    """Notes that no row written before the snapshot `since` is pending now."""
     values = {"caught_up_at": sa.func.now(), "caught_up_since": since}
     connection.execute(sa.update(MIGRATION).where(MIGRATION.c.id == migration).values(values))
 
 
-def last_caught_up(connection: sa.Connection, migration: str, within_seconds: int) -> int | None:
-    """The snapshot of the last time, when that is not longer ago."""
-    recent = sa.func.now() - sa.func.make_interval(0, 0, 0, 0, 0, 0, within_seconds)
+def last_catch_up(connection: sa.Connection, migration: str, within_seconds: int) -> int | None:
+    """The snapshot of the last catch-up; None when it is older than `within_seconds`."""
+    earliest = sa.func.now() - sa.func.make_interval(0, 0, 0, 0, 0, 0, within_seconds)
     query = sa.select(MIGRATION.c.caught_up_since).where(
-        MIGRATION.c.id == migration, MIGRATION.c.caught_up_at >= recent
+        MIGRATION.c.id == migration, MIGRATION.c.caught_up_at >= earliest
     )
     return connection.scalar(query)
 
 
 def record(connection: sa.Connection, migration: str, kind: str, **detail: object) -> None:
-    """Appends an event. When `kind` is a phase, the migration is in it from now on."""
+    """Appends an event. When `kind` is a phase, the migration enters it."""
     row = {"migration": migration, "actor": _actor(), "kind": kind, "detail": detail}
     connection.execute(sa.insert(EVENT).values(row))
-    phases = (EXPANDED, BACKFILLED, COMPARED, CUT_OVER, ROLLED_BACK, RETIRED)
-    if kind in phases:
+    if kind in _RECORDED_PHASES:
         entry = insert(MIGRATION).values(id=migration, phase=kind)
         update = {"phase": kind, "since": sa.func.now()}
         connection.execute(entry.on_conflict_do_update(index_elements=["id"], set_=update))
@@ -102,12 +107,13 @@ def events(connection: sa.Connection, migration: str) -> list[Event]:
     if not exists(connection):
         return []
     query = sa.select(EVENT).where(EVENT.c.migration == migration).order_by(EVENT.c.id)
-    return [Event(r.at, r.actor, r.kind, r.detail) for r in connection.execute(query)]
+    return [Event(row.at, row.actor, row.kind, row.detail) for row in connection.execute(query)]
 
 
-def last(connection: sa.Connection, migration: str, kind: str) -> Event | None:
-    found = [event for event in events(connection, migration) if event.kind == kind]
-    return found[-1] if found else None
+def last_event(connection: sa.Connection, migration: str, kind: str) -> Event | None:
+    """The newest event of a kind."""
+    of_kind = [event for event in events(connection, migration) if event.kind == kind]
+    return of_kind[-1] if of_kind else None
 
 
 def _actor() -> str:

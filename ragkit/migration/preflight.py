@@ -1,14 +1,15 @@
-"""What must be true of the database before anything is changed; all faults at once."""
+"""What must be true of the table before anything is changed; all faults are told together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
-from ragkit import contract
-from ragkit.contract import Binding
-from ragkit.database import quoted
+from ragkit.database.identifiers import quote_identifier
 from ragkit.errors import SchemaError
 from ragkit.migration.plan import Plan
+from ragkit.retrieval import contract
+from ragkit.retrieval.space import Binding
 
 _COLUMNS = sa.text("""
     select a.attname as name, t.typname as type, a.atttypmod as modifier,
@@ -16,6 +17,7 @@ _COLUMNS = sa.text("""
     from pg_attribute a join pg_type t on t.oid = a.atttypid
     where a.attrelid = to_regclass(:table) and a.attnum > 0 and not a.attisdropped
 """)
+_HAS_PGVECTOR = sa.text("select exists (select from pg_extension where extname = 'vector')")
 _UNIQUE = sa.text("""
     select exists (
         select from pg_index i join pg_attribute a on a.attrelid = i.indrelid
@@ -23,7 +25,7 @@ _UNIQUE = sa.text("""
           and i.indisunique and i.indisvalid and i.indpred is null
           and i.indnkeyatts = 1 and i.indkey[0] = a.attnum and a.attnotnull)
 """)
-_RIGHTS = sa.text("""
+_TABLE = sa.text("""
     select current_user as role, pg_has_role(c.relowner, 'USAGE') as owner,
            c.relkind::text as kind, c.relforcerowsecurity as forced,
            pg_get_userbyid(c.relowner) as owned_by,
@@ -34,78 +36,115 @@ _RIGHTS = sa.text("""
 """)
 
 
-def check(connection: sa.Connection, plan: Plan, old: Binding, new: Binding, retired: bool) -> str:
-    """The key's type as SQL. Raises SchemaError that lists every fault and its way out."""
-    regclass = quoted(plan.table_schema, plan.table)
-    rights = connection.execute(_RIGHTS, {"table": regclass, "schema": contract.SCHEMA}).first()
-    if rights is None:
-        raise SchemaError(f"there is no table {plan.qualified}: set table and table_schema")
-    if rights.kind != "r":
-        raise SchemaError(f"{plan.qualified} is no plain table (relkind {rights.kind}): name one")
+def check_table(
+    connection: sa.Connection, plan: Plan, old: Binding, new: Binding, retired: bool
+) -> str:
+    """The key's type as SQL. Raises SchemaError, which lists every fault and what to do.
+
+    `retired`: the old column was dropped by an earlier run.
+    """
+    name = plan.table.qualified_name
+    regclass = quote_identifier(plan.table.schema_name, plan.table.name)
+    table = connection.execute(_TABLE, {"table": regclass, "schema": contract.SCHEMA}).first()
+    if table is None:
+        raise SchemaError(f"there is no table {name}: set table.name and table.schema")
+    if table.kind != "r":
+        raise SchemaError(f"{name} is no plain table (relkind {table.kind}): name a plain table")
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
-        f"no column {name!r} (set {field}); there are: {', '.join(columns)}"
-        for field in ("key", "content", "label", "category", "old_column")
-        if (name := getattr(plan, field)) not in columns
-        and not (field == "category" and not name)
-        and not (field == "old_column" and retired)
+        *_missing_columns(plan, columns, retired),
+        *_key_and_content(connection, plan, columns, regclass),
+        *_unknown_vectors(connection, plan, columns, regclass),
+        *_dimensions(columns, old, new),
+        *_privileges(table),
+        *_contract_faults(connection, old, new),
     ]
-    if not connection.scalar(sa.text("select count(*) from pg_extension where extname = 'vector'")):
-        faults.append("the extension pgvector is missing: CREATE EXTENSION vector")
-    if plan.key in columns and not connection.scalar(_UNIQUE, {"table": regclass, "key": plan.key}):
-        faults.append(f"key {plan.key!r} is not unique and NOT NULL: choose or make such a key")
-    if (column := columns.get(plan.content)) and column.type not in ("text", "varchar", "bpchar"):
-        faults.append(f"content {plan.content!r} is {column.full_type}, expected text")
-    if column and column.generated:
-        faults.append(
-            f"content {plan.content!r} is a generated column, whose new value no trigger sees "
-            "in time: set content to the column it is made from"
-        )
-    if rights.forced:
-        faults.append("row-level security is forced: rows that we do not see would be left out")
-    faults += _unknown_vectors(connection, plan, columns)
-    faults += [
-        f"column {binding.column!r} is {columns[binding.column].full_type}, but "
-        f"{binding.space.model} makes {binding.space.dimension} dimensions"
-        for binding in (old, new)
-        if binding.column in columns and not _fits(columns[binding.column], binding)
-    ]
-    if not rights.owner:
-        faults.append(f"role {rights.role} cannot alter the table: GRANT {rights.owned_by} TO it")
-    if rights.no_create:
-        faults.append(
-            f"role {rights.role} cannot create the schema {contract.SCHEMA}: "
-            f"GRANT CREATE ON DATABASE {rights.database} TO it"
-        )
-    faults += _contract_faults(connection, plan, old, new)
     if faults:
-        raise SchemaError(f"{plan.qualified} is not ready to migrate: " + "; ".join(faults))
-    return columns[plan.key].full_type
+        raise SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults))
+    key_type: str = columns[plan.table.key].full_type
+    return key_type
 
 
-def _unknown_vectors(connection: sa.Connection, plan: Plan, columns: dict) -> Iterator[str]:
-    """A column that somebody began to fill by hand: nothing says what its vectors are."""
-    bound = {binding.column for binding in contract.bindings(connection, plan.qualified)}
-    if plan.new_column in columns and plan.new_column not in bound:
-        column, table = quoted(plan.new_column), quoted(plan.table_schema, plan.table)
-        if found := connection.exec_driver_sql(f"select count({column}) from {table}").scalar():
+def _missing_columns(plan: Plan, columns: Mapping[str, Any], retired: bool) -> Iterator[str]:
+    names = {
+        "table.key": plan.table.key,
+        "table.content": plan.table.content,
+        "table.label": plan.table.label,
+        "table.category": plan.table.category,
+        "old.column": "" if retired else plan.old.column,
+    }
+    for field, name in names.items():
+        if name and name not in columns:
+            yield f"no column {name!r} (set {field}); there are: {', '.join(columns)}"
+
+
+def _key_and_content(
+    connection: sa.Connection, plan: Plan, columns: Mapping[str, Any], regclass: str
+) -> Iterator[str]:
+    if not connection.scalar(_HAS_PGVECTOR):
+        yield "the extension pgvector is missing: CREATE EXTENSION vector"
+    key, content = plan.table.key, plan.table.content
+    if key in columns and not connection.scalar(_UNIQUE, {"table": regclass, "key": key}):
+        yield f"key {key!r} is not unique and NOT NULL: choose or create such a key"
+    if (column := columns.get(content)) is None:
+        return
+    if column.type not in ("text", "varchar", "bpchar"):
+        yield f"content {content!r} is {column.full_type}, expected text"
+    if column.generated:
+        yield (
+            f"content {content!r} is a generated column, and a BEFORE trigger does not see its "
+            "new value: set table.content to the column that it is generated from"
+        )
+
+
+def _unknown_vectors(
+    connection: sa.Connection, plan: Plan, columns: Mapping[str, Any], regclass: str
+) -> Iterator[str]:
+    """A column that somebody began to fill by hand: nothing says which model made its vectors."""
+    bindings = contract.read_bindings(connection, plan.table.qualified_name)
+    if plan.new.column not in columns or plan.new.column in {b.column for b in bindings}:
+        return
+    column = quote_identifier(plan.new.column)
+    if count := connection.exec_driver_sql(f"select count({column}) from {regclass}").scalar():
+        yield (
+            f"column {plan.new.column!r} holds {count} vectors that no contract accounts for: "
+            f"ALTER TABLE {regclass} DROP COLUMN {column}, or set new.column to another name"
+        )
+
+
+def _dimensions(columns: Mapping[str, Any], old: Binding, new: Binding) -> Iterator[str]:
+    for binding in (old, new):
+        column, dimension = columns.get(binding.column), binding.space.dimension
+        if column is None:
+            continue
+        if column.type not in ("vector", "halfvec") or column.modifier not in (-1, dimension):
             yield (
-                f"column {plan.new_column!r} holds {found} vectors that no contract accounts for: "
-                f"ALTER TABLE {table} DROP COLUMN {column}, or set new_column to another name"
+                f"column {binding.column!r} is {column.full_type}, but {binding.space.model} "
+                f"makes {dimension} dimensions"
             )
 
 
-def _fits(column: sa.Row, binding: Binding) -> bool:
-    return column.type in ("vector", "halfvec") and column.modifier in (-1, binding.space.dimension)
+def _privileges(table: Any) -> Iterator[str]:
+    if table.forced:
+        yield (
+            "row-level security is forced: rows that this role cannot see would be left out; "
+            "use a role with BYPASSRLS, or ALTER TABLE … NO FORCE ROW LEVEL SECURITY"
+        )
+    if not table.owner:
+        yield f"role {table.role} cannot alter the table: GRANT {table.owned_by} TO it"
+    if table.no_create:
+        yield (
+            f"role {table.role} cannot create the schema {contract.SCHEMA}: "
+            f"GRANT CREATE ON DATABASE {table.database} TO it"
+        )
 
 
-def _contract_faults(
-    connection: sa.Connection, plan: Plan, old: Binding, new: Binding
-) -> Iterator[str]:
-    """A column bound to another space is refused, be it of the same dimension."""
-    held = {b.column: b for b in contract.bindings(connection, plan.qualified)}
+def _contract_faults(connection: sa.Connection, old: Binding, new: Binding) -> Iterator[str]:
+    """A column that is bound to another space is refused, even when the dimensions agree."""
+    bindings = {b.column: b for b in contract.read_bindings(connection, old.table)}
     for binding in (old, new):
-        if (bound := held.get(binding.column)) and bound.space != binding.space:
+        bound = bindings.get(binding.column)
+        if bound and bound.space != binding.space:
             yield (
                 f"column {binding.column!r} is bound to {bound.space.model} of "
                 f"{bound.space.template!r}, not to {binding.space.model} of "

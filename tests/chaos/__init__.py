@@ -1,1 +1,1 @@
-"""The chaos proof: a migration under steady traffic with a fault in every phase (make chaos)."""
+"""The chaos proof: a migration under steady traffic with faults in every phase (make chaos)."""

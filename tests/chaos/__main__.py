@@ -1,4 +1,4 @@
-"""python -m tests.chaos [ROWS [FOLDER]]: the whole proof. Exit 0 only when nothing is broken."""
+"""python -m tests.chaos [ROWS [FOLDER]]: the full proof. Exits with 0 if every invariant holds."""
 
 import json
 import sys
@@ -10,16 +10,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.chaos import checker
+from tests.chaos.checker import (
+    FinalTable,
+    Outages,
+    count_lost_writes,
+    read_log,
+    request_figures,
+    vector_figures,
+)
+from tests.chaos.environment import ROOT, ChaosEnvironment
+from tests.chaos.lock_monitor import LockMonitor
 from tests.chaos.proof import Proof
-from tests.chaos.timeline import draw
-from tests.chaos.watch import Watch
-from tests.chaos.world import ROOT, World
+from tests.chaos.timeline import draw_timeline
 from tests.conftest import free_port
 
-READS, WRITES = 55.0, 60.0
+READS_PER_SECOND, WRITES_PER_SECOND = 55.0, 60.0
 WARM_SECONDS, QUIET_SECONDS, RECOVERY_SECONDS = 3, 10, 5.0
-ZERO = ("failed_requests", "stale_vectors", "pending", "lost_writes", "lock_waits_over_limit")
+INVARIANTS = (
+    "failed_requests", "stale_vectors", "pending", "lost_writes", "lock_waits_over_limit",
+)  # fmt: skip
+"""Figures of a proof that must be 0."""
 
 
 def main(rows: int, runs: Path) -> int:
@@ -27,71 +37,76 @@ def main(rows: int, runs: Path) -> int:
     run_dir = runs / f"chaos-{stamp}"
     run_dir.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
-        world = World(Path(folder), free_port(), rows, run_dir)
+        environment = ChaosEnvironment(Path(folder), free_port(), rows, run_dir)
         try:
-            found = prove(world, run_dir)
+            figures = prove(environment, run_dir)
         finally:
-            world.sandbox.remove()
-    (run_dir / "chaos.json").write_text(json.dumps(found, indent=2) + "\n")
-    print(f"\n{'invariant':28} found   limit")
-    for name in ZERO:
-        print(f"{name:28} {found[name]:>5}   0")
+            environment.sandbox.remove()
+    (run_dir / "chaos.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"\n{'figure':28} value   limit")
+    for name in INVARIANTS:
+        print(f"{name:28} {figures[name]:>5}   0")
     goals = {
         "longest_write_pause_ms": 250, "seconds_to_recover": RECOVERY_SECONDS,
-        "p95_busy_ms": round(1.5 * found["p95_quiet_ms"], 1),
+        "p95_busy_ms": round(1.5 * figures["p95_quiet_ms"], 1),
     }  # fmt: skip
     for name, limit in goals.items():
-        print(f"{name:28} {found[name]:>5}   goal {limit:g}")
+        print(f"{name:28} {figures[name]:>5}   goal {limit:g}")
     print(f"report: {run_dir / 'chaos.json'}")
-    return int(any(found[name] for name in ZERO))
+    return int(any(figures[name] for name in INVARIANTS))
 
 
-def prove(world: World, run_dir: Path) -> dict:
-    proof, watch = Proof(world), Watch(world.sandbox.url)
-    proof.phase("build", world.build)
+def prove(environment: ChaosEnvironment, run_dir: Path) -> dict:
+    sandbox = environment.sandbox
+    proof, monitor = Proof(environment), LockMonitor(sandbox.url)
+    proof.phase("build", environment.build)
     reads, writes = run_dir / "probe.jsonl", run_dir / "writes.jsonl"
-    app, url = world.sandbox.app.url, world.sandbox.url.render_as_string()
-    with ExitStack() as beside:
-        beside.enter_context(world.process("tests.chaos.readers", app, reads, READS))
-        with world.process(
-            "tests.chaos.writers", url, writes, world.old_model_is_gone, WRITES, world.rows
-        ):
-            watch.start()
+    url = sandbox.url.render_as_string()
+    with ExitStack() as stack:
+        stack.enter_context(
+            environment.process("tests.chaos.readers", sandbox.app.url, reads, READS_PER_SECOND)
+        )
+        with environment.process(
+            "tests.chaos.writers", url, writes, environment.cut_over_flag, WRITES_PER_SECOND,
+            environment.rows,
+        ):  # fmt: skip
+            monitor.start()
             time.sleep(WARM_SECONDS)
-            proof.phase("quiet", lambda: time.sleep(min(QUIET_SECONDS, world.rows / 1000)))
+            proof.phase("quiet", lambda: time.sleep(min(QUIET_SECONDS, environment.rows / 1000)))
             proof.phase("backfill", proof.expand_and_backfill)
             proof.phase("compare", proof.compare)
             proof.phase("cut over", proof.cut_over_and_back)
         proof.phase("settle", proof.settle)
-        end = checker.End.of(world)
+        table = FinalTable.read(environment)
         proof.phase("retire", proof.retire)
-    watch.stop.set()
-    return figures(proof, watch, checker.lines(reads), checker.lines(writes), end, run_dir)
+    monitor.stop.set()
+    return summarise(proof, monitor, read_log(reads), read_log(writes), table, run_dir)
 
 
-def figures(
-    proof: Proof, watch: Watch, reads: pd.DataFrame, writes: pd.DataFrame, end: checker.End,
-    run_dir: Path,
+def summarise(
+    proof: Proof, monitor: LockMonitor, reads: pd.DataFrame, writes: pd.DataFrame,
+    table: FinalTable, run_dir: Path,
 ) -> dict:  # fmt: skip
-    outages = checker.Outages(proof.outages, RECOVERY_SECONDS)
-    calm = outages.calm(reads, "due")
+    outages = Outages(proof.outages, RECOVERY_SECONDS)
+    undisturbed = outages.undisturbed(reads, "due")
 
     def p95(start: float, end: float) -> float:
-        return round(float(calm[calm["due"].between(start, end)]["ms"].quantile(0.95)), 1)
+        in_phase = undisturbed["due"].between(start, end)
+        return round(float(undisturbed[in_phase]["ms"].quantile(0.95)), 1)
 
-    limit = proof.world.plan.lock_timeout_ms
-    draw(run_dir / "timeline.png", reads, writes, proof)
+    limit = proof.environment.plan.database.lock_timeout_ms
+    draw_timeline(run_dir / "timeline.png", reads, writes, proof)
     return {
-        "rows": proof.world.rows,
+        "rows": proof.environment.rows,
         "writes": len(writes),
-        **checker.requests(reads, outages),
-        **checker.vectors(end),
-        "lost_writes": checker.lost_writes(end, writes),
-        "lock_waits_over_limit": sum(ms > limit for ms in watch.waits.values()),
-        "longest_lock_wait_ms": round(max(watch.waits.values(), default=0.0), 1),
-        "longest_write_pause_ms": round(float(outages.calm(writes, "at")["ms"].max()), 1),
+        **request_figures(reads, outages),
+        **vector_figures(table),
+        "lost_writes": count_lost_writes(table, writes),
+        "lock_waits_over_limit": sum(ms > limit for ms in monitor.waits.values()),
+        "longest_lock_wait_ms": round(max(monitor.waits.values(), default=0.0), 1),
+        "longest_write_pause_ms": round(float(outages.undisturbed(writes, "at")["ms"].max()), 1),
         "p95_quiet_ms": p95(*proof.phases["quiet"]),
-        "p95_busy_ms": p95(*proof.undisturbed),
+        "p95_busy_ms": p95(*proof.backfill_without_fault),
         "seconds": {name: round(end - start, 1) for name, (start, end) in proof.phases.items()},
         "faults": proof.faults,
     }

@@ -1,4 +1,4 @@
-"""The independent checker: it re-embeds every text and replays the writers' journal."""
+"""The independent checker: it embeds every text again and replays the journal of the writers."""
 
 import json
 from dataclasses import dataclass
@@ -8,97 +8,107 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from ragkit.embedders import load
-from ragkit.migration import coverage
-from tests.chaos.world import NEW, OLD, World
+from ragkit.embedding.load import load_embedder
+from ragkit.migration.progress.coverage import count_rows
+from tests.chaos.environment import NEW, OLD, ChaosEnvironment
 
-SAME = 0.999
+MIN_COSINE = 0.999
+"""Between a stored vector and one made again from the same text."""
+EARLY_SECONDS = 0.5
+"""An outage starts this much earlier, because requests in flight fail with it."""
+MAX_RECOVERY_SECONDS = 60
+"""An error later than this after an outage has another cause."""
 
 
-def lines(log: Path) -> pd.DataFrame:
-    whole = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return pd.DataFrame([json.loads(line) for line in whole])
+def read_log(log: Path) -> pd.DataFrame:
+    """The complete JSON lines of a log."""
+    lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return pd.DataFrame([json.loads(line) for line in lines])
 
 
 @dataclass(frozen=True)
-class End:
-    """The table as it was when the writers had gone: id, name, content, old and new vector."""
+class FinalTable:
+    """The table after the last write: id, name, content, old and new vector of each row."""
 
     rows: list[sa.Row]
     pending: int
 
     @classmethod
-    def of(cls, world: World) -> "End":
+    def read(cls, environment: ChaosEnvironment) -> "FinalTable":
         query = "select id, name, content, embedding::text old, embedding_256::text new"
-        with world.engine.connect() as connection:
+        with environment.engine.connect() as connection:
             rows = connection.execute(sa.text(f"{query} from amenities")).all()
-            return cls(list(rows), coverage.count(connection, world.migration()).pending)
+            return cls(list(rows), count_rows(connection, environment.migration()).pending)
 
 
-def vectors(end: End) -> dict[str, int]:
-    """Rows whose vector is not that of their text, and rows without one."""
+def vector_figures(table: FinalTable) -> dict[str, int]:
+    """Rows whose vector was not made from their text, and rows without a vector."""
     stale = 0
-    for place, model in (("old", OLD), ("new", NEW)):
-        kept = [(row.content, getattr(row, place)) for row in end.rows if getattr(row, place)]
-        made = load(model).embed_documents([text for text, _ in kept])
-        stored = np.array([json.loads(vector) for _, vector in kept], np.float32)
-        stale += int(((stored * made).sum(axis=1) < SAME).sum())
-    missing_old = sum(row.old is None for row in end.rows)
-    return {"stale_vectors": stale, "pending": end.pending, "rollback_misses": missing_old}
+    for column, model in (("old", OLD), ("new", NEW)):
+        filled = [row for row in table.rows if getattr(row, column)]
+        expected = load_embedder(model).embed_documents([row.content for row in filled])
+        stored = np.array([json.loads(getattr(row, column)) for row in filled], np.float32)
+        stale += int(((stored * expected).sum(axis=1) < MIN_COSINE).sum())
+    missing_old = sum(row.old is None for row in table.rows)
+    return {"stale_vectors": stale, "pending": table.pending, "rollback_misses": missing_old}
 
 
-def lost_writes(end: End, journal: pd.DataFrame) -> int:
+def count_lost_writes(table: FinalTable, journal: pd.DataFrame) -> int:
     """Acknowledged writes that the table does not show."""
-    table = {row.id: {"content": row.content, "name": row.name} for row in end.rows}
-    wanted: dict[int, dict | None] = {}
+    rows = {row.id: {"content": row.content, "name": row.name} for row in table.rows}
+    expected: dict[int, dict | None] = {}
     for key, state in zip(journal["key"], journal["state"], strict=True):
-        wanted[key] = None if state is None else {**(wanted.get(key) or {}), **state}
+        expected[key] = None if state is None else {**(expected.get(key) or {}), **state}
     return sum(
-        (key in table) if state is None
-        else any(table.get(key, {}).get(column) != value for column, value in state.items())
-        for key, state in wanted.items()
+        (key in rows) if state is None
+        else any(rows.get(key, {}).get(column) != value for column, value in state.items())
+        for key, state in expected.items()
     )  # fmt: skip
 
 
 class Outages:
-    """When the server itself was dead, (start, end); each with a grace to come back in."""
+    """Spans in which the server was killed, (start, end), each with a grace period to recover."""
 
-    def __init__(self, spans: list[tuple[float, float]], grace: float):
-        self._spans, self._grace = spans, grace
+    def __init__(self, spans: list[tuple[float, float]], grace_seconds: float):
+        self._spans, self._grace_seconds = spans, grace_seconds
 
-    def hold(self, at: float) -> bool:
-        return any(start - 0.5 <= at <= end + self._grace for start, end in self._spans)
+    def includes(self, at: float) -> bool:
+        return any(
+            start - EARLY_SECONDS <= at <= end + self._grace_seconds for start, end in self._spans
+        )
 
-    def calm(self, log: pd.DataFrame, began: str) -> pd.DataFrame:
-        """What neither began nor ended in one."""
-        ended = log[began] + log["ms"] / 1000
-        return log[[not (self.hold(a) or self.hold(b))
-                    for a, b in zip(log[began], ended, strict=True)]]  # fmt: skip
+    def undisturbed(self, log: pd.DataFrame, start_column: str) -> pd.DataFrame:
+        """The lines that neither start nor end in an outage."""
+        starts = log[start_column]
+        ends = starts + log["ms"] / 1000
+        return log[[not (self.includes(start) or self.includes(end))
+                    for start, end in zip(starts, ends, strict=True)]]  # fmt: skip
 
     def seconds_to_recover(self, errors: list[float]) -> float:
-        """From the server's return to the last error that it still explains."""
-        late = [
-            at - end for start, end in self._spans for at in errors if end <= at <= end + 60
+        """From the server's return to the last error that the outage explains."""
+        delays = [
+            at - end for start, end in self._spans for at in errors
+            if end <= at <= end + MAX_RECOVERY_SECONDS
             and not any(other > start and other <= at for other, _ in self._spans)
         ]  # fmt: skip
-        return round(max([0.0, *late]), 2)
+        return round(max([0.0, *delays]), 2)
 
 
-def requests(log: pd.DataFrame, outages: Outages) -> dict:
-    """Failed ones, those that met an outage of the server itself, and the longest pause."""
-    failed, during, why = 0, 0, set()
-    for ok, errors in zip(log["ok"], log["errors"], strict=True):
-        outside = [problem for at, problem in errors if not outages.hold(at)]
-        why |= set(outside)
-        failed += bool(outside) or not ok
-        during += bool(errors) and not outside and bool(ok)
+def request_figures(log: pd.DataFrame, outages: Outages) -> dict:
+    """Failed requests, requests that met an outage and were answered later, the longest pause."""
+    failed, delayed, reasons = 0, 0, set()
+    for answered, errors in zip(log["ok"], log["errors"], strict=True):
+        unexplained = [problem for at, problem in errors if not outages.includes(at)]
+        reasons |= set(unexplained)
+        failed += bool(unexplained) or not answered
+        delayed += bool(errors) and not unexplained and bool(answered)
     return {
         "requests": len(log),
         "failed_requests": failed,
-        "why": sorted(why)[:5],
-        "failed_during_outage": during,
+        "why": sorted(reasons)[:5],
+        "failed_during_outage": delayed,
         "seconds_to_recover": outages.seconds_to_recover(
             [at for errors in log["errors"] for at, _ in errors]
         ),
-        "longest_read_pause_ms": round(float(outages.calm(log, "due")["ms"].max()), 1),
+        "longest_read_pause_ms": round(float(outages.undisturbed(log, "due")["ms"].max()), 1),
     }

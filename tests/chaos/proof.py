@@ -1,145 +1,152 @@
-"""The faults, one after the other, in every phase of a migration under traffic."""
+"""A migration under traffic, with faults in every phase, one after the other."""
 
+import subprocess
 import time
 from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from tests.chaos.world import World
+from tests.chaos.environment import ChaosEnvironment
 
-MOODS = "slow,busy,nan,busy,hang,fewer,slow"
-BUILDING = "select pid from pg_stat_progress_create_index"
+BEHAVIOURS = "slow,busy,nan,busy,hang,fewer,slow"
+"""Of the model, in one backfill."""
+INDEX_BUILDER = "select pid from pg_stat_progress_create_index"
+MAX_WAIT_SECONDS = 300
 
 
 class Proof:
-    """`faults`: kind, phase, time, what followed. `outages`: when the server itself was dead.
-    `phases` and `undisturbed` (a backfill without a fault) are spans: start and end."""
+    """`faults`: kind, phase, time and consequence. `outages`: spans in which the server was dead.
+    `phases` and `backfill_without_fault` are spans too: start and end."""
 
-    def __init__(self, world: World):
-        self.world = world
+    def __init__(self, environment: ChaosEnvironment):
+        self.environment = environment
         self.faults: list[dict] = []
         self.outages: list[tuple[float, float]] = []
         self.phases: dict[str, tuple[float, float]] = {}
-        self.undisturbed = (0.0, 0.0)
+        self.backfill_without_fault = (0.0, 0.0)
 
     def phase(self, name: str, action: Callable[[], object]) -> None:
-        began = time.time()
+        start = time.time()
         print(f"{name} …", flush=True)
         action()
-        self.phases[name] = (began, time.time())
-        print(f"{name}: {time.time() - began:.1f} s", flush=True)
+        self.phases[name] = (start, time.time())
+        print(f"{name}: {time.time() - start:.1f} s", flush=True)
 
     def fault(self, kind: str, phase: str, followed: str) -> None:
         self.faults.append({"kind": kind, "phase": phase, "at": time.time(), "followed": followed})
 
     def expand_and_backfill(self) -> None:
-        with self.world.engine.connect() as forgotten:
-            forgotten.execute(sa.text("select 1 from amenities limit 1"))
-            process = self.world.backfill("slow")
+        environment = self.environment
+        with environment.engine.connect() as idle_in_transaction:
+            idle_in_transaction.execute(sa.text("select 1 from amenities limit 1"))
+            process = environment.backfill("slow")
             time.sleep(4)
-            self.fault("a transaction holds the table", "expand", "stepped aside, tried again")
-        self._filled(0.1)
-        self._killed(process, "backfill")
-        process = self.world.backfill("slow")
-        self._filled(0.12)
-        began = time.time()
-        self._filled(0.4)
-        self.undisturbed = (began, time.time())
-        dropped = self.world.drop_connections()
+            self.fault("a transaction holds the table", "expand", "expand waits and tries again")
+        self._wait_until_filled(0.1)
+        self._kill(process, "backfill")
+        process = environment.backfill("slow")
+        self._wait_until_filled(0.12)
+        start = time.time()
+        self._wait_until_filled(0.4)
+        self.backfill_without_fault = (start, time.time())
+        dropped = environment.drop_connections()
         self.fault("connections dropped", "backfill", f"{dropped} dropped")
-        self._filled(0.45)
+        self._wait_until_filled(0.45)
         self.faults[-1]["followed"] += f"; backfill's exit: {process.poll()}"
-        self._killed(process, "backfill")
-        process = self.world.backfill("slow,dimension")
+        self._kill(process, "backfill")
+        process = environment.backfill("slow,dimension")
         self.fault("the model's dimension is wrong", "backfill", f"exit {process.wait()}")
-        process = self.world.backfill(MOODS)
-        self._filled(0.65)
-        self.fault("the model: 429, NaN, hangs, fewer vectors", "backfill", "asked again")
+        process = environment.backfill(BEHAVIOURS)
+        self._wait_until_filled(0.65)
+        self.fault("the model: 429, NaN, hangs, fewer vectors", "backfill", "retried")
         self._kill_server("backfill")
-        self._filled(0.8)
+        self._wait_until_filled(0.8)
         self.faults[-1]["followed"] += f"; backfill's exit: {process.poll()}"
-        self._killed(process, "backfill")
-        self._index()
+        self._kill(process, "backfill")
+        self._interrupt_index_build()
 
-    def _index(self) -> None:
-        process = self.world.ragkit("backfill")
-        while not (pid := self.world.scalar(BUILDING)) and process.poll() is None:
+    def _interrupt_index_build(self) -> None:
+        environment = self.environment
+        process = environment.ragkit("backfill")
+        while not (pid := environment.scalar(INDEX_BUILDER)) and process.poll() is None:
             time.sleep(0.05)
         process.kill()
-        dropped = bool(pid and self.world.drop_connections(pid))
-        invalid = self.world.scalar("select count(*) from pg_index where not indisvalid")
+        dropped = bool(pid and environment.drop_connections(pid))
+        invalid = environment.scalar("select count(*) from pg_index where not indisvalid")
         self.fault("kill -9 of the build", "index", f"dropped: {dropped}; invalid left: {invalid}")
         process.wait()
-        runs = self.world.until_done("backfill")
-        self.faults[-1]["followed"] += f"; whole after {runs} run(s)"
+        runs = environment.run_until_done("backfill")
+        self.faults[-1]["followed"] += f"; valid after {runs} run(s)"
 
     def compare(self) -> None:
-        """Beside a follower, which keeps up with the writers."""
-        follower = self.world.ragkit("follow")
+        """While a follower fills the rows of the writers."""
+        environment = self.environment
+        follower = environment.ragkit("follow")
         time.sleep(3)
-        self._killed(follower, "follow")
-        self.follower = self.world.ragkit("follow")
+        self._kill(follower, "follow")
+        self.follower = environment.ragkit("follow")
         time.sleep(3)
-        process = self.world.ragkit("compare")
+        process = environment.ragkit("compare")
         time.sleep(2)
-        self._killed(process, "compare")
-        verdict = self.world.ragkit("compare").wait(300)
-        self.faults[-1]["followed"] += f"; then exit {verdict} (0 is GO)"
+        self._kill(process, "compare")
+        exit_code = environment.ragkit("compare").wait(MAX_WAIT_SECONDS)
+        self.faults[-1]["followed"] += f"; then exit {exit_code} (0 is GO)"
 
     def cut_over_and_back(self) -> None:
-        switching = self.world.ragkit("cutover")
+        environment = self.environment
+        cutover = environment.ragkit("cutover")
         time.sleep(3)
-        self._killed(switching, "cut over")
-        self.world.until_done("cutover")
-        self.world.old_model_is_gone.touch()
+        self._kill(cutover, "cut over")
+        environment.run_until_done("cutover")
+        environment.cut_over_flag.touch()
         time.sleep(3)
         self._kill_server("cut over")
-        back = self.world.ragkit("rollback")
+        rollback = environment.ragkit("rollback")
         time.sleep(3)
-        self._killed(back, "roll back")
-        self.world.until_done("rollback")
+        self._kill(rollback, "roll back")
+        environment.run_until_done("rollback")
         time.sleep(2)
-        self.world.until_done("cutover")
+        environment.run_until_done("cutover")
         time.sleep(2)
 
     def settle(self) -> None:
-        """The writers are gone: the follower ends its work."""
-        self.world.until_done("backfill")
+        """After the last write: waits until the follower has filled both columns."""
+        self.environment.run_until_done("backfill")
         missing = "select count(*) from amenities where embedding is null or embedding_256 is null"
         deadline = time.time() + 30
-        while self.world.scalar(missing) and time.time() < deadline:
+        while self.environment.scalar(missing) and time.time() < deadline:
             time.sleep(0.5)
         self.follower.terminate()
         self.follower.wait(30)
 
     def retire(self) -> None:
-        self.world.set(retire=True)
-        process = self.world.ragkit("retire")
+        self.environment.change_plan({"old.retire": True})
+        process = self.environment.ragkit("retire")
         time.sleep(1)
-        self._killed(process, "retire")
-        self.world.until_done("retire")
+        self._kill(process, "retire")
+        self.environment.run_until_done("retire")
         time.sleep(2)
 
-    def _killed(self, process, phase: str) -> None:
+    def _kill(self, process: subprocess.Popen, phase: str) -> None:
         process.kill()
         self.fault(f"kill -9 of {phase}", phase, f"exit {process.wait()}; run again")
 
-    def _filled(self, share: float) -> None:
-        """Waits until that share of the rows is."""
-        deadline = time.time() + 300
+    def _wait_until_filled(self, share: float) -> None:
+        """Waits until `share` of the rows has a new vector."""
+        deadline = time.time() + MAX_WAIT_SECONDS
         while time.time() < deadline:
             try:
-                if self.world.filled() >= share * self.world.rows:
+                if self.environment.count_filled() >= share * self.environment.rows:
                     return
             except sa.exc.DBAPIError:
                 pass
             time.sleep(0.05)
-        raise RuntimeError("the backfill does not get on")
+        raise RuntimeError(f"the backfill did not fill {share:.0%} in {MAX_WAIT_SECONDS} s")
 
     def _kill_server(self, phase: str) -> None:
-        began = time.time()
-        self.world.sandbox.postgres.kill()
+        start = time.time()
+        self.environment.sandbox.postgres.kill()
         time.sleep(1)
-        self.world.sandbox.postgres.start()
-        self.outages.append((began, time.time()))
-        self.fault("kill -9 of PostgreSQL", phase, f"back after {time.time() - began:.1f} s")
+        self.environment.sandbox.postgres.start()
+        self.outages.append((start, time.time()))
+        self.fault("kill -9 of PostgreSQL", phase, f"back after {time.time() - start:.1f} s")

@@ -1,9 +1,9 @@
-"""People who ask: a steady open loop at the app. One JSON line a request.
+"""The readers: a steady open loop of requests to the app. One JSON line for each request.
 
     python -m tests.chaos.readers URL LOG RATE
 
-A request that goes wrong is asked again until its deadline; `errors` says when it went wrong, so
-that the checker can tell an outage of the server from a fault of ours.
+A request that fails is repeated until its deadline. `errors` holds the time and reason of each
+failure, so that the checker can separate an outage of the server from a fault of ragkit.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ async def main(url: str, log: Path, rate: float) -> None:
 
 
 async def ask(client: httpx.AsyncClient, url: str, question: str, due: float, file) -> None:
-    errors, model, done = [], None, False
-    while not done and time.time() - due < DEADLINE_SECONDS:
+    errors, model, answered = [], None, False
+    while not answered and time.time() - due < DEADLINE_SECONDS:
         try:
             answer = await client.post(url, json={"name": question})
-            done = answer.status_code == 200 and len(answer.json()["results"]) == 3
+            answered = answer.status_code == 200 and len(answer.json()["results"]) == 3
             model = answer.headers.get("X-Embedding-Model")
             problem = f"{answer.status_code} {answer.text[:120]}"
         except (httpx.HTTPError, ValueError, KeyError) as error:
             problem = type(error).__name__
-        if not done:
+        if not answered:
             errors.append((time.time(), problem))
             await asyncio.sleep(PAUSE_SECONDS)
-    line = {"due": due, "ms": (time.time() - due) * 1000, "ok": done, "model": model}
+    line = {"due": due, "ms": (time.time() - due) * 1000, "ok": answered, "model": model}
     file.write(json.dumps({**line, "errors": errors}) + "\n")
 
 

@@ -1,21 +1,20 @@
-"""The instrument itself: the writers' journal agrees with the table when they have been ended."""
+"""The writers' journal agrees with the table after the writers were stopped."""
 
 import subprocess
-import sys
 import time
 
 import pytest
 import sqlalchemy as sa
 
-from ragkit.sandbox.stand_in import amenities
-from tests.chaos import checker
-from tests.conftest import ROOT, environment
+from ragkit.sandbox.sample import amenities
+from tests.chaos.checker import FinalTable, count_lost_writes, read_log
+from tests.conftest import PYTHON, ROOT, environment
 
-ROWS, RATE, BYTES = 60, 900, 50_000
+ROWS, WRITES_PER_SECOND, MIN_LOG_BYTES = 60, 900, 50_000
 
 
-@pytest.mark.parametrize("stop", range(2))
-def test_the_writers_leave_nothing_unwritten_when_they_are_ended(engine, tmp_path, stop):
+@pytest.mark.parametrize("repetition", range(2))
+def test_stopped_writers_have_recorded_every_write(engine, tmp_path, repetition):
     table, log = amenities(64), tmp_path / "writes.jsonl"
     rows = [
         {"id": n, "name": "a", "content": "a", "embedding": [0.0] * 64} for n in range(1, ROWS + 1)
@@ -24,15 +23,15 @@ def test_the_writers_leave_nothing_unwritten_when_they_are_ended(engine, tmp_pat
         table.create(connection)
         connection.execute(sa.insert(table), rows)
     writers = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.writers", engine.url.render_as_string(),
-         log, tmp_path / "flag", str(RATE), str(ROWS)],
+        [PYTHON, "-m", "tests.chaos.writers", engine.url.render_as_string(),
+         log, tmp_path / "flag", str(WRITES_PER_SECOND), str(ROWS)],
         env=environment(), cwd=ROOT,
     )  # fmt: skip
-    while writers.poll() is None and (not log.exists() or log.stat().st_size < BYTES):
+    while writers.poll() is None and (not log.exists() or log.stat().st_size < MIN_LOG_BYTES):
         time.sleep(0.05)
     writers.terminate()
-    ended = writers.wait(30)
+    exit_code = writers.wait(30)
     with engine.connect() as connection:
-        left = connection.execute(sa.select(table.c.id, table.c.name, table.c.content)).all()
-    assert checker.lost_writes(checker.End(list(left), 0), checker.lines(log)) == 0
-    assert ended == 0
+        remaining = connection.execute(sa.select(table.c.id, table.c.name, table.c.content)).all()
+    assert count_lost_writes(FinalTable(list(remaining), 0), read_log(log)) == 0
+    assert exit_code == 0

@@ -1,8 +1,8 @@
-"""A real judged collection, from one real model to another: Cranfield, where it is present.
+"""A judged collection, Cranfield, from one real model to another; skipped where it is missing.
 
-1,400 abstracts, two of them empty, 225 questions. MiniLM takes 256 tokens, and ragkit never cuts a
-text: longer abstracts are cut here, for both models alike. Embedding takes about a minute
-(make cranfield).
+1,400 abstracts, two of them empty, and 225 questions. MiniLM takes 256 tokens, and ragkit never
+truncates a text, so longer abstracts are truncated here, for both models. The embedding takes
+about a minute (make cranfield).
 """
 
 import json
@@ -12,48 +12,50 @@ import pytest
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
-from ragkit.comparison import gates, questions
-from ragkit.comparison.compare import compare
-from ragkit.comparison.slices import slices
-from ragkit.comparison.statistics import differences
-from ragkit.embedders import load
-from ragkit.migration import backfill, index, schema
-from ragkit.migration.plan import Plan
-from ragkit.migration.subject import Migration
+from ragkit.evaluation.comparison import compare
+from ragkit.evaluation.gates import quality_gates
+from ragkit.evaluation.metrics.significance import metric_differences
+from ragkit.evaluation.questions import read_questions
+from ragkit.evaluation.slices import compare_slices
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import GO, INCONCLUSIVE, NO_GO, Verdict
-from ragkit.models import find
-from tests.conftest import ROLE, ROOT
-from tests.evidence import evidence
+from tests.conftest import ROLE, ROOT, changed, embedder_of, make_plan
+from tests.evaluation.example_evidence import make_evidence
 
 DATA = ROOT.parent / "shared" / "data" / "cranfield"
-PLAN = Plan(
-    database="env", app="manual", table="abstracts", label="title", old_model="wordllama-256",
-    new_model="all-minilm-l6-v2", new_column="embedding_minilm",
-)  # fmt: skip
+PLAN = make_plan(
+    {
+        "table.name": "abstracts",
+        "table.label": "title",
+        "new.model": "all-minilm-l6-v2",
+        "new.column": "embedding_minilm",
+        "backfill.batch_size": 64,
+        "evaluation.k": 10,
+    }
+)
 pytestmark = [
-    pytest.mark.skipif(not DATA.exists(), reason="Cranfield is not here"),
+    pytest.mark.skipif(not DATA.exists(), reason="the Cranfield collection is missing"),
     pytest.mark.timeout(400),
 ]
 
 
 @pytest.fixture(scope="module")
-def old():
-    return load(PLAN.old_model)
+def minilm():
+    return embedder_of(PLAN.new.model)
 
 
-@pytest.fixture(scope="module")
-def new():
-    return load(PLAN.new_model)
-
-
-def cut(text, tokenizer):
-    offsets = tokenizer.encode(text).offsets
-    limit = find(PLAN.new_model).max_tokens_per_text
+def truncate(text, embedder):
+    """The text up to the limit of tokens of the embedder's model."""
+    offsets = embedder._tokenizer.encode(text).offsets
+    limit = embedder.model.max_tokens_per_text
     return text if len(offsets) <= limit else text[: offsets[limit - 2][1]]
 
 
 @pytest.fixture(scope="module")
-def migration(server, old, new):
+def migration(server, old_embedder, minilm):
     server.create("cranfield", owner=ROLE)
     engine = server.engine(ROLE, "cranfield")
     documents = [json.loads(line) for line in (DATA / "corpus.jsonl").read_text().splitlines()]
@@ -63,69 +65,76 @@ def migration(server, old, new):
         sa.Column("embedding", VECTOR(256)),
     )  # fmt: skip
     rows = [
-        {"id": int(d["_id"]), "title": d["title"], "embedding": None,
-         "content": cut(f"{d['title']} {d['text']}".strip(), new._tokenizer)}
-        for d in documents
-    ]  # fmt: skip
-    told = [row for row in rows if row["content"]]
-    vectors = old.embed_documents([row["content"] for row in told])
-    for row, vector in zip(told, vectors, strict=True):
+        {
+            "id": int(document["_id"]),
+            "title": document["title"],
+            "content": truncate(f"{document['title']} {document['text']}".strip(), minilm),
+            "embedding": None,
+        }
+        for document in documents
+    ]
+    with_text = [row for row in rows if row["content"]]
+    vectors = old_embedder.embed_documents([row["content"] for row in with_text])
+    for row, vector in zip(with_text, vectors, strict=True):
         row["embedding"] = vector
     with engine.begin() as connection:
         table.create(connection)
         connection.execute(sa.insert(table), rows)
     migration = Migration.open(PLAN, engine)
-    schema.expand(migration)
-    list(backfill.fill(migration, new))
+    expand(migration)
+    list(run_backfill(migration, minilm))
     index.build(migration)
     yield migration
     engine.dispose()
 
 
 @pytest.fixture(scope="module")
-def judged():
-    return questions.read(DATA / "queries.jsonl", DATA / "qrels.tsv")
+def questions():
+    return read_questions(DATA / "queries.jsonl", DATA / "qrels.tsv")
 
 
 @pytest.fixture(scope="module")
-def forward(migration, judged, old, new):
-    return compare(migration, judged, old, new)
+def comparison(migration, questions, old_embedder, minilm):
+    return compare(migration, questions, old_embedder, minilm)
 
 
-def verdict(migration, found, **changes):
-    plan = migration.plan.model_copy(update=changes)
-    seen = evidence(found, slices=slices(migration, found))
-    return Verdict.of(gates.quality(plan, seen), {})
+def decide(migration, comparison, changes=None):
+    """The verdict of the quality gates alone."""
+    limits = changed(migration.plan, changes or {}).gates
+    evidence = make_evidence(comparison, slices=compare_slices(migration, comparison))
+    return Verdict.of(quality_gates(limits, evidence), {})
 
 
-def test_minilm_is_better_and_a_go(migration, forward):
-    ndcg, *_ = differences(forward.old_scores, forward.new_scores, seed=1)
+def test_minilm_is_better_and_a_go(migration, comparison):
+    ndcg, *_ = metric_differences(comparison.old_scores, comparison.new_scores, seed=1)
     assert (ndcg.old, ndcg.new) == (pytest.approx(0.32, abs=0.01), pytest.approx(0.40, abs=0.01))
     assert ndcg.p < 0.01
-    assert verdict(migration, forward).verdict == GO
-    assert verdict(migration, forward, gate_claim="better").verdict == GO
+    assert decide(migration, comparison).verdict == GO
+    assert decide(migration, comparison, {"gates.claim": "better"}).verdict == GO
 
 
-def test_the_other_way_round_is_a_no_go(migration, judged, old, new):
-    back = migration.reversed()
-    found = compare(back, judged, new, old)
-    assert verdict(back, found).verdict == NO_GO
+def test_the_reversed_migration_is_a_no_go(migration, questions, old_embedder, minilm):
+    reverse = migration.reversed()
+    comparison = compare(reverse, questions, minilm, old_embedder)
+    assert decide(reverse, comparison).verdict == NO_GO
 
 
-def test_a_model_against_itself_is_no_different_and_not_better(migration, judged, old):
+def test_a_model_is_not_different_from_itself_and_not_better(migration, questions, old_embedder):
     same = replace(migration, new=migration.old)
-    found = compare(same, judged, old, old)
-    for each in differences(found.old_scores, found.new_scores, seed=1):
-        assert (each.change.low, each.change.high, each.p) == (0, 0, 1)
-    assert found.overlap.eq(1).all()
-    assert verdict(same, found, gate_claim="better").verdict == NO_GO
+    comparison = compare(same, questions, old_embedder, old_embedder)
+    for difference in metric_differences(comparison.old_scores, comparison.new_scores, seed=1):
+        assert (difference.change.low, difference.change.high, difference.p) == (0, 0, 1)
+    assert comparison.overlap.eq(1).all()
+    assert decide(same, comparison, {"gates.claim": "better"}).verdict == NO_GO
 
 
-def test_eight_questions_are_inconclusive(migration, judged, old, new):
-    names = list(judged.qrels)[:8]
+def test_eight_questions_are_inconclusive(migration, questions, old_embedder, minilm):
+    names = list(questions.qrels)[:8]
     few = replace(
-        judged, texts={q: judged.texts[q] for q in names}, qrels={q: judged.qrels[q] for q in names}
+        questions,
+        texts={name: questions.texts[name] for name in names},
+        qrels={name: questions.qrels[name] for name in names},
     )
-    found = verdict(migration, compare(migration, few, old, new))
-    assert found.verdict == INCONCLUSIVE
-    assert "of 8 questions; to decide takes about" in found.gates[0].observed
+    verdict = decide(migration, compare(migration, few, old_embedder, minilm))
+    assert verdict.verdict == INCONCLUSIVE
+    assert "of 8 questions; to decide takes about" in verdict.gates[0].observed

@@ -1,10 +1,10 @@
-"""The function's source as `make vendor` builds it, in a folder of each test file's own."""
+"""The function's source as `make vendor` builds it, in a folder for each test file."""
 
 import pytest
 
-from ragkit.app.vendor import build
+from ragkit.deploy.vendor import build_source
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("function") / "source")
+    return build_source(tmp_path_factory.mktemp("function") / "source")

@@ -1,85 +1,44 @@
-"""The real function: a built source folder, under the real functions-framework, over real HTTP."""
+"""The real function: a built source folder, served by functions-framework, over HTTP."""
 
 import json
 import subprocess
-import time
-from contextlib import contextmanager
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
-from ragkit import contract
-from ragkit.contract import Binding, Space
-from ragkit.embedders import load
-from ragkit.embedders.vertex import VertexEmbedder
-from ragkit.migration.plan import Plan
-from ragkit.models import find
+from ragkit.embedding.catalogue import find_model
+from ragkit.embedding.load import load_embedder
+from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.retrieval import contract
+from ragkit.retrieval.space import READY, Binding, Space
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
-from tests.conftest import PYTHON, ROLE, TEXTS, free_port, make_table
-from tests.stand_ins import vertex as vertex_stand_in
+from tests.conftest import PYTHON, ROLE, TEXTS, make_plan, make_table
+from tests.function.serve import CANARY, function_variables, serve_function
+from tests.stand_ins import vertex
 
-CANARY = "canary-password"
-
-
-@contextmanager
-def served(source, python=PYTHON, **settings):
-    """functions-framework's own command with nothing but `settings` in the environment."""
-    port = free_port()
-    log = (source.parent / "function.log").open("w+")
-    process = subprocess.Popen(
-        [python, "-P", "-m", "functions_framework", "--target=hello_http", f"--port={port}"],
-        cwd=source, env={"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1", **settings},
-        stdout=log, stderr=log,
-    )  # fmt: skip
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=40) as client:
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    client.request("PUT", "/")
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None, (source.parent / "function.log").read_text()
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(10)
-        log.close()
+STOCK = make_plan({"table.name": "amenities"})
 
 
 @pytest.fixture(scope="module")
 def stock(server):
-    """amenities of 256 dimensions, no contract, the extra mapping for the local model."""
+    """A database as a stock installation has it: amenities of 256 dimensions, no contract."""
     server.create("function", owner=ROLE)
     engine = server.engine(ROLE, "function")
-    make_table(engine, Plan(), TEXTS)
+    make_table(engine, STOCK, TEXTS)
     yield engine
     engine.dispose()
 
 
-def settings(engine, **more):
-    return {
-        "DATABASE_URL": engine.url.render_as_string(),
-        "DB_PASS": CANARY,
-        "EMBEDDING_MODEL": "wordllama-256",
-        "STOCK_COLUMNS": "wordllama-256=embedding",
-        **more,
-    }
-
-
 @pytest.fixture(scope="module")
 def client(source, stock):
-    with served(source, **settings(stock)) as client:
+    with serve_function(source, **function_variables(stock)) as client:
         yield client
 
 
 class TestRequests:
-    def test_the_answer_is_the_missions(self, client):
+    def test_the_nearest_rows_are_answered_as_json(self, client):
         answer = client.post("/", json={"name": "a silent room"})
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("application/json")
@@ -88,19 +47,19 @@ class TestRequests:
         )
         assert len(answer.json()["results"]) == 3
 
-    def test_the_query_string_serves_too(self, client):
+    def test_a_question_in_the_query_string_gets_the_same_answer(self, client):
         by_body = client.post("/", json={"name": "champagne"}).json()
         assert client.post("/?name=champagne").json() == by_body
         assert client.get("/?name=champagne").json() == by_body
         assert len(client.get("/?name=champagne&top_k=5").json()["results"]) == 5
 
     @pytest.mark.parametrize("top_k", [1, 6, 50, "4"])
-    def test_top_k(self, client, top_k):
+    def test_top_k_limits_the_results(self, client, top_k):
         answer = client.post("/", json={"name": "train", "top_k": top_k})
         assert len(answer.json()["results"]) == min(int(top_k), len(TEXTS))
 
     @pytest.mark.parametrize(
-        ("body", "says"),
+        ("body", "message"),
         [
             ({}, '"name"'),
             ({"name": ""}, "not empty"),
@@ -115,43 +74,43 @@ class TestRequests:
             (["x"], "JSON object"),
         ],
     )
-    def test_bad_requests(self, client, body, says):
+    def test_a_malformed_request_is_refused_with_a_reason(self, client, body, message):
         answer = client.post("/", json=body)
         assert answer.status_code == 400
-        assert says in answer.json()["error"]
+        assert message in answer.json()["error"]
 
     @pytest.mark.parametrize("body", [b"name=x", b"{", b'{"name": "\xff\xfe"}'])
-    def test_a_body_that_is_no_json(self, client, body):
+    def test_a_body_that_is_not_json_is_refused(self, client, body):
         answer = client.post("/", content=body)
         assert answer.status_code == 400
         assert "JSON object" in answer.json()["error"]
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-    def test_wrong_methods(self, client, method):
+    def test_another_method_is_refused_with_the_allowed_ones(self, client, method):
         answer = client.request(method, "/", json={"name": "x"})
         assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
         assert "expected POST" in answer.json()["error"]
 
-    def test_a_question_in_any_script(self, client):
+    def test_a_question_may_be_in_any_script(self, client):
         assert client.post("/", json={"name": "レストラン 🍣"}).status_code == 200
 
-    def test_quotes_are_a_question_like_any_other(self, client):
+    def test_a_question_with_sql_in_it_is_answered(self, client):
         assert client.post("/", json={"name": "'; drop table amenities; --"}).status_code == 200
 
 
 class TestContract:
-    def test_healthz_says_that_there_is_none(self, client):
+    def test_healthz_reports_a_missing_contract(self, client):
         assert client.get("/healthz").json() == {
             "contract": "none", "coverage": 1.0, "column": "embedding", "model": "wordllama-256",
         }  # fmt: skip
 
-    def test_the_missions_mapping_holds_on_a_stock_database(self, server, source):
+    def test_a_stock_database_is_searched_by_the_stock_mapping(self, server, source):
         """gecko@001 → embedding, 005 → embedding_005, by the real Google client."""
         server.create("stock", owner=ROLE)
         engine = server.engine(ROLE, "stock")
-        with vertex_stand_in.serving() as vertex, engine.begin() as connection:
-            env = {"GCP_PROJECT_ID": "p", "VERTEX_ENDPOINT": vertex.address}
-            gecko = VertexEmbedder(find("textembedding-gecko@001"), env)
+        with vertex.serving() as models, engine.begin() as connection:
+            env = {"GCP_PROJECT_ID": "p", "VERTEX_ENDPOINT": models.address}
+            gecko = VertexEmbedder(find_model("textembedding-gecko@001"), env)
             table = sa.Table(
                 "amenities", sa.MetaData(),
                 sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text),
@@ -159,19 +118,19 @@ class TestContract:
                 sa.Column("embedding", VECTOR(768)),
             )  # fmt: skip
             table.create(connection)
-            vector = gecko.embed_query("restaurants")
-            row = {"id": 1, "name": "Bourbon Pub", "description": "…", "embedding": vector}
+            row = {"id": 1, "name": "Bourbon Pub", "description": "…"}
+            row["embedding"] = gecko.embed_query("restaurants")
             connection.execute(sa.insert(table).values(row))
             connection.commit()
             url = engine.url.render_as_string()
-            with served(
+            with serve_function(
                 source, DATABASE_URL=url, EMBEDDING_MODEL="textembedding-gecko@001", **env
             ) as app:
                 assert app.post("/", json={"name": "restaurants"}).json() == {
                     "results": [{"description": "…", "name": "Bourbon Pub"}]
                 }
                 assert app.get("/healthz").json()["contract"] == "none"
-            with served(
+            with serve_function(
                 source, DATABASE_URL=url, EMBEDDING_MODEL="text-embedding-005", **env
             ) as app:
                 answer = app.post("/", json={"name": "restaurants"})
@@ -179,24 +138,26 @@ class TestContract:
                 assert "no column embedding_005" in answer.json()["error"]
         engine.dispose()
 
-    def test_the_contract_is_followed_while_serving(self, source, stock, server):
-        """Not ready: 503 that says so; ready: served, within seconds and without a restart."""
+    def test_a_changed_contract_is_followed_without_a_restart(self, source, server):
+        """503 while the column is filling; served when it is ready."""
         server.create("contract", owner=ROLE)
         engine = server.engine(ROLE, "contract")
-        make_table(engine, Plan(), TEXTS)
-        space = Space.of(find("wordllama-256"), "content")
+        make_table(engine, STOCK, TEXTS)
+        space = Space.of(find_model("wordllama-256"), "content")
         with engine.begin() as connection:
             connection.exec_driver_sql("create schema ragkit")
             contract.bind(connection, Binding("public.amenities", "embedding", space))
-        with served(source, **settings(engine)) as app:
+        with serve_function(source, **function_variables(engine)) as app:
             refused = app.post("/", json={"name": "tea"})
             assert refused.status_code == 503
             assert "filling: finish the backfill" in refused.json()["error"]
             with engine.begin() as connection:
-                contract.set_state(connection, "public.amenities", "embedding", contract.READY)
+                contract.set_state(connection, "public.amenities", "embedding", READY)
             assert app.post("/", json={"name": "tea"}).status_code == 200
             assert app.get("/healthz").json()["contract"] == space.fingerprint
-        with served(source, **settings(engine, EMBEDDING_MODEL="all-minilm-l6-v2")) as app:
+        with serve_function(
+            source, **function_variables(engine, EMBEDDING_MODEL="all-minilm-l6-v2")
+        ) as app:
             answer = app.post("/", json={"name": "tea"})
             assert answer.status_code == 503
             assert (
@@ -205,17 +166,15 @@ class TestContract:
             )
         engine.dispose()
 
-    def test_a_column_bound_to_another_space_is_refused(self, source, stock, server):
+    def test_a_column_bound_to_another_space_is_refused(self, source, server):
         server.create("mixed", owner=ROLE)
         engine = server.engine(ROLE, "mixed")
-        make_table(engine, Plan(), TEXTS)
+        make_table(engine, STOCK, TEXTS)
         space = Space("wordllama-256", "RETRIEVAL_DOCUMENT", 256, "content")
         with engine.begin() as connection:
             connection.exec_driver_sql("create schema ragkit")
-            contract.bind(
-                connection, Binding("public.amenities", "embedding", space, state=contract.READY)
-            )
-        with served(source, **settings(engine)) as app:
+            contract.bind(connection, Binding("public.amenities", "embedding", space, state=READY))
+        with serve_function(source, **function_variables(engine)) as app:
             answer = app.get("/healthz")
         assert answer.status_code == 503
         assert "RETRIEVAL_DOCUMENT; this service makes 256 dimensions, task None" in answer.text
@@ -224,7 +183,7 @@ class TestContract:
 
 class TestUnavailable:
     @pytest.mark.parametrize(
-        ("changes", "says"),
+        ("changes", "message"),
         [
             ({"EMBEDDING_MODEL": ""}, "set EMBEDDING_MODEL"),
             ({"EMBEDDING_MODEL": "gecko"}, "unknown model 'gecko'"),
@@ -235,29 +194,31 @@ class TestUnavailable:
             ({"RESULT_COLUMNS": "name,price"}, 'column "price" does not exist'),
         ],
     )
-    def test_503_with_a_reason_and_no_secret(self, source, stock, changes, says):
-        with served(source, **settings(stock, **changes)) as app:
+    def test_a_wrong_setting_is_503_with_a_reason_and_no_secret(
+        self, source, stock, changes, message
+    ):
+        with serve_function(source, **function_variables(stock, **changes)) as app:
             answer = app.post("/", json={"name": "tea"})
         log = (source.parent / "function.log").read_text()
         assert answer.status_code == 503
-        assert says in answer.json()["error"]
+        assert message in answer.json()["error"]
         assert CANARY not in answer.text + log
         assert "Traceback" not in answer.text + log
 
-    def test_it_heals_when_the_database_comes_back(self, tmp_path, source):
+    def test_the_function_recovers_when_the_database_is_back(self, tmp_path, source):
         server = Postgres(Folders.at(tmp_path / "home"))
         try:
             server.start()
-            server.create("heals", owner=ROLE)
-            engine = server.engine(ROLE, "heals")
-            make_table(engine, Plan(), TEXTS)
+            server.create("recovers", owner=ROLE)
+            engine = server.engine(ROLE, "recovers")
+            make_table(engine, STOCK, TEXTS)
             engine.dispose()
-            with served(source, **settings(engine)) as app:
+            with serve_function(source, **function_variables(engine)) as app:
                 assert app.post("/", json={"name": "tea"}).status_code == 200
                 server.stop()
-                down = app.post("/", json={"name": "tea"})
-                assert down.status_code == 503
-                assert "cannot be reached" in down.json()["error"]
+                refused = app.post("/", json={"name": "tea"})
+                assert refused.status_code == 503
+                assert "cannot be reached" in refused.json()["error"]
                 assert "Traceback" not in (source.parent / "function.log").read_text()
                 server.start()
                 assert app.post("/", json={"name": "tea"}).status_code == 200
@@ -265,8 +226,8 @@ class TestUnavailable:
             server.remove()
 
 
-def test_a_long_question_for_the_model_is_the_callers_fault(source, stock, server):
-    model = find("all-minilm-l6-v2")
+def test_a_question_that_is_too_long_for_the_model_is_400(source, server):
+    model = find_model("all-minilm-l6-v2")
     server.create("long", owner=ROLE)
     engine = server.engine(ROLE, "long")
     with engine.begin() as connection:
@@ -274,7 +235,7 @@ def test_a_long_question_for_the_model_is_the_callers_fault(source, stock, serve
             "create table amenities (id int, name text, description text, embedding vector(384))"
         )
     changes = {"EMBEDDING_MODEL": model.name, "STOCK_COLUMNS": f"{model.name}=embedding"}
-    with served(source, **settings(engine, **changes)) as app:
+    with serve_function(source, **function_variables(engine, **changes)) as app:
         answer = app.post("/", json={"name": "a b " * 400})
         assert app.post("/", json={"name": "tea"}).json() == {"results": []}
     assert answer.status_code == 400
@@ -282,27 +243,27 @@ def test_a_long_question_for_the_model_is_the_callers_fault(source, stock, serve
     engine.dispose()
 
 
-def test_without_its_vendored_copy_it_cannot_start(source, tmp_path):
-    """The environment holds no other ragkit: what answers above is the copy."""
+def test_without_the_vendored_copy_the_function_cannot_start(source, tmp_path):
+    """So the tests above run the vendored copy: the environment has no other ragkit."""
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "main.py").write_text((source / "main.py").read_text())
-    found = subprocess.run(
+    process = subprocess.run(
         [PYTHON, "-P", "-m", "functions_framework", "--target=hello_http", "--port=0"],
         cwd=tmp_path / "bare", env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-    assert "No module named 'ragkit'" in found.stderr
+    assert "No module named 'ragkit'" in process.stderr
 
 
-def test_the_answer_has_sorted_keys_and_no_blanks(client):
+def test_the_answer_has_sorted_keys_and_no_spaces(client):
     text = client.post("/", json={"name": "tea"}).text.strip()
     assert text == json.dumps(
         json.loads(text), separators=(",", ":"), sort_keys=True, ensure_ascii=False
     )
 
 
-def test_the_stored_vectors_are_those_of_the_model(stock):
-    embedder = load("wordllama-256")
+def test_the_stock_table_has_the_vectors_of_the_model(stock):
+    embedder = load_embedder("wordllama-256")
     with stock.connect() as connection:
         stored = connection.scalar(
             sa.select(sa.column("embedding", VECTOR(256)))

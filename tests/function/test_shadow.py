@@ -1,4 +1,4 @@
-"""The real function with a shadow: what the caller gets, what the log says."""
+"""The real function with a shadow model: its answers and its log."""
 
 import json
 import time
@@ -7,16 +7,16 @@ import numpy as np
 import psutil
 import pytest
 
-from ragkit.comparison.shadowed import read
-from ragkit.embedders import load
-from ragkit.migration import backfill, schema
-from ragkit.migration.plan import Plan
-from ragkit.migration.subject import Migration
-from tests.conftest import ROLE, TEXTS, make_table
-from tests.function.test_function import served, settings
+from ragkit.embedding.load import load_embedder
+from ragkit.evaluation.label_free.shadow_log import read_shadow_log
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema.expansion import expand
+from tests.conftest import ROLE, TEXTS, make_plan, make_table
+from tests.function.serve import function_variables, serve_function
 
 SHADOW = "wordllama-64"
-SLOW = """
+SLOW_MODEL = """
 import time
 
 class Slow:
@@ -31,113 +31,115 @@ class Slow:
 
 @pytest.fixture(scope="module")
 def migrated(server):
-    """Both columns filled, both spaces in the contract."""
+    """A database with two filled columns, both in the contract."""
     server.create("shadow", owner=ROLE)
     engine = server.engine(ROLE, "shadow")
-    plan = Plan(new_model=SHADOW, new_column="embedding_64", database="env", app="manual")
+    plan = make_plan({"table.name": "amenities", "new.model": SHADOW, "new.column": "embedding_64"})
     make_table(engine, plan, TEXTS)
     migration = Migration.open(plan, engine)
-    schema.expand(migration)
-    list(backfill.fill(migration, load(SHADOW)))
+    expand(migration)
+    list(run_backfill(migration, load_embedder(SHADOW)))
     yield engine
     engine.dispose()
 
 
-def lines(source, wanted):
+def shadow_log(source, min_lines):
+    """The lines of the shadow in the function's log, at least `min_lines` of them."""
     log, deadline = source.parent / "function.log", time.monotonic() + 20
     while time.monotonic() < deadline:
-        found = [line for line in log.read_text().splitlines() if line.startswith('{"event"')]
-        if len(found) >= wanted:
-            return [json.loads(line) for line in found]
+        lines = [line for line in log.read_text().splitlines() if line.startswith('{"event"')]
+        if len(lines) >= min_lines:
+            return [json.loads(line) for line in lines]
         time.sleep(0.1)
     raise AssertionError(log.read_text())
 
 
-def asked(client, times=5):
+def ask(client, times=5):
     return [client.post("/", json={"name": "a silent room"}) for _ in range(times)]
 
 
-def test_each_answer_is_compared_in_one_line_without_the_question(source, migrated):
-    with served(source, **settings(migrated)) as client:
-        alone = asked(client, 1)[0].text
+def test_each_answer_is_compared_in_one_log_line_without_the_question(source, migrated):
+    with serve_function(source, **function_variables(migrated)) as client:
+        without_shadow = ask(client, 1)[0].text
     shadow = {"SHADOW_MODEL": SHADOW, "SHADOW_SHARE": "1"}
-    with served(source, **settings(migrated, **shadow)) as client:
-        answers = asked(client)
-        found = lines(source, 5)
-    assert {answer.text for answer in answers} == {alone}
+    with serve_function(source, **function_variables(migrated, **shadow)) as client:
+        answers = ask(client)
+        lines = shadow_log(source, 5)
+    assert {answer.text for answer in answers} == {without_shadow}
     assert {answer.headers["X-Embedding-Model"] for answer in answers} == {"wordllama-256"}
-    assert len(found) == 5
-    first = found[0]
+    assert len(lines) == 5
+    first = lines[0]
     assert (first["model"], first["shadow"], first["k"]) == ("wordllama-256", SHADOW, 3)
     assert 0 <= first["overlap"] <= 1
     assert first["ms"] > 0
     assert first["shadow_ms"] > 0
-    assert "silent" not in json.dumps(found)
-    heard = read(source.parent / "function.log", "wordllama-256", SHADOW, seed=1)
-    assert (heard.requests, heard.errors) == (5, 0)
+    assert "silent" not in json.dumps(lines)
+    summary = read_shadow_log(source.parent / "function.log", "wordllama-256", SHADOW, seed=1)
+    assert (summary.requests, summary.errors) == (5, 0)
 
 
 @pytest.mark.parametrize(
-    ("shadow", "says"),
+    ("shadow", "error"),
     [
         ({"SHADOW_MODEL": "all-minilm-l6-v2"}, "SpaceNotReady"),
         ({"SHADOW_MODEL": "no-such-model"}, "UnknownModel"),
     ],
 )
-def test_a_shadow_that_fails_is_told_and_nobody_is_hurt(source, migrated, shadow, says):
-    with served(source, **settings(migrated, SHADOW_SHARE="1", **shadow)) as client:
-        assert [answer.status_code for answer in asked(client)] == [200] * 5
-        found = lines(source, 5)
-    assert all(line["error"].startswith(says) for line in found)
+def test_a_failing_shadow_is_logged_and_every_request_is_answered(source, migrated, shadow, error):
+    with serve_function(
+        source, **function_variables(migrated, SHADOW_SHARE="1", **shadow)
+    ) as client:
+        assert [answer.status_code for answer in ask(client)] == [200] * 5
+        lines = shadow_log(source, 5)
+    assert all(line["error"].startswith(error) for line in lines)
 
 
 @pytest.mark.parametrize("share", ["0", "some"])
-def test_no_share_or_a_wrong_one_is_no_shadow(source, migrated, share):
+def test_without_a_valid_share_there_is_no_shadow(source, migrated, share):
     shadow = {"SHADOW_MODEL": SHADOW, "SHADOW_SHARE": share}
-    with served(source, **settings(migrated, **shadow)) as client:
-        assert [answer.status_code for answer in asked(client)] == [200] * 5
+    with serve_function(source, **function_variables(migrated, **shadow)) as client:
+        assert [answer.status_code for answer in ask(client)] == [200] * 5
     log = (source.parent / "function.log").read_text()
     assert '"event"' not in log
     assert ("no shadow: SHADOW_SHARE" in log) == (share == "some")
 
 
-def took(client, times):
-    """The median of so many answers, in seconds."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
+def median_seconds(client, requests):
+    durations = []
+    for _ in range(requests):
+        start = time.perf_counter()
         assert client.post("/", json={"name": "tea"}).status_code == 200
-        found.append(time.perf_counter() - began)
-    return float(np.median(found))
+        durations.append(time.perf_counter() - start)
+    return float(np.median(durations))
 
 
-def test_a_shadow_that_hangs_slows_nobody(source, migrated, tmp_path):
-    """A model that takes half a second: what finds it busy is dropped and counted."""
-    (tmp_path / "slow.py").write_text(SLOW)
-    with served(source, **settings(migrated)) as client:
-        took(client, 5)
-        alone = took(client, 60)
-    hanging = {"SHADOW_MODEL": "slow:Slow", "SHADOW_SHARE": "1", "PYTHONPATH": str(tmp_path)}
-    with served(source, **settings(migrated, **hanging)) as client:
-        took(client, 5)
-        beside = took(client, 60)
-        found = lines(source, 3)
-    assert beside < 2 * alone + 0.005
-    assert beside < 0.1
-    assert sum(line["dropped"] for line in found) > 10
+def test_a_slow_shadow_does_not_slow_the_answers(source, migrated, tmp_path):
+    """A model that needs half a second: requests that find it busy are dropped and counted."""
+    (tmp_path / "slow.py").write_text(SLOW_MODEL)
+    with serve_function(source, **function_variables(migrated)) as client:
+        median_seconds(client, 5)
+        without_shadow = median_seconds(client, 60)
+    slow_shadow = {"SHADOW_MODEL": "slow:Slow", "SHADOW_SHARE": "1", "PYTHONPATH": str(tmp_path)}
+    with serve_function(source, **function_variables(migrated, **slow_shadow)) as client:
+        median_seconds(client, 5)
+        with_shadow = median_seconds(client, 60)
+        lines = shadow_log(source, 3)
+    assert with_shadow < 2 * without_shadow + 0.005
+    assert with_shadow < 0.1
+    assert sum(line["dropped"] for line in lines) > 10
 
 
-def test_a_function_that_cannot_start_leaves_no_shadows_behind(source, migrated):
-    """Each request tries again; each would have left a thread."""
+def test_a_function_that_cannot_start_leaves_no_shadow_threads(source, migrated):
+    """Each request tries to start it again, and must not leave a thread."""
     broken = {"EMBEDDING_MODEL": "no-such-model", "SHADOW_MODEL": SHADOW, "SHADOW_SHARE": "1"}
-    with served(source, **settings(migrated, **broken)) as client:
-        assert {answer.status_code for answer in asked(client)} == {503}
-        before = threads()
-        assert {answer.status_code for answer in asked(client, 30)} == {503}
-        assert threads() < before + 15
+    with serve_function(source, **function_variables(migrated, **broken)) as client:
+        assert {answer.status_code for answer in ask(client)} == {503}
+        threads = count_threads()
+        assert {answer.status_code for answer in ask(client, 30)} == {503}
+        assert count_threads() < threads + 15
 
 
-def threads():
-    """Of all functions that this test serves, its forks too."""
-    found = psutil.Process().children(recursive=True)
-    return sum(p.num_threads() for p in found if "functions_framework" in " ".join(p.cmdline()))
+def count_threads():
+    """Of all functions that this process serves, and of their forks."""
+    processes = psutil.Process().children(recursive=True)
+    return sum(p.num_threads() for p in processes if "functions_framework" in " ".join(p.cmdline()))

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from ragkit.app.vendor import build
+from ragkit.deploy.vendor import build_source
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
-from ragkit.sandbox.stand_in import amenities, sample_rows
+from ragkit.sandbox.sample import amenities, sample_rows
 from tests.conftest import PYTHON, ROLE, ROOT, environment
 from tests.stand_ins import cloud_sql, credentials, secret_manager, vertex
 from tests.stand_ins.gcloud import IDENTITY, Cloud
@@ -125,7 +125,7 @@ def database(server: Postgres, models: vertex.Vertex) -> sa.URL:
 @pytest.fixture(scope="module")
 def before(site):
     """Step 2 of the mission: the function as it is, on the old model."""
-    source = build(site.folder / "source")
+    source = build_source(site.folder / "source")
     subprocess.run(
         ["gcloud", "functions", "deploy", FN, "--gen2", "--region=us-central1",
          "--runtime=python312", f"--source={source}", "--entry-point=hello_http",
@@ -172,7 +172,7 @@ def test_a_dry_run_fills_the_column_shows_the_commands_and_switches_nothing(site
     filled, shown = dry
     assert filled.returncode == 0, filled.stderr
     assert shown.returncode == 1
-    assert "set apply: true to deploy text-embedding-005" in shown.stderr
+    assert "set app.apply: true to deploy text-embedding-005" in shown.stderr
     assert "--to-revisions=NEW=5,OLD=95" in shown.stdout
     assert set(site.cloud.read()["traffic"]) == {f"{FN}-00001-abc"}
     assert len(site.column("embedding_005")) == len(site.column("embedding"))
@@ -208,10 +208,10 @@ def test_the_cost_is_on_record(site, migrated):
 def test_the_real_vectors_arrive_and_compare_as_is_known_of_them(site, migrated):
     with FILES[NEW].open(newline="", encoding="utf-8") as file:
         wanted = {int(row["id"]): json.loads(row["embedding"]) for row in csv.DictReader(file)}
-    found = site.column("embedding_005")
-    assert set(found) == set(wanted)
+    stored = site.column("embedding_005")
+    assert set(stored) == set(wanted)
     for key, vector in wanted.items():
-        np.testing.assert_allclose(found[key], vector, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(stored[key], vector, rtol=1e-6, atol=1e-9)
     figures = json.loads((migrated[1] / "comparison.json").read_text())
     near, cutoff = figures["neighbours"], figures["cutoff"]
     assert (near["rows"], near["duplicates"]) == (120, 7)

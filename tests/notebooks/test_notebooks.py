@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
-from ragkit.app import probe
+from ragkit.deploy import probe
+from ragkit.migration.plan import Plan
 from tests.conftest import PYTHON, ROOT, environment, free_port
 
 IN_ORDER = ["00_sandbox", "01_inspect", "02_backfill", "03_compare", "04_cutover", "90_rollback",
@@ -24,7 +24,7 @@ def command(*arguments, cwd=ROOT, **env):
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory):
+def sandbox_env(tmp_path_factory):
     """Where a sandbox of this module's own lives, in a path with a space."""
     home = tmp_path_factory.mktemp("note books") / "home"
     env = {"RAGKIT_SANDBOX": str(home), "RAGKIT_PORT": str(free_port())}
@@ -32,17 +32,21 @@ def box(tmp_path_factory):
     command("ragkit", "sandbox", "remove", **env)
 
 
+def ask(env):
+    return httpx.post(f"http://127.0.0.1:{env['RAGKIT_PORT']}", json={"name": "restaurants"})
+
+
 @pytest.fixture(scope="module")
-def runs(box, tmp_path_factory):
+def runs(sandbox_env, tmp_path_factory):
     """Two runs, one after the other: [(process, folder), …]."""
-    out = []
+    finished = []
     into = tmp_path_factory.mktemp("runs")
     for _ in range(2):
-        process = command("ragkit", "run", "--runs", into, **box)
+        process = command("ragkit", "run", "--runs", into, **sandbox_env)
         folder = re.search(r"report:\s+(.*)/index\.html", process.stdout)
         assert folder, process.stdout + process.stderr
-        out.append((process, Path(folder[1])))
-    return out
+        finished.append((process, Path(folder[1])))
+    return finished
 
 
 @pytest.fixture(params=[0, 1], ids=["first", "second"])
@@ -51,11 +55,11 @@ def run(request, runs):
 
 
 class TestRun:
-    def test_it_ends_well_and_says_so(self, run, box):
+    def test_it_ends_well_and_says_so(self, run, sandbox_env):
         process, folder = run
         assert process.returncode == 0, process.stdout + process.stderr
         assert "verdict: GO" in process.stdout
-        assert f"curl -X POST http://127.0.0.1:{box['RAGKIT_PORT']}" in process.stdout
+        assert f"curl -X POST http://127.0.0.1:{sandbox_env['RAGKIT_PORT']}" in process.stdout
         assert '{"results":[{"description":' in process.stdout
         assert str(folder / "index.html") in process.stdout
 
@@ -65,6 +69,10 @@ class TestRun:
         for step in IN_ORDER:
             assert {f"{step}.ipynb", f"{step}.html"} <= names
         assert {"verdict.json", "summary.json", "index.html", "timeline.png", "gates.png"} <= names
+
+    def test_it_leaves_the_plan_that_it_used(self, run):
+        used = Plan.from_file(run[1] / "plan.yaml")
+        assert used == Plan.from_file(ROOT / "params" / "sandbox.yaml")
 
     def test_the_summary_has_its_figures(self, run):
         summary = json.loads((run[1] / "summary.json").read_text())
@@ -108,14 +116,14 @@ class TestRun:
 
     def test_the_probe_ran_from_before_the_expand_until_after_the_last_cut_over(self, run):
         folder = run[1]
-        found = json.loads((folder / "summary.json").read_text())["probe"]
+        summary = json.loads((folder / "summary.json").read_text())["probe"]
         seconds = json.loads((folder / "summary.json").read_text())["seconds"]
-        assert found["failed"] == 0
+        assert summary["failed"] == 0
         due = probe.read(folder / "probe.jsonl")["due"]
         watched = due.max() - due.min()
-        assert found["requests"] >= 10 * watched
+        assert summary["requests"] >= 10 * watched
         assert watched >= 0.9 * sum(s for name, s in seconds.items() if name != "00_sandbox")
-        assert {"p50_ms", "p95_ms", "longest_gap_ms"} <= set(found)
+        assert {"p50_ms", "p95_ms", "longest_gap_ms"} <= set(summary)
         models = probe.read(folder / "probe.jsonl")["model"]
         switches = [m for m, before in zip(models, [None, *models], strict=False) if m != before]
         assert switches[0] == "wordllama-256"
@@ -129,8 +137,8 @@ class TestRun:
 
     def test_the_pages_hide_inputs_and_show_the_parameters(self, run):
         page = (run[1] / "03_compare.html").read_text()
-        assert "gates.decide" not in page
-        assert "new_model" in page
+        assert "decide(" not in page
+        assert "run_dir" in page
         assert "What changes" in page
         pages = [file.read_text() for file in run[1].glob("*.html")]
         assert not [text for text in pages if "Traceback" in text]
@@ -141,45 +149,49 @@ class TestRun:
         bars = [o for c in cells for o in c.get("outputs", []) if "width:100.0%" in str(o)]
         assert len(bars) == 1
 
-    def test_the_app_still_serves(self, runs, box):
-        answer = httpx.post(f"http://127.0.0.1:{box['RAGKIT_PORT']}", json={"name": "restaurants"})
+    def test_the_app_still_serves(self, runs, sandbox_env):
+        answer = httpx.post(
+            f"http://127.0.0.1:{sandbox_env['RAGKIT_PORT']}", json={"name": "restaurants"}
+        )
         assert answer.status_code == 200
         assert answer.headers["X-Embedding-Model"] == "all-minilm-l6-v2"
 
     def test_the_second_says_what_it_starts_afresh(self, runs):
         text = (runs[1][1] / "00_sandbox.ipynb").read_text()
         assert "PostgreSQL was running" in text
-        assert "the migration before is complete: starting afresh" in text
+        assert "the last migration is complete: starting afresh" in text
 
 
-def test_every_notebook_passes_run_all_from_a_fresh_kernel(runs, box):
+def test_every_notebook_passes_run_all_from_a_fresh_kernel(runs, sandbox_env):
     """nbval takes them in the order of their names, on the sandbox the runs have left."""
-    found = command("pytest", "--nbval-lax", "-p", "no:cacheprovider", "notebooks", **box)
-    assert found.returncode == 0, found.stdout
+    result = command("pytest", "--nbval-lax", "-p", "no:cacheprovider", "notebooks", **sandbox_env)
+    assert result.returncode == 0, result.stdout
     cells = sum(
         cell["cell_type"] == "code"
         for file in (ROOT / "notebooks").glob("*.ipynb")
         for cell in json.loads(file.read_text())["cells"]
     )
-    assert f"{cells} passed" in found.stdout
+    assert f"{cells} passed" in result.stdout
 
 
-def test_a_no_go_ends_the_run_with_one_line_and_switches_nothing(box, tmp_path):
-    values = yaml.safe_load((ROOT / "params" / "sandbox.yaml").read_text())
-    strict = tmp_path / "strict.yaml"
-    strict.write_text(yaml.safe_dump({**values, "gate_ndcg_floor": 0.99}))
-    process = command("ragkit", "run", "--params", strict, "--runs", tmp_path, **box)
+def test_a_no_go_ends_the_run_with_one_line_and_switches_nothing(sandbox_env, tmp_path):
+    """The same model into another column: nothing fails but the floor."""
+    changes = ("new.model=wordllama-256", "new.column=embedding_2", "gates.ndcg_floor=0.99")
+    strict = [word for change in changes for word in ("--set", change)]
+    process = command("ragkit", "run", *strict, "--runs", tmp_path, **sandbox_env)
     assert process.returncode == 1
     assert re.search(r"FAULT: 03_compare stopped: NO-GO: nDCG@10 of the new model", process.stderr)
     assert "Traceback" not in process.stdout + process.stderr
-    answer = httpx.post(f"http://127.0.0.1:{box['RAGKIT_PORT']}", json={"name": "restaurants"})
+    answer = httpx.post(
+        f"http://127.0.0.1:{sandbox_env['RAGKIT_PORT']}", json={"name": "restaurants"}
+    )
     assert answer.headers["X-Embedding-Model"] == "wordllama-256"
 
 
-def test_a_misspelt_parameter_is_refused_before_anything_runs(box, tmp_path):
+def test_a_misspelt_parameter_is_refused_before_anything_runs(sandbox_env, tmp_path):
     file = tmp_path / "p.yaml"
-    file.write_text("new_modle: x\n")
-    process = command("ragkit", "run", "--params", file, **box)
+    file.write_text("table:\n  nmae: x\n")
+    process = command("ragkit", "run", "--params", file, **sandbox_env)
     assert process.returncode == 1
-    assert "did you mean new_model" in process.stderr
+    assert "did you mean table.name" in process.stderr
     assert "00_sandbox" not in process.stdout

@@ -1,5 +1,5 @@
-"""A loopback Cloud SQL instance: the Admin API, and the mTLS proxy of port 3307 in front of a
-PostgreSQL's unix socket. The real connector speaks to both.
+"""A Cloud SQL instance on loopback: the Admin API, and the mTLS proxy on port 3307 in front of the
+unix socket of a PostgreSQL server. The real connector talks to both.
 
     with cloud_sql.serving(socket_path) as instance:
         settings = instance.settings
@@ -32,10 +32,10 @@ _hosts = itertools.count(2)
 
 
 class Instance:
-    """`certificates` counts those given out; each is good for `lifetime`. `kinds` are the
-    addresses it has. `refuse`: an HTTP status that the Admin API answers instead;
-    `tokens`: of IAM logins;
-    `delay`: seconds that what the server says is under way."""
+    """`certificates` counts the issued client certificates; each is valid for `lifetime`.
+    `kinds`: the kinds of addresses that the instance has. `refuse`: an HTTP status that the Admin
+    API answers instead. `tokens`: the access tokens of IAM logins. `delay`: seconds before the
+    proxy passes on an answer of the server."""
 
     def __init__(self, socket_path: Path):
         self.socket_path, self.host = socket_path, f"127.77.{os.getpid() % 250}.{next(_hosts)}"
@@ -45,7 +45,7 @@ class Instance:
         self.tokens: list[str] = []
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._name = _name(f"{PROJECT}:{NAME}")
-        self._ca = self._signed(self._key.public_key(), datetime.timedelta(days=1), ca=True)
+        self._ca = self._sign(self._key.public_key(), datetime.timedelta(days=1), ca=True)
         self._open: set[socket.socket] = set()
         self.settings: dict[str, str] = {}
 
@@ -66,21 +66,21 @@ class Instance:
     def ephemeral(self, public_key: str) -> dict:
         self.certificates += 1
         key = serialization.load_pem_public_key(public_key.encode())
-        return {"ephemeralCert": {"cert": _pem(self._signed(key, self.lifetime))}}
+        return {"ephemeralCert": {"cert": _pem(self._sign(key, self.lifetime))}}
 
     def drop(self) -> int:
-        """Cuts every open connection, as the proxy does when it is restarted."""
-        cut, self._open = self._open, set()
-        for connection in cut:
+        """Closes every open connection, as a restart of the proxy does. Returns their number."""
+        connections, self._open = self._open, set()
+        for connection in connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        return len(cut)
+        return len(connections)
 
     def proxy(self, listener: socket.socket, folder: Path) -> None:
-        """Serves until the listener is closed."""
+        """Accepts connections until the listener is closed."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.verify_mode = ssl.CERT_REQUIRED  # the client must show a certificate of ours
+        context.verify_mode = ssl.CERT_REQUIRED  # a client certificate of this instance
         context.load_verify_locations(cadata=_pem(self._ca))
         key = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
@@ -111,7 +111,7 @@ class Instance:
             up.join()
             self._open.discard(front)
 
-    def _signed(self, key, lifetime: datetime.timedelta, ca: bool = False) -> x509.Certificate:
+    def _sign(self, key, lifetime: datetime.timedelta, ca: bool = False) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -152,12 +152,12 @@ def _handler(instance: Instance) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
-            found = _PATH.fullmatch(self.path)
+            match = _PATH.fullmatch(self.path)
             status, answer = 200, {}
-            if instance.refuse or not found or found[1] != PROJECT or found[2] != NAME:
+            if instance.refuse or not match or match[1] != PROJECT or match[2] != NAME:
                 status = instance.refuse or 404
                 answer = {"error": {"code": status, "message": "refused by the stand-in"}}
-            elif found[3] == "connectSettings":
+            elif match[3] == "connectSettings":
                 answer = instance.connect_settings()
             else:
                 instance.tokens += [body["access_token"]] if "access_token" in body else []

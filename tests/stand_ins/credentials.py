@@ -1,4 +1,4 @@
-"""A service account's key file, and the loopback address that gives tokens for it, or refuses."""
+"""The key file of a service account, and a loopback server that issues or refuses its tokens."""
 
 import json
 import threading
@@ -17,13 +17,16 @@ TOKEN = "access-token-canary"
 @cache
 def _key() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    kinds = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    return key.private_bytes(*kinds, serialization.NoEncryption()).decode()
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(*pem, serialization.NoEncryption()).decode()
 
 
 @contextmanager
 def serving(file: Path, refuse: bool = False) -> Iterator[dict[str, str]]:
-    """Writes the key to `file`; yields the environment that leads Google's clients to it."""
+    """Writes the key to `file`. Yields the environment variable that names it.
+
+    With `refuse`, the server answers as Google does for a deleted account.
+    """
     status = 400 if refuse else 200
     body = {"error": "invalid_grant"} if refuse else {"access_token": TOKEN, "expires_in": 3600}
 

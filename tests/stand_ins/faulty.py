@@ -1,31 +1,34 @@
-"""The letters model with faults on demand: what a real model service does on a bad day."""
+"""The letters model with faults on demand, as a failing model service shows them."""
 
 import time
 
+from ragkit.embedding.plugin import PluginEmbedder
 from tests.stand_ins.letters import Letters
+
+HANG_SECONDS = 4
 
 
 class StatusError(Exception):
-    """As HTTP clients of model services raise it."""
+    """An error of an HTTP client, with the status of the answer."""
 
     def __init__(self, status_code: int):
         super().__init__(f"status {status_code}, key sk-canary")
         self.status_code = status_code
 
 
-class Faulty(Letters):
-    """`faults`: what each of the next calls does instead of answering. `refuses`: texts with
-    these letters are refused for good. `seen` counts every text that was answered."""
+class FaultyModel(Letters):
+    """`faults`: what each of the next calls does; None answers as usual. A text that contains
+    `refused_part` is refused every time. `embedded`: every text that was answered."""
 
-    def __init__(self, faults=(), refuses=None):
-        self.faults, self.refuses, self.seen = list(faults), refuses, []
+    def __init__(self, faults=(), refused_part=None):
+        self.faults, self.refused_part, self.embedded = list(faults), refused_part, []
 
     def embed_documents(self, texts):
         if self.faults and (fault := self.faults.pop(0)) is not None:
             return self._fail(fault, texts)
-        if self.refuses and any(self.refuses in text for text in texts):
+        if self.refused_part and any(self.refused_part in text for text in texts):
             raise StatusError(400)
-        self.seen += texts
+        self.embedded += texts
         return super().embed_documents(texts)
 
     def _fail(self, fault, texts):
@@ -33,7 +36,7 @@ class Faulty(Letters):
         if isinstance(fault, int):
             raise StatusError(fault)
         if fault == "hang":
-            time.sleep(4)
+            time.sleep(HANG_SECONDS)
             return vectors
         if fault == "drop":
             raise ConnectionResetError("canary")
@@ -44,3 +47,10 @@ class Faulty(Letters):
             "ragged": [vectors[0][:-1], *vectors[1:]],
             "nothing": [],
         }[fault]
+
+
+def faulty_embedder(faults=(), refused_part=None) -> PluginEmbedder:
+    """An embedder of the letters model, by its own name, as the contract expects it."""
+    embedder = PluginEmbedder("tests.stand_ins.letters:Letters")
+    embedder._embeddings = FaultyModel(faults, refused_part)
+    return embedder

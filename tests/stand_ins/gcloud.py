@@ -1,9 +1,10 @@
-"""A recording gcloud, and the Cloud Run that it moves: revisions, traffic, tags.
+"""A gcloud that records its commands, and the Cloud Run service that it changes.
 
     cloud = Cloud(folder); with cloud.serving(): … os.environ | cloud.env …
 
-`gcloud` on the PATH is this module as a program. It keeps its state in a file; a deployment is a
-copy of the source, served by functions-framework where `secrets` are given, else answered for.
+`gcloud` on the PATH runs this module as a program. Its state (revisions, traffic, tags) is in a
+file. A deployment is a copy of the source. With `secrets`, functions-framework serves the copy;
+without, this module answers in its place.
 """
 
 import json
@@ -22,12 +23,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 IDENTITY = "identity-token-canary"
+COMMON_FLAGS = {"--quiet", "--format=json"}
 _OPTION = re.compile(r"--([\w-]+)=(.*)", re.DOTALL)
 
 
 class Cloud:
-    """`secrets` are mounted into what is deployed; `extra` are the endpoints of other stand-ins,
-    which Google's own environment would not need."""
+    """`secrets`: environment variables of a deployed function, as Secret Manager mounts them.
+    `extra`: further variables, which lead to other stand-ins."""
 
     def __init__(self, folder: Path, secrets: dict | None = None, extra: dict | None = None):
         self.folder = folder
@@ -51,15 +53,14 @@ class Cloud:
 
     @property
     def calls(self) -> list[str]:
-        """Every command so far, as one line each, without the flags that are always there."""
+        """Every command so far, one line each, without --quiet and --format."""
         log = self.folder / "calls.jsonl"
-        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        always = {"--quiet", "--format=json"}
-        return [" ".join(a for a in line if a not in always) for line in lines]
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [" ".join(a for a in json.loads(line) if a not in COMMON_FLAGS) for line in lines]
 
     @contextmanager
     def serving(self) -> Iterator["Cloud"]:
-        """The front: requests go to revisions by their share of the traffic."""
+        """Serves the public address, which divides requests among revisions by their traffic."""
         front = ThreadingHTTPServer(("127.0.0.1", 0), _front(self))
         threading.Thread(target=front.serve_forever, daemon=True).start()
         self.write(url=f"http://127.0.0.1:{front.server_port}")
@@ -74,7 +75,7 @@ class Cloud:
 
 
 def _front(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
-    import httpx  # not at the top: the program starts many times
+    import httpx  # not at the top: each gcloud command would load it
 
     class Front(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -124,7 +125,7 @@ def main(arguments: list[str]) -> int:
     line = " ".join(arguments)
     for words in state["fail"]:
         if words in line:
-            cloud.write(fail=[each for each in state["fail"] if each != words])
+            cloud.write(fail=[other for other in state["fail"] if other != words])
             print("ERROR: (gcloud) refused by the stand-in", file=sys.stderr)
             return 1
     plain = [a for a in arguments if not a.startswith("--")]
@@ -134,7 +135,7 @@ def main(arguments: list[str]) -> int:
         case ["functions", "deploy", function]:
             _deploy(cloud, state, function, options, flags)
         case ["run", "revisions", "list"]:
-            print(json.dumps([_listed(revision) for revision in state["revisions"]]))
+            print(json.dumps([_resource(revision) for revision in state["revisions"]]))
         case ["run", "services", "describe", _]:
             return _describe(state)
         case ["run", "services", "update-traffic", _]:
@@ -190,7 +191,7 @@ def _start(cloud: Cloud, state: dict, source: Path, env: dict) -> tuple[int, int
     return port, process.pid
 
 
-def _listed(revision: dict) -> dict:
+def _resource(revision: dict) -> dict:
     variables = [{"name": name, "value": value} for name, value in revision["env"].items()]
     at = f"2026-01-01T00:00:00.{revision['at'] % 10**15:015d}Z"
     return {

@@ -1,10 +1,10 @@
-"""A LangChain-style plug-in with a humble but real model: letter pairs, 64 dimensions."""
+"""A LangChain-style plug-in with a small, real model: counts of letter pairs, 64 dimensions."""
 
 import zlib
 
 
 class Letters:
-    """Deterministic and fast; texts with common letter pairs are near one another."""
+    """Deterministic and fast. Texts that share letter pairs have similar vectors."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         return [self.embed_query(text) for text in texts]

@@ -1,4 +1,4 @@
-"""A loopback stand-in for Google's Secret Manager, over real gRPC."""
+"""A stand-in for Google's Secret Manager on loopback, over real gRPC."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ SERVICE = "google.cloud.secretmanager.v1.SecretManagerService"
 
 @contextmanager
 def serving(secrets: dict[str, str]) -> Iterator[str]:
-    """Yields host:port. `secrets` by their full names."""
+    """Yields host:port. `secrets`: values by the full names of their versions."""
 
     def access(request: AccessSecretVersionRequest, context: grpc.ServicerContext):
         if request.name not in secrets:

@@ -1,7 +1,7 @@
-"""A loopback stand-in for Vertex AI's prediction service, over real gRPC.
+"""A stand-in for Vertex AI's prediction service on loopback, over real gRPC.
 
-It enforces the service's limits and can be told to refuse. Vectors are those it was given by
-model and text, else deterministic unit vectors made from them.
+It enforces the limits of the service and refuses requests on demand. It answers recorded vectors
+where it has them, else deterministic unit vectors made from the model's name and the text.
 """
 
 import csv
@@ -20,15 +20,16 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Value
 
 SERVICE = "google.cloud.aiplatform.v1.PredictionService"
-MAX_TEXTS, MAX_TOKENS, MAX_TOKENS_A_TEXT = 250, 20_000, 2048
-BYTES_A_TOKEN = 4
+MAX_TEXTS, MAX_TOKENS, MAX_TOKENS_PER_TEXT = 250, 20_000, 2048
+BYTES_PER_TOKEN = 4
 DIMENSIONS = {"gemini-embedding-001": 3072}
 
 
 class Vertex:
-    """`refuse`: a status for each of the next calls; `retired`: models that answer 404; `delay`:
-    seconds before each answer; `calls`: model, tasks and texts of each; `wrong`: "count" or
-    "dimension", of the answers; `recorded`: vectors by model and text."""
+    """`refuse`: the status codes of the next calls. `retired`: models that answer NOT_FOUND.
+    `delay`: seconds before each answer. `wrong`: "count" or "dimension", what is wrong with the
+    answers. `recorded`: vectors by model and text. `calls`: the model, the task types and the
+    number of texts of each call that was answered."""
 
     def __init__(self):
         self.calls: list[tuple[str, set, int]] = []
@@ -38,7 +39,7 @@ class Vertex:
         self.delay, self.address, self.wrong = 0.0, "", ""
 
     def record(self, model: str, file: Path) -> None:
-        """The vectors of a file with the columns content and embedding."""
+        """Reads vectors from a CSV file with the columns content and embedding."""
         with file.open(newline="", encoding="utf-8") as rows:
             for row in csv.DictReader(rows):
                 self.recorded[model, row["content"]] = json.loads(row["embedding"])
@@ -51,21 +52,21 @@ class Vertex:
         if model in self.retired:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Publisher model {model} was not found")
         instances = [dict(instance) for instance in request.instances]
-        tokens = [_tokens(instance["content"]) for instance in instances]
-        most = 1 if model.startswith("gemini") else MAX_TEXTS
-        if len(instances) > most or sum(tokens) > MAX_TOKENS or 0 in tokens:
+        tokens = [count_tokens(instance["content"]) for instance in instances]
+        max_texts = 1 if model.startswith("gemini") else MAX_TEXTS
+        if len(instances) > max_texts or sum(tokens) > MAX_TOKENS or 0 in tokens:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too much, or an empty text")
         self.calls.append((model, {i.get("task_type") for i in instances}, len(instances)))
-        asked = MessageToDict(request._pb.parameters) or {}
+        parameters = MessageToDict(request._pb.parameters) or {}
         full = DIMENSIONS.get(model, 768)
-        dimension = int(asked.get("outputDimensionality", full)) - (self.wrong == "dimension")
+        dimension = int(parameters.get("outputDimensionality", full)) - (self.wrong == "dimension")
         response = PredictResponse()
         for instance, count in zip(instances, tokens, strict=True):
             vector = self.recorded.get((model, instance["content"]))
             answer = {
                 "embeddings": {
                     "values": (vector or made(model, instance["content"], full))[:dimension],
-                    "statistics": {"truncated": count > MAX_TOKENS_A_TEXT, "token_count": count},
+                    "statistics": {"truncated": count > MAX_TOKENS_PER_TEXT, "token_count": count},
                 }
             }
             response._pb.predictions.append(ParseDict(answer, Value()))
@@ -74,12 +75,12 @@ class Vertex:
         return response
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text.encode()) // BYTES_A_TOKEN)
+def count_tokens(text: str) -> int:
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 def made(model: str, text: str, dimension: int = 768) -> list[float]:
-    """Of the model's own, and near for texts with common words, so that search has a meaning."""
+    """A unit vector in a space of the model's own. Texts that share words have similar vectors."""
     vector = np.zeros(dimension)
     for word in text.lower().replace(".", " ").split():
         seed = int.from_bytes(hashlib.sha256(f"{model}\0{word}".encode()).digest()[:8], "big")
@@ -96,7 +97,7 @@ def serving(secure: bool = False) -> Iterator[Vertex]:
     )
     generic = grpc.method_handlers_generic_handler(SERVICE, {"Predict": handler})
     server.add_generic_rpc_handlers((generic,))
-    if secure:  # as far as a channel that carries credentials asks for
+    if secure:  # a channel that carries credentials requires it
         port = server.add_secure_port("127.0.0.1:0", grpc.local_server_credentials())
     else:
         port = server.add_insecure_port("127.0.0.1:0")

@@ -1,0 +1,1 @@
+"""The way into PostgreSQL: engine, Cloud SQL, secrets, quoted names, translated errors."""

@@ -1,0 +1,63 @@
+"""The SQLAlchemy engine, from the environment."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ragkit.database.cloud_sql import connection_factory
+from ragkit.database.secret_manager import read_password
+from ragkit.errors import ConfigError
+
+_POOL: dict[str, Any] = {
+    "pool_size": 8,  # opened when needed, then kept: one for each thread of the function
+    "max_overflow": 0,  # a connection above pool_size would be reopened for each request
+    "pool_timeout": 10,  # seconds that a request waits for a free connection
+    "pool_recycle": 1800,  # seconds; below the idle limits of proxies and load balancers
+    "pool_pre_ping": True,  # after a server restart, reconnect instead of failing a request
+}
+
+
+def engine_from_env(
+    env: Mapping[str, str] = os.environ, name: str = "ragkit", refresh: str = "background"
+) -> sa.Engine:
+    """A lazy engine: nothing connects until it is used.
+
+    Settings: DATABASE_URL (`postgresql+pg8000://…`, for a server that is reached directly), else
+    those of `ragkit.database.cloud_sql`. `name` is the application_name of its sessions;
+    `refresh` is the connector's refresh strategy: "lazy" in a function, which has no CPU between
+    requests. Raises ConfigError, which names the settings that are missing.
+    """
+    if env.get("DATABASE_URL"):
+        url = parse_url(env["DATABASE_URL"], read_password(env))
+        return sa.create_engine(url, connect_args={"application_name": name}, **_POOL)
+    missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
+    if missing:
+        raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
+    connect = connection_factory(env, name, refresh)
+    return sa.create_engine("postgresql+pg8000://", creator=connect, **_POOL)
+
+
+def parse_url(text: str, password: str | None) -> URL:
+    """The pg8000 URL of `text`; `password` replaces the URL's own. Raises ConfigError."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ConfigError(
+            "the database URL is not of the form postgresql+pg8000://user@host:port/database"
+        ) from None
+    if url.get_backend_name() != "postgresql":
+        raise ConfigError(f"expected a postgresql URL, got {url.get_backend_name()!r}")
+    return url.set(drivername="postgresql+pg8000", password=password or url.password)
+
+
+@contextmanager
+def autocommit(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection outside of transactions, as CONCURRENTLY and CREATE DATABASE require."""
+    with engine.connect() as connection:
+        connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")

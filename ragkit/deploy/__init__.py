@@ -1,0 +1,1 @@
+"""Deployment targets of the app: revisions, traffic, smoke test, probe, the vendored function."""

@@ -1,0 +1,80 @@
+"""What a Cloud Function is deployed with, and the gcloud commands that deploy it.
+
+Sources: gcloud reference, "functions deploy" and "run services update-traffic".
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TAG = "candidate"
+"""Gives a revision an address of its own."""
+
+Command = tuple[str, ...]
+"""The arguments of one gcloud command."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`environment` is without EMBEDDING_MODEL; `secret` names the Secret Manager's secret behind
+    DB_PASS; `canary` are the shares of traffic, in percent, that a new revision gets before all
+    of it; `question` is asked between these steps. Without `apply` nothing is changed."""
+
+    function: str
+    region: str
+    service_account: str
+    secret: str
+    environment: dict[str, str] = field(default_factory=dict)
+    allow_unauthenticated: bool = False
+    canary: tuple[int, ...] = (5, 50)
+    question: str = ""
+    apply: bool = False
+
+    def describe(self) -> Command:
+        return ("run", "services", "describe", *self._service)
+
+    def list_revisions(self) -> Command:
+        return (
+            "run", "revisions", "list", f"--service={self.function}", f"--region={self.region}",
+        )  # fmt: skip
+
+    def deploy(self, model: str, source: Path) -> Command:
+        """As in the mission's document. Access is left alone unless it is to be public."""
+        values = {**self.environment, "EMBEDDING_MODEL": model}
+        pairs = ",".join(f"{name}={value}" for name, value in sorted(values.items()))
+        return (
+            "functions", "deploy", self.function, "--gen2", f"--region={self.region}",
+            "--runtime=python312", f"--source={source}", "--entry-point=hello_http",
+            "--trigger-http", f"--service-account={self.service_account}",
+            f"--set-env-vars={pairs}", f"--set-secrets=DB_PASS={self.secret}:latest",
+            *(["--allow-unauthenticated"] if self.allow_unauthenticated else []),
+        )  # fmt: skip
+
+    def move_traffic(self, shares: dict[str, int]) -> Command:
+        """`shares`: percent by revision."""
+        split = ",".join(f"{name}={share}" for name, share in shares.items())
+        return (*self._update_traffic, f"--to-revisions={split}")
+
+    def tag(self, revision: str) -> Command:
+        return (*self._update_traffic, f"--update-tags={TAG}={revision}")
+
+    def remove_tag(self) -> Command:
+        return (*self._update_traffic, f"--remove-tags={TAG}")
+
+    def cut_over(self, model: str) -> list[Command]:
+        """A whole cut-over in order; OLD and NEW stand for revisions."""
+        steps = [{"NEW": share, "OLD": 100 - share} for share in self.canary]
+        return [
+            self.move_traffic({"OLD": 100}),
+            self.deploy(model, Path("function")),
+            self.list_revisions(),
+            self.tag("NEW"),
+            *map(self.move_traffic, [*steps, {"NEW": 100}]),
+        ]
+
+    @property
+    def _service(self) -> Command:
+        return (self.function, f"--region={self.region}")
+
+    @property
+    def _update_traffic(self) -> Command:
+        return ("run", "services", "update-traffic", *self._service)

@@ -1,0 +1,127 @@
+"""The probe: steady traffic at the app through the whole migration, and what its log proves.
+
+    python -m ragkit.deploy.probe URL QUESTIONS LOG RATE
+
+An open loop: requests leave on time whether or not the ones before came back, and latency
+counts from the time a request was due, so that a stall is seen in full (no coordinated
+omission). One JSON line a request: due (UNIX time), ms, status, model, error.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import httpx
+import pandas as pd
+
+RATE = 12.0
+TIMEOUT_SECONDS = 10.0
+BYTES_A_SECOND = 10_000
+"""More than the log of the fastest probe grows by in a second."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a log. `longest_gap_ms` is the longest time between two good answers."""
+
+    requests: int
+    failed: int
+    p50_ms: float
+    p95_ms: float
+    longest_gap_ms: float
+
+
+def read(log: Path) -> pd.DataFrame:
+    """One row for each request, in the order they were due; a torn last line is left out."""
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]
+    columns = ["due", "ms", "status", "model", "error"]
+    return pd.DataFrame(rows, columns=columns).sort_values("due", ignore_index=True)
+
+
+def summary(requests: pd.DataFrame) -> Summary:
+    """The figures of a log that `read` has read."""
+    if requests.empty:
+        return Summary(0, 0, 0.0, 0.0, 0.0)
+    good = requests[requests["error"].isna()]
+    answered = (good["due"] * 1000 + good["ms"]).sort_values()
+    return Summary(
+        len(requests),
+        int(requests["error"].notna().sum()),
+        round(float(requests["ms"].quantile(0.5)), 2),
+        round(float(requests["ms"].quantile(0.95)), 2),
+        round(float(answered.diff().max()), 2) if len(good) > 1 else float("inf"),
+    )
+
+
+def recent_p95(log: Path, seconds: float = 3.0) -> float:
+    """p95 in ms of the requests due in the last seconds; 0.0 when there are none."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - int(seconds * BYTES_A_SECOND)))
+        lines = file.read().splitlines(keepends=True)[1:]
+    rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    since = time.time() - seconds
+    recent = [row["ms"] for row in rows if row["due"] >= since]
+    return float(pd.Series(recent).quantile(0.95)) if recent else 0.0
+
+
+async def run(url: str, questions: Iterable[str], log: Path, rate: float = RATE) -> None:
+    """Asks until it is cancelled, then waits for the answers still to come."""
+    pending: set[asyncio.Task[None]] = set()
+    # Closed when idle, before a server that shuts down closes it under a request.
+    limits = httpx.Limits(max_connections=200, keepalive_expiry=1.0)
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits) as client:
+        with log.open("a", encoding="utf-8", buffering=1) as file:
+            start = time.time()
+            try:
+                for number, question in enumerate(itertools.cycle(list(questions))):
+                    due = start + number / rate
+                    await asyncio.sleep(max(0.0, due - time.time()))
+                    task = asyncio.create_task(_ask(client, url, question, due, file))
+                    pending.add(task)
+                    task.add_done_callback(pending.discard)
+            finally:
+                await asyncio.gather(*pending)
+
+
+async def _ask(
+    client: httpx.AsyncClient, url: str, question: str, due: float, file: TextIO
+) -> None:
+    status, model, error = None, None, None
+    try:
+        answer = await client.post(url, json={"name": question})
+        status, model = answer.status_code, answer.headers.get("X-Embedding-Model")
+        if status != httpx.codes.OK:
+            error = f"status {status}"
+        elif not answer.json().get("results"):
+            error = "no results"
+    except (httpx.HTTPError, ValueError) as problem:
+        error = type(problem).__name__
+    ms = round((time.time() - due) * 1000, 3)
+    line = {"due": due, "ms": ms, "status": status, "model": model, "error": error}
+    file.write(json.dumps(line) + "\n")
+
+
+async def _main(url: str, questions: Path, log: Path, rate: float) -> None:
+    texts = [json.loads(line)["text"] for line in questions.read_text().splitlines() if line]
+    task, parent = asyncio.create_task(run(url, texts, log, rate)), os.getppid()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    while not task.done() and os.getppid() == parent:  # a killed run leaves no probe behind
+        await asyncio.wait({task}, timeout=0.5)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])))

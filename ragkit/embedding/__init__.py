@@ -1,0 +1,1 @@
+"""Embedding models: the catalogue, the Embedder protocol, one module for each provider."""

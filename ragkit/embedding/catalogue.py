@@ -1,0 +1,93 @@
+"""The catalogue of embedding models: dimension, limits, task types, price and retirement date.
+
+Sources, read in November 2026: Vertex AI, "Get text embeddings", "Model versions and lifecycle"
+and "Pricing". Prices per million characters are stated per million tokens, at 4 characters a token.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from ragkit.errors import UnknownModel
+
+CHARACTERS_PER_TOKEN = 4
+"""A common estimate for English. Used for costs, never to cut a text."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One embedding model. Limits are per request unless they say otherwise; None is no limit.
+
+    `shorter`: dimensions that can be requested instead, as in "gemini-embedding-001/768";
+    `shortened` is true for such an entry.
+    """
+
+    name: str
+    provider: str
+    dimension: int
+    max_texts: int = 64
+    max_tokens: int | None = None
+    max_tokens_per_text: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    document_task: str | None = None
+    query_task: str | None = None
+    usd_per_million_tokens: float = 0.0
+    price_as_of: date | None = None
+    retires: date | None = None
+    shorter: tuple[int, ...] = ()
+    shortened: bool = False
+
+    @property
+    def served_name(self) -> str:
+        """The name that the service knows it by."""
+        return self.name.partition("/")[0]
+
+    def is_retired(self, today: date) -> bool:
+        return self.retires is not None and self.retires <= today
+
+    def price(self, tokens: int) -> float:
+        """US dollars for so many tokens."""
+        return tokens * self.usd_per_million_tokens / 1e6
+
+
+_VERTEX = Model(
+    "", "vertex", 768, max_tokens_per_text=2048, price_as_of=date(2026, 11, 1),
+    document_task="RETRIEVAL_DOCUMENT", query_task="RETRIEVAL_QUERY",
+)  # fmt: skip
+_TEXT_EMBEDDING = replace(
+    _VERTEX, max_texts=250, max_tokens=20_000, requests_per_minute=1500, usd_per_million_tokens=0.10
+)
+
+CATALOGUE: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model("wordllama-64", "wordllama", 64, max_texts=256),
+        Model("wordllama-256", "wordllama", 256, max_texts=256),
+        Model("all-minilm-l6-v2", "minilm", 384, max_texts=16, max_tokens_per_text=256),
+        replace(
+            _TEXT_EMBEDDING, name="textembedding-gecko@001", retires=date(2025, 4, 21),
+            document_task=None, query_task=None,
+        ),
+        replace(_TEXT_EMBEDDING, name="text-embedding-005", retires=date(2027, 4, 1)),
+        replace(
+            _VERTEX, name="gemini-embedding-001", dimension=3072, max_texts=1,
+            retires=date(2028, 5, 20), usd_per_million_tokens=0.15, shorter=(768, 1536),
+        ),
+    )
+}  # fmt: skip
+
+
+def find_model(name: str) -> Model:
+    """The catalogue's entry for `name`, or for "name/dimension", a shorter output of it.
+
+    Raises UnknownModel, which lists the known names.
+    """
+    models = dict(CATALOGUE)
+    for model in CATALOGUE.values():
+        for dimension in model.shorter:
+            short = f"{model.name}/{dimension}"
+            models[short] = replace(model, name=short, dimension=dimension, shortened=True)
+    try:
+        return models[name]
+    except KeyError:
+        raise UnknownModel(name, sorted(models)) from None

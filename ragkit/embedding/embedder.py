@@ -1,0 +1,70 @@
+"""The Embedder protocol, and the validation of what a model answers.
+
+The two verbs are those of LangChain's `Embeddings`, so such an object can be plugged in by
+`module:attribute`. Every answer of a model is validated: count, dimension, finite values.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from ragkit.embedding.catalogue import Model
+from ragkit.errors import BadVectors, WrongDimension
+
+PROBE_TEXT = "a test"
+"""A text that every model takes: asked to see whether a model answers."""
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of one space."""
+
+    model: Model
+
+    def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of rows: float32 of shape (len(texts), dimension). Raises ModelError."""
+        ...
+
+    def embed_query(self, text: str) -> np.ndarray:
+        """The vector of one question: float32 of shape (dimension,). Raises ModelError."""
+        ...
+
+
+class RequestMeter(Protocol):
+    """Is told of each request to a paid service."""
+
+    def before(self, tokens: int) -> None:
+        """`tokens` is an estimate. May wait for the quota, or raise BudgetExceeded."""
+        ...
+
+    def after(self, tokens: int) -> None:
+        """`tokens` as the service counted them."""
+        ...
+
+
+@runtime_checkable
+class MeteredEmbedder(Embedder, Protocol):
+    """An embedder of a paid service."""
+
+    def with_meter(self, meter: RequestMeter) -> Embedder:
+        """An embedder with the same client, whose requests go through `meter`."""
+        ...
+
+
+def validate_vectors(vectors: object, count: int, model: Model) -> np.ndarray:
+    """`vectors` as float32 of shape (count, dimension).
+
+    Raises WrongDimension when every vector has another length, else BadVectors.
+    """
+    try:
+        array = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise BadVectors(f"{model.name} answered vectors of unequal or no length") from None
+    expected = (count, model.dimension)
+    if array.ndim == 2 and array.shape[1] != model.dimension:
+        raise WrongDimension(f"{model.name} answered shape {array.shape}, expected {expected}")
+    if array.shape != expected:
+        raise BadVectors(f"{model.name} answered shape {array.shape}, expected {expected}")
+    if not np.isfinite(array).all():
+        raise BadVectors(f"{model.name} answered NaN or infinite values")
+    return array

@@ -1,0 +1,1 @@
+"""Compares old and new retrieval, and decides the gates of the verdict."""

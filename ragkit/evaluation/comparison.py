@@ -1,0 +1,157 @@
+"""Compares old and new retrieval: the same questions searched in the old and the new column."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ragkit.database.translate import translate_errors
+from ragkit.embedding.embedder import Embedder
+from ragkit.errors import ConfigError, SpaceNotReady
+from ragkit.evaluation.metrics import duplicates, rank_overlap, trec
+from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
+from ragkit.evaluation.questions import QuestionSet
+from ragkit.evaluation.runs import RetrievalRun, retrieve
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress import coverage
+from ragkit.migration.progress.completion import overdue_rows
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The retrieval runs of both models over the same questions, and their figures.
+
+    `old_scores` and `new_scores` have a row for each judged question and a column for each
+    metric. `overlap`, `rbo` and `tau` compare the two ranked lists of every question. `labels`
+    and `texts` describe the retrieved and the judged rows, by key. `duplicates` counts those
+    that share their text with another row; the order among such rows is arbitrary.
+    """
+
+    k: int
+    questions: QuestionSet
+    old: RetrievalRun
+    new: RetrievalRun
+    old_scores: pd.DataFrame
+    new_scores: pd.DataFrame
+    overlap: pd.Series
+    rbo: pd.Series
+    tau: pd.Series
+    labels: dict[str, str]
+    texts: dict[str, str]
+    duplicates: int = 0
+
+    @classmethod
+    def of(
+        cls, k: int, questions: QuestionSet, old: RetrievalRun, new: RetrievalRun,
+        labels: dict[str, str], texts: dict[str, str],
+    ) -> "Comparison":  # fmt: skip
+        """Computes the figures, after ordering rows of the same text alike in both runs."""
+        groups = duplicates.duplicate_groups(texts)
+        qrels = questions.qrels
+        old, new = (
+            replace(run, rankings=duplicates.order_duplicates(run.rankings, groups, qrels))
+            for run in (old, new)
+        )
+        return cls(
+            k=k,
+            questions=questions,
+            old=old,
+            new=new,
+            old_scores=trec.score_questions(qrels, old.rankings, k),
+            new_scores=trec.score_questions(qrels, new.rankings, k),
+            overlap=rank_overlap.overlap(old.rankings, new.rankings, k),
+            rbo=rank_overlap.rbo(old.rankings, new.rankings, k),
+            tau=rank_overlap.kendall(old.rankings, new.rankings, k),
+            labels=labels,
+            texts=texts,
+            duplicates=len(groups),
+        )
+
+    def mean_agreement(self, series: pd.Series, seed: int) -> Interval:
+        """The mean of `overlap`, `rbo` or `tau`. A question of a log is weighted by its count."""
+        counts = self.questions.counts
+        weights = np.array([counts.get(question, 1) for question in series.index], float)
+        return bootstrap_interval(series.to_numpy(), seed, weights)
+
+    def change(self, metric: str) -> pd.Series:
+        """New minus old score of each judged question, the largest loss first."""
+        return (self.new_scores[metric] - self.old_scores[metric]).sort_values(kind="stable")
+
+
+def compare(
+    migration: Migration, questions: QuestionSet, old_embedder: Embedder, new_embedder: Embedder
+) -> Comparison:
+    """Runs every question against both columns.
+
+    Raises SpaceNotReady (with the coverage) while the new column is not full; ConfigError when k
+    is not smaller than the table, or as `require_rows` does; ModelError or DatabaseError.
+    """
+    _require_full_column(migration)
+    questions = require_rows(migration, questions)
+    old = retrieve(migration, migration.old, old_embedder, questions)
+    new = retrieve(migration, migration.new, new_embedder, questions)
+    retrieved = {row for run in (old, new) for rows in run.rankings.values() for row in rows}
+    labels, texts = _labels_and_texts(migration, questions.judged_rows() | retrieved)
+    k = migration.plan.evaluation.k
+    return Comparison.of(k=k, questions=questions, old=old, new=new, labels=labels, texts=texts)
+
+
+def require_rows(migration: Migration, questions: QuestionSet) -> QuestionSet:
+    """The questions without the judged rows that the table does not have.
+
+    Rows of a live table are deleted, so a few missing ones are left out with a warning. Raises
+    ConfigError when more judged rows are missing than present (the qrels are of another table),
+    or when no judged question has a relevant row left.
+    """
+    judged = questions.judged_rows()
+    present = set(_labels_and_texts(migration, judged)[0])
+    missing = judged - present
+    if not missing:
+        return questions
+    if len(missing) > len(present):
+        raise ConfigError(
+            f"the qrels name {len(missing)} rows that do not exist, {min(missing)!r} among them, "
+            f"and {len(present)} that do: expected values of {migration.plan.table.key!r} of "
+            f"{migration.plan.table.qualified_name}"
+        )
+    remaining = questions.without_rows(missing)
+    if not remaining.qrels:
+        raise ConfigError(
+            f"the table has no relevant row of any judged question, {len(missing)} are missing: "
+            "give qrels of the rows that are there"
+        )
+    log.warning("%d judged rows are not in the table and are left out", len(missing))
+    return remaining
+
+
+def _require_full_column(migration: Migration) -> None:
+    with translate_errors("comparing"), migration.engine.connect() as connection:
+        counts = coverage.count_rows(connection, migration)
+        overdue = overdue_rows(connection, migration, counts)
+    if overdue:
+        raise SpaceNotReady(
+            f"{migration.plan.new.column} has {counts.filled} of "
+            f"{counts.filled + counts.pending} vectors: finish the backfill first"
+        )
+    k = migration.plan.evaluation.k
+    if counts.filled <= k:
+        raise ConfigError(
+            f"k is {k}, and {counts.filled} rows have a vector, so that every model would return "
+            "all of them: set a smaller k"
+        )
+
+
+def _labels_and_texts(
+    migration: Migration, keys: Iterable[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Labels and texts of the rows that exist, by the text form of the key."""
+    query = migration.select(migration.key_text, migration.label, migration.content)
+    query = query.where(migration.key_text.in_(sorted(keys)))
+    with translate_errors("comparing"), migration.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    labels = {key: label or key for key, label, _ in rows}
+    return labels, {key: text or "" for key, _, text in rows}

@@ -1,0 +1,135 @@
+"""All evidence of a comparison, collected once; what cannot be measured is left out."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ragkit.evaluation.comparison import Comparison
+from ragkit.evaluation.cutoff import CutoffCalibration, recalibrate
+from ragkit.evaluation.label_free.index_recall import IndexMeasurement, measure_index
+from ragkit.evaluation.label_free.neighbours import Neighbourhoods, compare_neighbourhoods
+from ragkit.evaluation.label_free.shadow_log import ShadowSummary, read_shadow_log
+from ragkit.evaluation.label_free.storage import StorageVariant, storage_variants
+from ragkit.evaluation.metrics.significance import MetricDifference, metric_differences
+from ragkit.evaluation.slices import Slice, compare_slices
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan.plan import file_path
+
+_NEIGHBOUR_FIGURES = ("k", "rows", "duplicates", "overlap", "rbo", "spearman", "cosine")
+"""Fields of Neighbourhoods for the file: no arrays, and no texts of rows."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a comparison measured. The same seed gives the same figures, except times.
+
+    `comparison` is None without questions or without the old model; `differences` and `slices`
+    are empty without judgements; `cutoff` is None for a distance other than cosine, `shadow`
+    without a log. The rest needs stored vectors only.
+    """
+
+    seed: int
+    comparison: Comparison | None
+    differences: list[MetricDifference]
+    slices: list[Slice]
+    neighbourhoods: Neighbourhoods
+    cutoff: CutoffCalibration | None
+    index: list[IndexMeasurement]
+    storage: list[StorageVariant]
+    shadow: ShadowSummary | None
+
+    def figures(self) -> dict[str, object]:
+        """Every figure with its interval, as plain data for JSON."""
+        comparison = self.comparison
+        neighbours = {
+            name: value
+            for name, value in asdict(self.neighbourhoods).items()
+            if name in _NEIGHBOUR_FIGURES
+        }
+        agreement = _agreement(comparison, self.seed) if comparison else neighbours
+        return {
+            "seed": self.seed,
+            "questions": _question_counts(comparison) if comparison else None,
+            "metrics": {difference.metric: asdict(difference) for difference in self.differences},
+            "slices": [asdict(part) for part in self.slices],
+            "shared_by": "questions" if comparison else "stored vectors",
+            "overlap": agreement["overlap"],
+            "rbo": agreement["rbo"],
+            "tau": agreement.get("tau"),
+            "p95_ms": _latencies(comparison) if comparison else None,
+            "cka": asdict(self.neighbourhoods.cka),
+            "neighbours": neighbours,
+            "cutoff": _cutoff_figures(self.cutoff) if self.cutoff else None,
+            "index": [asdict(measurement) for measurement in self.index],
+            "variants": [asdict(variant) for variant in self.storage],
+            "shadow": asdict(self.shadow) if self.shadow else None,
+        }
+
+
+def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evidence:
+    """Measures everything that can be measured.
+
+    Raises SpaceNotReady when too few rows have both vectors, ConfigError for a shadow log of
+    other models, or DatabaseError.
+    """
+    seed = migration.plan.evaluation.seed
+    judged = comparison if comparison and comparison.questions.qrels else None
+    return Evidence(
+        seed=seed,
+        comparison=comparison,
+        differences=metric_differences(judged.old_scores, judged.new_scores, seed)
+        if judged
+        else [],
+        slices=compare_slices(migration, judged) if judged else [],
+        neighbourhoods=compare_neighbourhoods(migration),
+        cutoff=recalibrate(migration, comparison),
+        index=measure_index(migration),
+        storage=storage_variants(migration),
+        shadow=_read_shadow(migration),
+    )
+
+
+def _read_shadow(migration: Migration) -> ShadowSummary | None:
+    plan, section = migration.plan, migration.plan.evaluation
+    if not section.shadow_log:
+        return None
+    log = file_path(section.shadow_log)
+    return read_shadow_log(log, plan.old.model, plan.new.model, section.seed)
+
+
+def _question_counts(comparison: Comparison) -> dict[str, object]:
+    questions = comparison.questions
+    return {
+        "asked": len(questions.texts),
+        "judged": len(questions.qrels),
+        "unanswerable": questions.unanswerable,
+        "gone": questions.missing_rows,
+        "proxy": questions.is_proxy,
+        "alike": comparison.duplicates,
+    }
+
+
+def _agreement(comparison: Comparison, seed: int) -> dict[str, object]:
+    """How much the ranked lists of both models agree."""
+    series = {"overlap": comparison.overlap, "rbo": comparison.rbo, "tau": comparison.tau}
+    return {
+        name: asdict(comparison.mean_agreement(values, seed)) for name, values in series.items()
+    }
+
+
+def _latencies(comparison: Comparison) -> dict[str, float]:
+    return {
+        side: round(float(np.percentile(run.latency_ms, 95)), 2)
+        for side, run in (("old", comparison.old), ("new", comparison.new))
+    }
+
+
+def _cutoff_figures(calibration: CutoffCalibration) -> dict[str, object]:
+    """Without the distances of all pairs."""
+    by_recall = calibration.by_recall
+    return {
+        "old": calibration.old,
+        "new": asdict(calibration.new),
+        "selectivity": calibration.selectivity,
+        "recalled": asdict(by_recall) if by_recall else None,
+    }

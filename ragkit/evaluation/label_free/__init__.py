@@ -1,0 +1,1 @@
+"""Evidence that needs no judgements: stored vectors, the index, storage, the shadow log."""

@@ -1,0 +1,59 @@
+"""Agreement of two ranked lists. It needs no judgements: it shows that lists differ, not which one
+is better."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ragkit.evaluation.metrics.trec import Rankings
+
+
+def overlap(old: Rankings, new: Rankings, k: int) -> pd.Series:
+    """The share of the old list's first k rows that are also in the new list's, by question."""
+    return pd.Series(
+        {q: len(set(old[q][:k]) & set(new[q][:k])) / max(min(k, len(old[q])), 1) for q in old},
+        name=f"overlap@{k}",
+    )
+
+
+def rbo(old: Rankings, new: Rankings, k: int) -> pd.Series:
+    """`rank_biased_overlap` of the first k rows, by question."""
+    return pd.Series({q: rank_biased_overlap(old[q][:k], new[q][:k]) for q in old}, name=f"rbo@{k}")
+
+
+def kendall(old: Rankings, new: Rankings, k: int) -> pd.Series:
+    """Kendall's tau-b over the first k rows of either list, by question.
+
+    1.0 for the same order; negative for lists without a common row. Rows that one list lacks are
+    tied behind its last row (Fagin et al. 2003).
+    """
+    return pd.Series({q: _tau(old[q][:k], new[q][:k]) for q in old}, name=f"tau@{k}")
+
+
+def rank_biased_overlap(old: Sequence[object], new: Sequence[object], p: float = 0.9) -> float:
+    """Rank-biased overlap, extrapolated (Webber, Moffat and Zobel 2010, equation 30).
+
+    1.0 for the same order, 0.0 for no common item. The first items have the most weight: with
+    p = 0.9 the first ten have 86 % of it. Lists of different lengths are cut to the shorter one.
+    """
+    depth = min(len(old), len(new))
+    if not depth:
+        return 1.0 if old == new else 0.0
+    agreement = [len(set(old[:d]) & set(new[:d])) / d for d in range(1, depth + 1)]
+    weighted_sum = sum(share * p**d for d, share in enumerate(agreement, 1))
+    return agreement[-1] * p**depth + (1 - p) / p * weighted_sum
+
+
+def _tau(old: list[str], new: list[str]) -> float:
+    from scipy.stats import kendalltau
+
+    if old == new:
+        return 1.0
+    rows = sorted({*old, *new})
+    old_ranks, new_ranks = (
+        [ranking.index(row) if row in ranking else len(ranking) for row in rows]
+        for ranking in (old, new)
+    )
+    tau = float(kendalltau(old_ranks, new_ranks).statistic)
+    return 0.0 if math.isnan(tau) else tau  # NaN: an empty list ties all rows

@@ -1,0 +1,104 @@
+"""Samples of the table: stored vectors of both columns, and texts. They are the same each time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ragkit.database.translate import translate_errors
+from ragkit.errors import SpaceNotReady
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress.coverage import has_text
+
+MAX_ROWS = 2000
+"""Rows in a sample of vectors: every pair of them is compared."""
+MAX_TEXTS = 20_000
+
+
+@dataclass(frozen=True)
+class PairedVectors:
+    """Labels and texts of rows, with their unit vectors in both spaces.
+
+    `old` and `new` have shape (rows, dimension); the dimensions may differ.
+    """
+
+    labels: list[str]
+    texts: list[str]
+    old: np.ndarray
+    new: np.ndarray
+
+    def distinct(self) -> "PairedVectors":
+        """The first row of each text: rows with the same text have the same vectors."""
+        first_places: dict[str, int] = {}
+        for place, text in enumerate(self.texts):
+            first_places.setdefault(text, place)
+        places = list(first_places.values())
+        return PairedVectors(
+            [self.labels[place] for place in places],
+            [self.texts[place] for place in places],
+            self.old[places],
+            self.new[places],
+        )
+
+
+def sample_vectors(migration: Migration) -> PairedVectors:
+    """At most MAX_ROWS rows that have both vectors.
+
+    Raises SpaceNotReady when there are fewer than two, and DatabaseError.
+    """
+    old, new = migration.old_vector, migration.new_vector
+    query = migration.sample(migration.label, migration.content, old, new, limit=MAX_ROWS)
+    query = query.where(old.is_not(None), new.is_not(None))
+    with translate_errors("comparing vectors"), migration.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    if len(rows) < 2:
+        raise SpaceNotReady(
+            f"expected at least 2 rows with both vectors, found {len(rows)}: run the backfill first"
+        )
+    labels, texts, old_vectors, new_vectors = zip(*rows, strict=True)
+    return PairedVectors(
+        [str(label) for label in labels],
+        [text or "" for text in texts],
+        normalise(old_vectors),
+        normalise(new_vectors),
+    )
+
+
+def vectors_by_key(migration: Migration, column: str, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """Unit vectors of a column by the key's text form, each of shape (dimension,).
+
+    Keys without a row or a vector are left out. Raises DatabaseError.
+    """
+    key, vector = migration.key_text, migration.table.c[column]
+    query = migration.select(key, vector).where(key.in_(sorted(keys)), vector.is_not(None))
+    with translate_errors("comparing vectors"), migration.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    vectors = normalise(row[1] for row in rows)
+    return dict(zip((row[0] for row in rows), vectors, strict=True))
+
+
+def sample_texts(migration: Migration) -> dict[str, str]:
+    """At most MAX_TEXTS distinct texts that are not blank, by the key's text form.
+
+    Of rows with the same text one is in the result. Raises DatabaseError.
+    """
+    query = migration.sample(migration.key_text, migration.content, limit=MAX_TEXTS)
+    query = query.where(has_text(migration.content))
+    with translate_errors("reading texts"), migration.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    first_keys: dict[str, str] = {}
+    for key, text in rows:
+        first_keys.setdefault(text, key)
+    return {key: text for text, key in first_keys.items()}
+
+
+def normalise(vectors: Iterable[ArrayLike]) -> np.ndarray:
+    """The vectors scaled to length 1, of shape (rows, dimension); a zero vector stays zero.
+
+    Also takes pgvector's own vector types.
+    """
+    rows = [v.to_list() if hasattr(v, "to_list") else v for v in vectors]
+    array = np.array(rows, np.float64)
+    unit: np.ndarray = array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-12)
+    return unit

@@ -1,0 +1,1 @@
+"""Fills the new column while the app serves: read, embed, write, throttle, meter."""

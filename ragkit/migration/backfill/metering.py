@@ -1,0 +1,146 @@
+"""Quota, budget and cost ledger of a paid model.
+
+The quota is one row that all processes share, by the generic cell rate algorithm (GCRA, ITU-T
+I.371): each request is given its time, so that there are no bursts.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from ragkit.database.translate import translate_errors
+from ragkit.embedding.catalogue import Model
+from ragkit.embedding.embedder import Embedder, MeteredEmbedder
+from ragkit.errors import BudgetExceeded
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan.steps import BackfillSection
+from ragkit.migration.progress import coverage
+from ragkit.retrieval.contract import SCHEMA
+
+_metadata = sa.MetaData(schema=SCHEMA)
+SPENDING = sa.Table(
+    "spending",
+    _metadata,
+    sa.Column("migration", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("usd", sa.Float, nullable=False),
+)
+QUOTA = sa.Table(
+    "quota",
+    _metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("free_at", sa.DateTime(timezone=True), nullable=False),
+)
+_RESERVE = sa.text(f"""
+    update {SCHEMA}.quota
+    set free_at = greatest(free_at, clock_timestamp()) + make_interval(secs => :seconds)
+    where model = :model
+    returning extract(epoch from free_at - clock_timestamp()) - :seconds
+""")
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Per minute; None is no limit."""
+
+    requests: int | None
+    tokens: int | None
+
+    @classmethod
+    def of(cls, model: Model, settings: BackfillSection) -> "Quota":
+        """The plan's quota where it names one, else the catalogue's."""
+        return cls(
+            settings.requests_per_minute or model.requests_per_minute,
+            settings.tokens_per_minute or model.tokens_per_minute,
+        )
+
+    def seconds(self, requests: int, tokens: int) -> float:
+        """How long so many requests and tokens take at this rate."""
+        by_requests = requests * 60 / self.requests if self.requests else 0.0
+        by_tokens = tokens * 60 / self.tokens if self.tokens else 0.0
+        return max(by_requests, by_tokens)
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """Requests and tokens as the service counted them; money at the catalogue's price."""
+
+    model: str
+    requests: int
+    tokens: int
+    usd: float
+
+
+def meter_requests(migration: Migration, embedder: Embedder) -> Embedder:
+    """The embedder with its requests held to quota and budget and recorded, if it is metered."""
+    if isinstance(embedder, MeteredEmbedder):
+        return embedder.with_meter(CostMeter(migration, embedder.model))
+    return embedder
+
+
+class CostMeter:
+    """A RequestMeter that keeps its books in the database."""
+
+    def __init__(
+        self, migration: Migration, model: Model, sleep: Callable[[float], None] = time.sleep
+    ):
+        self._migration, self._model, self._sleep = migration, model, sleep
+        self._quota = Quota.of(model, migration.plan.backfill)
+        with translate_errors("opening the cost ledger"), migration.engine.begin() as connection:
+            _metadata.create_all(connection)
+            row = {"model": model.served_name, "free_at": sa.func.clock_timestamp()}
+            connection.execute(insert(QUOTA).values(row).on_conflict_do_nothing())
+
+    def before(self, tokens: int) -> None:
+        """Raises BudgetExceeded when `tokens` more would exceed the budget, DatabaseError."""
+        seconds = self._quota.seconds(1, tokens)
+        engine = self._migration.engine
+        with translate_errors("reading the cost ledger"), engine.begin() as connection:
+            self._require_budget(connection, tokens)
+            reservation = {"seconds": seconds, "model": self._model.served_name}
+            wait = connection.scalar(_RESERVE, reservation) if seconds else None
+        if wait is not None and wait > 0:
+            self._sleep(float(wait))
+
+    def after(self, tokens: int) -> None:
+        """Raises DatabaseError."""
+        row = {
+            "migration": self._migration.id, "model": self._model.name,
+            "requests": 1, "tokens": tokens, "usd": self._model.price(tokens),
+        }  # fmt: skip
+        entry = insert(SPENDING).values(row)
+        sums = {name: SPENDING.c[name] + row[name] for name in ("requests", "tokens", "usd")}
+        update = entry.on_conflict_do_update(index_elements=["migration", "model"], set_=sums)
+        engine = self._migration.engine
+        with translate_errors("writing the cost ledger"), engine.begin() as connection:
+            connection.execute(update)
+
+    def _require_budget(self, connection: sa.Connection, tokens: int) -> None:
+        budget = self._migration.plan.backfill.budget_usd
+        spent = sum(cost.usd for cost in _read_costs(connection, self._migration))
+        if budget and spent + self._model.price(tokens) > budget:
+            counts = coverage.count_rows(connection, self._migration)
+            raise BudgetExceeded(
+                f"the budget of ${budget:g} is used up: ${spent:.4f} spent, {counts.filled} rows "
+                f"have vectors and {counts.pending} are pending. Raise backfill.budget_usd and "
+                "run this again"
+            )
+
+
+def read_costs(migration: Migration) -> list[ModelCost]:
+    """By model, over all runs of this migration. Raises DatabaseError."""
+    with translate_errors("reading the cost ledger"), migration.engine.connect() as connection:
+        return _read_costs(connection, migration)
+
+
+def _read_costs(connection: sa.Connection, migration: Migration) -> list[ModelCost]:
+    if not sa.inspect(connection).has_table(SPENDING.name, schema=SCHEMA):
+        return []
+    columns = (SPENDING.c[name] for name in ("model", "requests", "tokens", "usd"))
+    query = sa.select(*columns).where(SPENDING.c.migration == migration.id)
+    return [ModelCost(*row) for row in connection.execute(query)]

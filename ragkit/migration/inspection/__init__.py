@@ -1,0 +1,1 @@
+"""What a migration will meet, before anything is changed: inventory, readiness, cost."""

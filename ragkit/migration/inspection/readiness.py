@@ -1,0 +1,110 @@
+"""Readiness: what a migration needs besides a suitable table, before anything is changed.
+
+What the table itself lacks is told by `preflight`, when the migration is opened.
+"""
+
+import os
+from datetime import date
+
+import sqlalchemy as sa
+from humanize import naturalsize
+from pgvector.sqlalchemy import HALFVEC
+
+from ragkit.database.translate import translate_errors
+from ragkit.database.types import vector_type
+from ragkit.deploy.project_checks import Check, check_project
+from ragkit.embedding.catalogue import Model
+from ragkit.embedding.embedder import PROBE_TEXT, Embedder
+from ragkit.errors import ModelError
+from ragkit.migration.backfill.metering import Quota
+from ragkit.migration.inspection.cost import CostEstimate
+from ragkit.migration.migration import Migration
+
+HNSW_VERSION, HALFVEC_VERSION = (0, 5), (0, 7)
+"""The first versions of pgvector with these."""
+WARNING_DAYS = 365
+"""Before a model's retirement."""
+INDEX_FACTOR = 1.5
+"""An HNSW index holds the vectors again, and its graph."""
+
+
+def check_readiness(
+    migration: Migration, old: Embedder | None, new: Embedder, cost: CostEstimate, today: date
+) -> list[Check]:
+    """`old` is None when the old model cannot be called. Writes nothing. Raises DatabaseError."""
+    app, old_model = migration.plan.app, migration.old.space.model
+    checks = [
+        _extension(migration),
+        _new_model(new),
+        _old_model(old),
+        _retirement(old_model, old.model if old else None, today),
+        _retirement(new.model.name, new.model, today),
+        _quota(migration, new.model, cost),
+        _disk(migration),
+    ]
+    if app.target == "cloud":
+        account = app.service_account or os.environ.get("SERVICE_ACCOUNT", "")
+        checks += check_project(os.environ.get("GCP_PROJECT_ID", ""), account)
+    return checks
+
+
+def _extension(migration: Migration) -> Check:
+    query = sa.text("select extversion from pg_extension where extname = 'vector'")
+    with translate_errors("checking pgvector"), migration.engine.connect() as connection:
+        version: str = connection.scalars(query).one()
+    is_half = isinstance(vector_type(migration.new.space.dimension), HALFVEC)
+    required = HALFVEC_VERSION if is_half else HNSW_VERSION
+    passed = tuple(int(part) for part in version.split(".")[:2]) >= required
+    return Check("pgvector", version, passed, "" if passed else "ALTER EXTENSION vector UPDATE;")
+
+
+def _new_model(embedder: Embedder) -> Check:
+    try:
+        embedder.embed_query(PROBE_TEXT)
+    except ModelError as error:
+        return Check("new model", str(error), False)
+    return Check("new model", "answers", True)
+
+
+def _old_model(embedder: Embedder | None) -> Check:
+    if embedder:
+        return Check("old model", "answers", True)
+    consequence = "stored vectors are compared; a rollback can answer no questions"
+    return Check("old model", "cannot be called", None, consequence)
+
+
+def _retirement(name: str, model: Model | None, today: date) -> Check:
+    if model is None or model.retires is None:
+        return Check(f"{name} retires", "no date known", None)
+    if model.is_retired(today):
+        return Check(f"{name} retires", f"retired on {model.retires}", None)
+    days = (model.retires - today).days
+    advice = "plan the next migration (params/next.yaml)" if days < WARNING_DAYS else ""
+    return Check(f"{name} retires", f"{model.retires}, in {days} days", True, advice)
+
+
+def _quota(migration: Migration, model: Model, cost: CostEstimate) -> Check:
+    quota = Quota.of(model, migration.plan.backfill)
+    limits = [f"{quota.requests:,} requests" if quota.requests else "",
+              f"{quota.tokens:,} tokens" if quota.tokens else ""]  # fmt: skip
+    if not any(limits):
+        return Check("quota", "none known", None)
+    per_minute = " and ".join(limit for limit in limits if limit)
+    minutes = quota.seconds(cost.requests, cost.tokens) / 60
+    observed = f"{cost.requests:,} requests at {per_minute} a minute: {minutes:.1f} minutes"
+    return Check("quota", observed, True)
+
+
+def _disk(migration: Migration) -> Check:
+    """What column and index will take; SQL cannot tell how much is free."""
+    dimension = migration.new.space.dimension
+    is_half = isinstance(vector_type(dimension), HALFVEC)
+    vector_bytes = 8 + dimension * (2 if is_half else 4)
+    database_size = sa.select(sa.func.pg_database_size(sa.func.current_database()))
+    with translate_errors("estimating the disk"), migration.engine.connect() as connection:
+        rows = connection.scalar(migration.select(sa.func.count())) or 0
+        current = connection.scalar(database_size) or 0
+    index = 0.0 if migration.plan.index.type == "none" else INDEX_FACTOR
+    needed = rows * vector_bytes * (1 + index)
+    observed = f"{naturalsize(needed)} more, the database has {naturalsize(current)}"
+    return Check("disk", observed, None)

@@ -1,0 +1,106 @@
+"""Sections about the data: database, table, old and new column, index."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ragkit.embedding.catalogue import find_model
+from ragkit.errors import UnknownModel
+from ragkit.migration.plan.section import Identifier, OptionalIdentifier, Section
+
+
+class DatabaseSection(Section):
+    """Where the table is, and how schema statements wait for locks."""
+
+    url: str = Field(
+        "env",
+        description="`env` (the Cloud SQL variables or DATABASE_URL), `sandbox`, or "
+        "postgresql+pg8000://user@host:port/database without a password (set DB_PASS)",
+    )
+    lock_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
+        500, description="how long a schema statement waits for a lock, in ms"
+    )
+    ddl_seconds: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="how long a schema statement is retried, in s"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, text: str) -> str:
+        if text in ("sandbox", "env"):
+            return text
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError):
+            raise ValueError(
+                'expected "env", "sandbox" or postgresql+pg8000://user@host:port/database'
+            ) from None
+        if url.password is not None or "password" in url.query:
+            raise ValueError("holds a password: remove it and set DB_PASS in the environment")
+        return text
+
+
+class TableSection(Section):
+    """The table whose vectors are migrated."""
+
+    schema_name: Identifier = Field("public", alias="schema", description="the table's schema")
+    name: Identifier = Field(description="the table")
+    key: Identifier = Field(description="a column that is unique and NOT NULL")
+    content: Identifier = Field(description="the column with the text that is embedded")
+    label: OptionalIdentifier = Field(
+        "",
+        description="a column with a short name of a row, for tables and charts; "
+        "empty: the start of the content",
+    )
+    category: OptionalIdentifier = Field(
+        "", description="a column by which the comparison is sliced; empty: none"
+    )
+    distance: Literal["cosine", "l2", "inner_product"] = Field(
+        "cosine", description="how the app measures distance"
+    )
+
+    @property
+    def qualified_name(self) -> str:
+        """ "schema.table": the name in the contract and in the function's DB_TABLE."""
+        return f"{self.schema_name}.{self.name}"
+
+
+class ColumnSection(Section):
+    """A model, and the column that holds its vectors."""
+
+    model: str = Field(
+        description="a model of the catalogue, or module:attribute of a LangChain Embeddings object"
+    )
+    column: Identifier = Field(description="the column of its vectors")
+
+    @field_validator("model")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if ":" not in name:
+            try:
+                find_model(name)
+            except UnknownModel as error:
+                raise ValueError(str(error)) from None
+        return name
+
+
+class OldSection(ColumnSection):
+    """What serves today. The column is not changed before the cut-over."""
+
+    retire: bool = Field(False, description="true lets the step `retire` drop the column for good")
+
+
+class NewSection(ColumnSection):
+    """What is to serve. The column is added beside the old one."""
+
+
+class IndexSection(Section):
+    """The approximate index of the new column."""
+
+    type: Literal["hnsw", "ivfflat", "none"] = Field("hnsw", description="the index to build")
+    memory_mb: Annotated[int, Field(ge=1)] = Field(
+        256, description="maintenance_work_mem of the session that builds it, in MB"
+    )
+    workers: Annotated[int, Field(ge=0)] = Field(1, description="parallel workers of that session")

@@ -1,0 +1,97 @@
+"""The Plan: the parameters of one migration, in sections, validated together.
+
+No field holds a secret: passwords come from the environment (DB_PASS, DB_PASS_SECRET).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from ragkit.checkout import ROOT
+from ragkit.errors import PlanError
+from ragkit.migration.plan import load
+from ragkit.migration.plan.data import (
+    DatabaseSection,
+    IndexSection,
+    NewSection,
+    OldSection,
+    TableSection,
+)
+from ragkit.migration.plan.faults import describe_faults
+from ragkit.migration.plan.section import Section, fields, is_text
+from ragkit.migration.plan.steps import (
+    AppSection,
+    BackfillSection,
+    EvaluationSection,
+    GatesSection,
+)
+
+
+class Plan(Section):
+    """One migration: one table, from the old model and column to the new ones."""
+
+    database: DatabaseSection = Field(default_factory=DatabaseSection)
+    table: TableSection
+    old: OldSection
+    new: NewSection
+    index: IndexSection = Field(default_factory=IndexSection)
+    backfill: BackfillSection = Field(default_factory=BackfillSection)
+    evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+    gates: GatesSection = Field(default_factory=GatesSection)
+    app: AppSection = Field(default_factory=AppSection)
+
+    @classmethod
+    def of(cls, values: Mapping[str, object], overrides: Sequence[str] = ()) -> Self:
+        """A plan from sections; `overrides` are texts such as "gates.margin=0.001".
+
+        Raises PlanError with all faults.
+        """
+        texts = {path for path, field in fields(cls) if is_text(field)}
+        merged, faults = load.apply_overrides(values, overrides, texts)
+        plan = None
+        try:
+            plan = cls.model_validate(merged)
+        except ValidationError as error:
+            faults += describe_faults(cls, error)
+        faults += cls._disagreements(merged)
+        if plan is None or faults:
+            raise PlanError(faults) from None
+        return plan
+
+    @classmethod
+    def from_file(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """A plan from a params file. Raises PlanError with all faults."""
+        return cls.of(load.read_sections(path), overrides)
+
+    @property
+    def migration_id(self) -> str:
+        """What the ledger calls this migration."""
+        return f"{self.table.qualified_name}: {self.old.column} -> {self.new.column}"
+
+    def reversed(self) -> Self:
+        """The way back: from the new model and column to the old ones."""
+        old = OldSection(model=self.new.model, column=self.new.column)
+        new = NewSection(model=self.old.model, column=self.old.column)
+        return self.model_copy(update={"old": old, "new": new})
+
+    @classmethod
+    def _disagreements(cls, values: Mapping[str, object]) -> Iterator[str]:
+        """Faults between sections, as far as each of them is valid."""
+        valid: dict[str, Any] = {}
+        for name, info in cls.model_fields.items():
+            with suppress(ValidationError):
+                section = TypeAdapter(info.rebuild_annotation())
+                valid[name] = section.validate_python(values.get(name, {}))
+        old, new, database, app = (valid.get(n) for n in ("old", "new", "database", "app"))
+        if old and new and old.column == new.column:
+            yield "new.column must differ from old.column: the old column stays as it is"
+        if database and app and app.target == "local" and database.url != "sandbox":
+            yield "app.target: local is the sandbox's app; your own database needs manual or cloud"
+
+
+def file_path(name: str) -> Path:
+    """A file that a plan names; a relative one is in the checkout, wherever a kernel runs."""
+    return ROOT / Path(name).expanduser()

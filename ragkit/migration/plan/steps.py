@@ -1,0 +1,110 @@
+"""Sections about the steps: backfill, evaluation, gates, app."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ragkit.migration.plan.section import Section, Share
+
+
+class BackfillSection(Section):
+    """How the new column is filled."""
+
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        64, description="rows held in memory at once: half with the model, half being written"
+    )
+    slow_factor: Annotated[float, Field(ge=1)] = Field(
+        1.5, description="the backfill slows down when the app's p95 grows by more than this factor"
+    )
+    model_seconds: Annotated[float, Field(gt=0)] = Field(
+        120.0, description="how long a busy or silent model is waited for, in s"
+    )
+    requests_per_minute: Annotated[int, Field(ge=0)] = Field(
+        0, description="your quota; 0: the catalogue's"
+    )
+    tokens_per_minute: Annotated[int, Field(ge=0)] = Field(
+        0, description="your quota; 0: the catalogue's"
+    )
+    budget_usd: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="the backfill stops cleanly at this cost, in US dollars; 0: no limit"
+    )
+
+
+class EvaluationSection(Section):
+    """What old and new retrieval are compared by."""
+
+    questions: str = Field(
+        "",
+        description="a file of questions, or `known-items`; empty: stored vectors are compared",
+    )
+    qrels: str = Field("", description="a file of judgements; empty: the questions are a log")
+    k: Annotated[int, Field(ge=1, le=100)] = Field(10, description="rows of a ranked list")
+    cutoff: Annotated[float, Field(gt=0, le=2)] = Field(
+        0.5, description="the distance beyond which the app shows no row"
+    )
+    carry_cutoff: Literal["no", "selectivity", "recall"] = Field(
+        "no", description="`selectivity` or `recall` writes both cut-offs into the contract"
+    )
+    shadow_log: str = Field("", description="a log of the function's shadow mode; empty: none")
+    seed: int = Field(1, description="random seed of the bootstrap and the randomisation test")
+
+    @model_validator(mode="after")
+    def _judges_questions(self) -> Self:
+        if self.qrels and self.questions in ("", "known-items"):
+            raise ValueError("qrels judge the questions of a file: set evaluation.questions to it")
+        return self
+
+
+class GatesSection(Section):
+    """The limits of the verdict, set before the comparison."""
+
+    claim: Literal["not worse", "better"] = Field(
+        "not worse", description="what nDCG must show: non-inferiority or superiority"
+    )
+    margin: Share = Field(0.04, description="how much nDCG and recall may fall")
+    ndcg_floor: Share = Field(0.3, description="the nDCG that the new model must reach")
+    index_recall: Share = Field(0.9, description="recall of the index against exact search")
+    p95_ms: Annotated[float, Field(gt=0)] = Field(
+        250.0, description="from a question to its rows, 95th percentile, in ms"
+    )
+    dead_letters: Annotated[int, Field(ge=0)] = Field(
+        0, description="rows that the model may refuse"
+    )
+    override: str = Field(
+        "", description="a reason to cut over without a GO; it is recorded in the ledger"
+    )
+
+
+class AppSection(Section):
+    """The app that is cut over."""
+
+    target: Literal["manual", "cloud", "local"] = Field(
+        "manual",
+        description="`manual` (you deploy it), `cloud` (a Cloud Function) or `local` (the "
+        "sandbox's)",
+    )
+    url: str = Field("", description="manual: the app's address")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        8080, description="local: the app's port on this machine"
+    )
+    function: str = Field("", description="cloud: the function's name")
+    service_account: str = Field(
+        "", description="cloud: the e-mail address it runs as; empty: SERVICE_ACCOUNT"
+    )
+    db_secret: str = Field(
+        "", description="cloud: the secret of the database password; empty: DB_PASS_SECRET"
+    )
+    allow_unauthenticated: bool = Field(False, description="cloud: true makes the function public")
+    canary: list[Annotated[int, Field(ge=1, le=99)]] = Field(
+        [5, 50], description="cloud: shares of the traffic before all of it, in percent"
+    )
+    apply: bool = Field(False, description="cloud: false shows the gcloud commands, true runs them")
+    smoke_question: str = Field(
+        "", description="asked of a new revision before it gets traffic; empty: a row's label"
+    )
+
+    @model_validator(mode="after")
+    def _names_the_function(self) -> Self:
+        if self.target == "cloud" and not self.function:
+            raise ValueError("target: cloud deploys a Cloud Function: set app.function")
+        return self

@@ -1,0 +1,1 @@
+"""How far the new column is: row counts, completion, dead letters."""

@@ -1,0 +1,62 @@
+"""Retire: drop the old column. After it there is no way back."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ragkit.database.identifiers import quote_identifier
+from ragkit.database.translate import translate_errors
+from ragkit.deploy.app import App
+from ragkit.errors import GateError
+from ragkit.migration import ledger
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema.online_ddl import run_online
+from ragkit.migration.schema.triggers import drop_triggers
+from ragkit.retrieval import contract
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """`done` is false when nothing was changed; `message` says why, and how to go on."""
+
+    done: bool
+    message: str
+
+
+def retire(migration: Migration, app: App) -> Retirement:
+    """Drops the old column if the plan says `old.retire`. Safe to repeat.
+
+    The trigger on the new column stays: it clears a vector whose text changes. Raises GateError
+    when the app does not serve the new model yet, DatabaseError or DeployError.
+    """
+    plan, phase = migration.plan, migration.phase()
+    if phase == ledger.RETIRED:
+        app.release()
+        return Retirement(True, f"column {plan.old.column} was dropped before")
+    if not plan.old.retire:
+        return Retirement(
+            False,
+            f"nothing was changed: {plan.old.column} ({plan.old.model}) is the way back. "
+            "To drop it for good, set old.retire: true (in the notebook: retire = True).",
+        )
+    serving = app.serving()
+    if phase != ledger.CUT_OVER or serving is None or serving.model != plan.new.model:
+        raise GateError(
+            f"retire is refused: phase {phase}, serving {serving.model if serving else 'nothing'}; "
+            f"cut over to {plan.new.model} first"
+        )
+    with translate_errors("retire"):
+        run_online(migration, lambda connection: drop_old_column(connection, migration))
+    app.release()
+    return Retirement(True, f"column {plan.old.column} is dropped; there is no way back")
+
+
+def drop_old_column(connection: sa.Connection, migration: Migration) -> None:
+    """Drops column, triggers and binding, and records it, in the connection's transaction."""
+    old = migration.plan.old
+    drop_triggers(connection, migration.reversed())
+    contract.unbind(connection, migration.plan.table.qualified_name, old.column)
+    connection.exec_driver_sql(
+        f"alter table {migration.quoted_table} drop column if exists {quote_identifier(old.column)}"
+    )
+    ledger.record(connection, migration.id, ledger.RETIRED, column=old.column)

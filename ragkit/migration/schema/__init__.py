@@ -1,0 +1,1 @@
+"""Changes to the live schema: the new column, its triggers, its index."""

@@ -1,0 +1,1 @@
+"""How results look in notebooks and reports: cards, tables, charts. Nothing is decided here."""

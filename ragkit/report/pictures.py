@@ -1,0 +1,83 @@
+"""Pictures of a whole run: the gate table and the timeline of the probe."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ragkit.deploy.probe import Summary
+from ragkit.migration.verdict import Verdict
+from ragkit.report.style import INK, LOSS, NEW, OLD, RESULT, plain, plain_log
+
+HEADINGS = ["gate", "observed", "limit", ""]
+WIDTHS = [0.31, 0.45, 0.12, 0.12]
+"""Shares of the table's width."""
+
+
+def gate_table(verdict: Verdict) -> Figure:
+    """The gates as a picture, for a README or a chat."""
+    figure = Figure(figsize=(10, 0.28 * len(verdict.gates) + 0.75), layout="constrained")
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.set_title(f"Verdict: {verdict.verdict}", loc="left", fontweight="bold", color=INK)
+    rows = [
+        [gate.name, gate.observed, gate.limit, RESULT[gate.passed][0]] for gate in verdict.gates
+    ]
+    table = axes.table(
+        rows, colLabels=HEADINGS, colWidths=WIDTHS, loc="upper left", colLoc="left",
+        cellLoc="left", edges="horizontal",
+    )  # fmt: skip
+    table.auto_set_font_size(False)
+    table.set_fontsize(10)
+    table.scale(1, 1.5)
+    for (row, column), cell in table.get_celld().items():
+        cell.set_edgecolor("#dddddd")
+        if row == 0:
+            cell.set_text_props(color=OLD)
+        elif column == len(HEADINGS) - 1:
+            _, colour = RESULT[verdict.gates[row - 1].passed]
+            cell.set_text_props(color=colour, fontweight="bold")
+    return figure
+
+
+def timeline(
+    requests: pd.DataFrame,
+    summary: Summary,
+    phases: Sequence[tuple[str, float, float]],
+    old_model: str,
+) -> Figure:
+    """The latency of every request of the probe over time.
+
+    `requests` are those of `probe.read`; `phases` are (name, start, end) in UNIX seconds, and
+    those that end before the first request are left out.
+    """
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    axes = figure.subplots()
+    start = requests["due"].min()
+    failed = requests[requests["error"].notna()]
+    for model, answered in requests[requests["error"].isna()].groupby("model", sort=False):
+        colour = OLD if model == old_model else NEW
+        label = f"served by {model}"
+        axes.scatter(answered["due"] - start, answered["ms"], s=5, color=colour, label=label)
+    if len(failed):
+        seconds = failed["due"] - start
+        axes.scatter(seconds, failed["ms"], s=30, color=LOSS, marker="x", label="failed")
+    axes.set_yscale("log")
+    for number, (name, phase_start, phase_end) in enumerate(phases):
+        left, right = max(phase_start - start, 0), phase_end - start
+        if right <= 0:
+            continue
+        axes.axvspan(left, right, color="#eef2f6" if number % 2 else "#dde5ee", zorder=0, lw=0)
+        axes.text(
+            (left + right) / 2, 1.01, name, transform=axes.get_xaxis_transform(),
+            ha="center", va="bottom", fontsize=8, color=INK,
+        )  # fmt: skip
+    axes.set_title(
+        f"{summary.requests} requests through the whole migration, {summary.failed} failed; "
+        f"p95 {summary.p95_ms:.0f} ms, longest gap {summary.longest_gap_ms:.0f} ms",
+        pad=18, fontsize=11,
+    )  # fmt: skip
+    axes.set(xlabel="seconds", ylabel="latency in ms, log scale")
+    plain_log(axes.yaxis)
+    axes.legend(loc="upper right", frameon=True, fontsize=8, markerscale=2)
+    return plain(figure)

@@ -1,0 +1,187 @@
+"""How notebooks show what the library returns: cards, tables, charts, a bar updated in place.
+
+Every output has an HTML form and a plain text form, for JupyterLab, papermill's log and terminals.
+"""
+
+import html
+from base64 import b64encode
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, fields
+from io import BytesIO
+from typing import TYPE_CHECKING, TypeVar
+
+import pandas as pd
+from humanize import naturalsize
+from IPython.display import DisplayHandle, display
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.schema.index import BuildProgress
+from ragkit.migration.status import Status
+from ragkit.report.style import NEW
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+CARD = (
+    "border:1px solid #d0d7de;border-radius:6px;padding:8px 14px;max-width:760px;"
+    "overflow-wrap:anywhere"
+)
+CELLS = "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:640px"
+
+
+class HtmlAndText:
+    """One output with an HTML form and a text form."""
+
+    def __init__(self, body: str, text: str):
+        self._body, self._text = body, text
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/html": self._body, "text/plain": self._text}
+
+
+def show_html(body: str, text: str) -> None:
+    """`body` must be escaped; `text` is what a log shows."""
+    display(HtmlAndText(body, text))
+
+
+def show_table(frame: pd.DataFrame, styler: Styler | None = None, title: str = "") -> None:
+    """A table without its index. One that is wider than the page scrolls in its own box.
+
+    `styler` styles the frame's HTML form; `title` is above its text form.
+    """
+    styler = (styler or frame.style.format(escape="html")).hide(axis="index")
+    styler = styler.set_table_styles([{"selector": "td, th", "props": CELLS}], overwrite=False)
+    text = frame.to_string(index=False, float_format="{:.3f}".format)
+    body = f"<div style='overflow-x:auto;max-width:100%'>{styler.to_html()}</div>"
+    show_html(body, f"{title}\n{text}".strip("\n"))
+
+
+def card(status: Status) -> None:
+    """The status card at the top of every notebook."""
+    misses = status.rollback_misses
+    facts = {
+        "phase": status.phase,
+        "rows done": f"{status.done:,} of {status.total:,}"
+        + (f" ({status.empty:,} without text)" if status.empty else "")
+        + (f" (dead letters: {status.dead_letters:,})" if status.dead_letters else ""),
+        "serving": status.serving or "the app does not answer",
+        **({"a rollback misses": f"{misses:,} rows"} if misses else {}),
+        "next": status.next_step,
+    }
+    items = "".join(
+        f"<div style='margin-right:28px'><small style='color:#666'>{name}</small><br>"
+        f"<b>{html.escape(value)}</b></div>"
+        for name, value in facts.items()
+    )
+    title = f"<div style='color:#666;margin-bottom:4px'>{html.escape(status.migration)}</div>"
+    body = (
+        f"<div style='{CARD}'>{title}<div style='display:flex;flex-wrap:wrap'>{items}</div></div>"
+    )
+    show_html(body, " · ".join(f"{name}: {value}" for name, value in facts.items()))
+
+
+def note(text: object) -> None:
+    """A sentence or two in a frame."""
+    show_html(f"<div style='{CARD}'>{html.escape(str(text))}</div>", str(text))
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Prints each text as soon as it comes."""
+    for text in texts:
+        print(text, flush=True)
+
+
+def record(item: "DataclassInstance") -> None:
+    """A dataclass as a table of two columns."""
+    values = ((field.name, getattr(item, field.name)) for field in fields(item))
+    rows = [(_title(name), _text(name, value)) for name, value in values]
+    show_table(pd.DataFrame(rows, columns=["", " "]))
+
+
+def table(items: Sequence["DataclassInstance"]) -> None:
+    """Dataclasses of one class, one row each; "none" without any."""
+    if not items:
+        return note("none")
+    rows = [
+        {_title(name): _text(name, value) for name, value in asdict(item).items()} for item in items
+    ]
+    return show_table(pd.DataFrame(rows))
+
+
+def progress(steps: Generator[Progress, None, None]) -> None:
+    """Follows a backfill: one bar updated in place, and a printed line each 10 % for a log.
+
+    Closes the generator in any case, so that an interrupted cell holds no database locks.
+    """
+    handle, printed_tenths = DisplayHandle(), -1
+    with closing(steps):
+        for step in steps:
+            share = _share(step)
+            bar = HtmlAndText(_bar(step), _line(step))
+            if printed_tenths < 0:
+                handle.display(bar)
+                print(f"starting from {step.done:,} of {step.total:,}")
+            else:
+                handle.update(bar)
+            if int(share * 10) > printed_tenths:
+                printed_tenths = int(share * 10)
+                print(_line(step), flush=True)
+
+
+def building(step: BuildProgress) -> None:
+    """Prints a line of an index build, for `index.build(migration, show.building)`."""
+    count = f" {step.done:,} of {step.total:,}" if step.total else ""
+    print(f"{step.phase}{count}", flush=True)
+
+
+def chart(draw: Callable[[T], Figure | None], data: T | None) -> None:
+    """The figure that `draw` makes of `data`, with its title as the alternative text.
+
+    Shows nothing when there is no data, or no figure of it.
+    """
+    if data is None or (figure := draw(data)) is None:
+        return
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    title = figure.get_suptitle() or figure.axes[0].get_title()
+    source = f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+    style = "max-width:100%;height:auto"
+    show_html(f'<img alt="{html.escape(title)}" src="{source}" style="{style}">', title)
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "bytes" and isinstance(value, int):
+        return naturalsize(value)
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _share(step: Progress) -> float:
+    return step.done / step.total if step.total else 1.0
+
+
+def _bar(step: Progress) -> str:
+    bar = f"width:{_share(step):.1%};background:{NEW};height:14px;border-radius:4px"
+    return (
+        f"<div style='{CARD}'><div style='background:#eee;border-radius:4px'>"
+        f"<div style='{bar}'></div></div>{_line(step)}</div>"
+    )
+
+
+def _line(step: Progress) -> str:
+    eta = f", {step.eta_seconds:.0f} s to go" if 0 < step.eta_seconds < float("inf") else ""
+    rate = f", {step.rate:,.0f} rows/s" if step.rate else ""
+    return f"{step.done:,} of {step.total:,} rows ({_share(step):.0%}){rate}{eta}"

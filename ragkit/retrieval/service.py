@@ -1,0 +1,103 @@
+"""The retrieval service that the function puts behind HTTP: a question in, rows out."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from ragkit.database.identifiers import split_name, table_clause
+from ragkit.database.translate import translate_errors
+from ragkit.embedding.embedder import Embedder
+from ragkit.errors import SpaceNotReady
+from ragkit.retrieval import contract
+from ragkit.retrieval.search import nearest
+from ragkit.retrieval.space import Binding
+
+
+@dataclass(frozen=True)
+class Health:
+    """What /healthz answers. `coverage` is the share of rows that have a vector; `contract` is the
+    space's fingerprint, "none" without a contract."""
+
+    model: str
+    column: str
+    coverage: float
+    contract: str
+
+
+class SearchService:
+    """Searches the column that the contract gives to the embedder's model.
+
+    The binding is read again every `refresh_seconds`, so that a changed contract is followed
+    without a restart. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        embedder: Embedder,
+        table: str,
+        columns: Sequence[str],
+        stock: Mapping[str, str] = contract.STOCK_COLUMNS,
+        refresh_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._engine, self._embedder = engine, embedder
+        self._table, self._columns = table, columns
+        self._stock = stock
+        self._refresh_seconds, self._clock = refresh_seconds, clock
+        self._lock = threading.Lock()
+        self._read_at = -float("inf")
+        self._cached: tuple[Binding, bool] | None = None
+
+    def search(self, question: str, limit: int) -> list[Mapping[str, Any]]:
+        """The nearest rows, nearest first.
+
+        Raises TextTooLong, ModelError, ContractError or DatabaseError.
+        """
+        vector = self._embedder.embed_query(question)
+        with translate_errors("search"), self._engine.connect() as connection:
+            binding, _ = self._binding(connection)
+            return nearest(connection, binding, vector, self._columns, limit)
+
+    def health(self) -> Health:
+        """Raises ContractError or DatabaseError."""
+        with translate_errors("health check"), self._engine.connect() as connection:
+            binding, in_contract = self._binding(connection)
+            counts = sa.select(sa.func.count(), sa.func.count(sa.column(binding.column)))
+            rows, filled = connection.execute(counts.select_from(table_clause(binding.table))).one()
+        return Health(
+            self._embedder.model.name,
+            binding.column,
+            round(filled / rows if rows else 1.0, 4),
+            binding.space.fingerprint if in_contract else "none",
+        )
+
+    def _binding(self, connection: sa.Connection) -> tuple[Binding, bool]:
+        """The binding, and whether a contract gave it."""
+        with self._lock:
+            expired = self._clock() - self._read_at > self._refresh_seconds
+            if self._cached is None or expired:
+                self._cached = None
+                binding, in_contract = contract.find_binding(
+                    connection, self._table, self._embedder.model, self._stock
+                )
+                _require_column(connection, binding)
+                self._cached, self._read_at = (binding, in_contract), self._clock()
+            return self._cached
+
+
+def _require_column(connection: sa.Connection, binding: Binding) -> None:
+    schema, table = split_name(binding.table)
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(table, schema=schema):
+        raise SpaceNotReady(f"the database has no table {binding.table}")
+    names = {column["name"] for column in inspector.get_columns(table, schema=schema)}
+    if binding.column not in names:
+        raise SpaceNotReady(
+            f"{binding.table} has no column {binding.column} for {binding.space.model} yet: "
+            "run the migration"
+        )

@@ -1,0 +1,48 @@
+"""A space and the column that holds it: what makes two vectors comparable."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from ragkit.embedding.catalogue import Model
+
+READY, FILLING = "ready", "filling"
+"""States of a binding: a column that is FILLING does not serve."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Model, task type of the documents, output dimension and text template (the content column).
+
+    Vectors of two spaces are never compared, even when their dimensions agree.
+    """
+
+    model: str
+    task_type: str | None
+    dimension: int
+    template: str
+
+    @classmethod
+    def of(cls, model: Model, template: str) -> "Space":
+        return cls(model.name, model.document_task, model.dimension, template)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits; equal for equal spaces only."""
+        canonical = json.dumps(asdict(self), sort_keys=True).encode()
+        return hashlib.sha256(canonical).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One row of the contract: a column of a table holds the vectors of a space.
+
+    `table` is "schema.table". The app shows no row beyond `cutoff`, a distance; None is no limit.
+    """
+
+    table: str
+    column: str
+    space: Space
+    distance: str = "cosine"
+    state: str = FILLING
+    cutoff: float | None = None

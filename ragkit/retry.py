@@ -1,0 +1,82 @@
+"""Retry policies: one for each failure that passes. All wait with jitter and have a deadline."""
+
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+    wait_random_exponential,
+)
+
+from ragkit.errors import DatabaseUnavailable, ModelBusy, SandboxError
+
+DATABASE_SECONDS = 60.0
+"""How long a database may be away: a failover, a restarted proxy."""
+SERVER_START_SECONDS = 8.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def retry_database(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Repeats `call` while the database is away. `call` must be safe to repeat.
+
+    Raises DatabaseUnavailable when the database is still away after DATABASE_SECONDS.
+    """
+    policy = Retrying(
+        retry=retry_if_exception_type(DatabaseUnavailable),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        stop=stop_after_delay(DATABASE_SECONDS),
+        reraise=True,
+    )
+    return policy(call, *args, **kwargs)
+
+
+def database_until_stopped(stop: threading.Event) -> Retrying:
+    """Retries while the database is away, until `stop` is set: for a follower."""
+
+    def stopped(_: RetryCallState) -> bool:
+        return stop.is_set()
+
+    return Retrying(
+        retry=retry_if_exception_type(DatabaseUnavailable),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        stop=stopped,
+        reraise=True,
+    )
+
+
+def busy_model(seconds: float) -> Retrying:
+    """Retries a model that is busy (429, 5xx, a timeout) for `seconds`."""
+    return Retrying(
+        retry=retry_if_exception_type(ModelBusy),
+        wait=wait_random_exponential(multiplier=0.5, max=30),
+        stop=stop_after_delay(seconds),
+        reraise=True,
+    )
+
+
+def table_lock(blocked: Callable[[BaseException], bool], seconds: float) -> Retrying:
+    """Retries a schema statement for `seconds`, while `blocked` says that a lock stops it."""
+    return Retrying(
+        retry=retry_if_exception(blocked),
+        wait=wait_random_exponential(multiplier=0.1, max=1),
+        stop=stop_after_delay(seconds),
+        reraise=True,
+    )
+
+
+def server_start() -> Retrying:
+    """Retries the start of the embedded server: the children of a killed one end first."""
+    return Retrying(
+        retry=retry_if_exception_type(SandboxError),
+        wait=wait_fixed(0.5),
+        stop=stop_after_delay(SERVER_START_SECONDS),
+        reraise=True,
+    )

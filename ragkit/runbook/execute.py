@@ -1,0 +1,144 @@
+"""Runs every notebook in order through papermill, with the probe beside them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import papermill
+from traitlets.config import Config
+
+from ragkit.checkout import ROOT, child_path, require_checkout
+from ragkit.deploy import probe
+from ragkit.errors import RagkitError
+from ragkit.migration.plan import Plan
+from ragkit.migration.verdict import GO, read_verdict
+from ragkit.runbook import pages
+from ragkit.runbook.parameters import Parameters
+from ragkit.runbook.runbook import Answer, Runbook
+from ragkit.sandbox.sample import QUESTIONS
+
+NOTEBOOKS = ROOT / "notebooks"
+REHEARSAL = (
+    "00_sandbox", "01_inspect", "02_backfill", "03_compare", "04_cutover", "90_rollback",
+    "04_cutover", "05_retire",
+)  # fmt: skip
+"""The sandbox proves the way back too, and ends on the new model."""
+MIGRATION = ("01_inspect", "02_backfill", "03_compare", "04_cutover", "05_retire")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`faults` is empty when the run kept all its promises."""
+
+    run_dir: Path
+    verdict: str | None
+    answer: Answer | None
+    faults: list[str]
+
+
+def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: Path) -> Outcome:
+    """Runs into a new folder of `runs`. A notebook that fails ends the run; the report is written
+    all the same. Raises ConfigError or PlanError before anything is run."""
+    require_checkout()
+    plan = Runbook.of(parameters).plan
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    run_dir = runs.resolve() / f"{stamp}-{parameters.params.stem}"
+    run_dir.mkdir(parents=True)
+    parameters = replace(parameters, params=parameters.params.resolve(), run_dir=run_dir)
+    os.environ["PYTHONPATH"] = child_path()  # kernels import ragkit from this checkout
+    pages.write_plan(run_dir, plan)
+    phases: pages.Phases = []
+    faults: list[str] = []
+    with ExitStack() as stack:
+        for notebook in REHEARSAL if plan.database.url == "sandbox" else MIGRATION:
+            name = _unused(notebook, [phase[0] for phase in phases])
+            tell(f"{name} …")
+            fault, start = None, time.time()
+            try:
+                _execute(notebook, run_dir / f"{name}.ipynb", parameters)
+            except papermill.PapermillExecutionError as error:
+                fault = f"{name} stopped: {error.evalue}"
+            phases.append((name, start, time.time()))
+            pages.write_page(run_dir / f"{name}.ipynb")
+            if fault:
+                faults.append(fault)
+                break
+            tell(f"{name} done in {phases[-1][2] - start:.1f} s")
+            if notebook == "00_sandbox":
+                stack.callback(_stop, _start_probe(parameters))
+    return _close(plan, run_dir, phases, faults)
+
+
+def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
+    with private_kernel() as config:
+        papermill.execute_notebook(
+            NOTEBOOKS / f"{notebook}.ipynb",
+            output,
+            parameters={
+                "params": str(parameters.params),
+                "run_dir": str(parameters.run_dir),
+                "set": list(parameters.overrides),
+            },
+            cwd=str(NOTEBOOKS),
+            kernel_name="python3",
+            progress_bar=False,
+            config=config,
+        )
+
+
+@contextmanager
+def private_kernel() -> Iterator[Config]:
+    """A kernel on sockets in a folder of its own: for this user only, without ports. By default
+    two runs side by side would take the same sockets."""
+    with TemporaryDirectory(prefix="ragkit-kernel-") as folder:
+        yield Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"})
+
+
+def _close(plan: Plan, run_dir: Path, phases: pages.Phases, faults: list[str]) -> Outcome:
+    """Writes the figures, the pictures and the first page of whatever there is."""
+    runbook, verdict, answer = Runbook(plan, run_dir), None, None
+    consequences: list[str] = []
+    try:
+        verdict = read_verdict(runbook.migration)
+        answer = runbook.ask()
+    except RagkitError as error:
+        consequences.append(str(error))
+    pages.write_pictures(run_dir, verdict, phases, plan.old.model)
+    summary = pages.write_summary(run_dir, verdict, phases)
+    if summary["verdict"] != GO and not plan.gates.override:
+        consequences.append(f"the verdict is {summary['verdict']}")
+    if answer and answer.serving != plan.new.model:
+        consequences.append(f"the app serves {answer.serving}, not {plan.new.model}")
+    watched = summary["probe"]
+    if plan.database.url == "sandbox" and not watched["requests"]:
+        consequences.append("the probe sent no request")
+    faults = faults or consequences  # after a stopped notebook, consequences say nothing new
+    if watched["failed"]:
+        faults.append(f"the probe: {watched['failed']} of {watched['requests']} requests failed")
+    pages.write_index(run_dir, summary, answer, faults)
+    return Outcome(run_dir, summary["verdict"], answer, faults)
+
+
+def _start_probe(parameters: Parameters) -> subprocess.Popen[bytes]:
+    """With the sandbox's own questions, whatever the comparison asks."""
+    runbook = Runbook.of(parameters)
+    arguments = [runbook.app.url, str(QUESTIONS), str(runbook.probe_log), str(probe.RATE)]
+    command = [sys.executable, "-m", "ragkit.deploy.probe", *arguments]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=probe.TIMEOUT_SECONDS * 2)
+
+
+def _unused(name: str, taken: list[str]) -> str:
+    return name if name not in taken else f"{name}_again"

@@ -1,0 +1,37 @@
+"""The questions that a plan names, and whether they are about its table."""
+
+from ragkit.evaluation.comparison import require_rows
+from ragkit.evaluation.label_free.known_items import make_known_items
+from ragkit.evaluation.questions import QuestionSet, read_questions
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan.plan import file_path
+
+KNOWN_ITEMS = "known-items"
+"""In place of a file of questions: they are made from the rows."""
+
+
+def load_questions(migration: Migration) -> QuestionSet | None:
+    """None when the plan names none. Raises ConfigError when a file is not as expected."""
+    settings = migration.plan.evaluation
+    if not settings.questions:
+        return None
+    if settings.questions == KNOWN_ITEMS:
+        return make_known_items(migration)
+    qrels = file_path(settings.qrels) if settings.qrels else None
+    return read_questions(file_path(settings.questions), qrels)
+
+
+def check_questions(migration: Migration) -> str:
+    """One line about the questions, before anything is embedded.
+
+    Raises ConfigError when a file is not as expected, or when its judged rows are another table's.
+    """
+    if migration.plan.evaluation.questions == KNOWN_ITEMS:
+        return "questions: known items, made from the rows"
+    questions = load_questions(migration)
+    if questions is None:
+        return "questions: none; stored vectors are compared"
+    checked = require_rows(migration, questions)
+    counts = f"questions: {len(checked.texts):,}, judged: {len(checked.qrels):,}"
+    missing = f", {checked.missing_rows} judged rows are not in the table"
+    return counts + (missing if checked.missing_rows else "")

@@ -1,0 +1,204 @@
+"""The Runbook: one validated object for a notebook or a command, and what the plan leads to."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ragkit.database.engine import engine_from_env
+from ragkit.database.translate import translate_errors
+from ragkit.deploy.app import App
+from ragkit.deploy.cloud_run import CloudApp
+from ragkit.deploy.manual import ManualApp
+from ragkit.deploy.project_checks import Check
+from ragkit.deploy.smoke_test import curl_command, run_smoke_test
+from ragkit.embedding.embedder import PROBE_TEXT, Embedder
+from ragkit.embedding.load import load_embedder
+from ragkit.errors import ConfigError, DeployError, ModelError
+from ragkit.evaluation.comparison import Comparison, compare
+from ragkit.evaluation.evidence import Evidence, collect_evidence
+from ragkit.evaluation.questions import QuestionSet
+from ragkit.migration.cutover import TrafficSwitch
+from ragkit.migration.inspection.cost import CostEstimate
+from ragkit.migration.inspection.readiness import check_readiness
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan import Plan
+from ragkit.migration.status import Status, read_status
+from ragkit.migration.verdict import Verdict
+from ragkit.runbook.deployment import deployment_from
+from ragkit.runbook.extras import needs_extra
+from ragkit.runbook.interrupt import show_interrupts_in_one_line
+from ragkit.runbook.parameters import Parameters, notebook_parameters
+from ragkit.runbook.questions import check_questions, load_questions
+
+if TYPE_CHECKING:
+    from ragkit.sandbox.sandbox import Sandbox
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The model that answered, the line that asks the same, and the app's answer."""
+
+    serving: str
+    curl: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """Everything below is made when it is first used; `run_dir` is where files are written."""
+
+    plan: Plan
+    run_dir: Path
+
+    @classmethod
+    def from_notebook(cls, names: Mapping[str, Any], **steps: str) -> "Runbook":
+        """From a notebook's globals(); `steps` maps the notebook's own parameters to the fields
+        they set, as in retire="old.retire". Raises PlanError with all faults."""
+        show_interrupts_in_one_line()
+        return cls.of(notebook_parameters(names, steps))
+
+    @classmethod
+    def of(cls, parameters: Parameters) -> "Runbook":
+        """Raises PlanError with all faults."""
+        plan = Plan.from_file(parameters.params, parameters.overrides)
+        return cls(plan, parameters.run_dir)
+
+    @cached_property
+    def sandbox(self) -> "Sandbox":
+        """Raises ConfigError when the plan's database is another one."""
+        if self.plan.database.url != "sandbox":
+            raise ConfigError(f"database.url is {self.plan.database.url!r}: there is no sandbox")
+        with needs_extra("sandbox"):
+            from ragkit.sandbox.sandbox import Sandbox
+        port = os.environ.get("RAGKIT_PORT") or str(self.plan.app.port)
+        if not port.isdecimal():
+            raise ConfigError(f"RAGKIT_PORT must be a port number, got {port!r}")
+        return Sandbox(int(port))
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        match self.plan.database.url:
+            case "sandbox":
+                return self.sandbox.engine()
+            case "env":
+                return engine_from_env(os.environ)
+            case url:
+                return engine_from_env({**os.environ, "DATABASE_URL": url})
+
+    @cached_property
+    def migration(self) -> Migration:
+        return Migration.open(self.plan, self.engine)
+
+    @cached_property
+    def app(self) -> App:
+        match self.plan.app.target:
+            case "cloud":
+                return CloudApp(deployment_from(self.plan, self.smoke_question, os.environ))
+            case "local":
+                return self.sandbox.app
+            case _:
+                return ManualApp(self.plan.app.url)
+
+    @cached_property
+    def smoke_question(self) -> str:
+        """The plan's; else the label of one row of the table."""
+        if self.plan.app.smoke_question:
+            return self.plan.app.smoke_question
+        label = self.migration.sample(self.migration.label, limit=1)
+        label = label.where(self.migration.label.is_not(None))
+        with translate_errors("choosing a smoke question"), self.engine.connect() as connection:
+            return connection.scalar(label) or PROBE_TEXT
+
+    @property
+    def probe_log(self) -> Path:
+        """Of a probe that runs beside this run, if there is one."""
+        return self.run_dir / "probe.jsonl"
+
+    @cached_property
+    def old_embedder(self) -> Embedder:
+        return load_embedder(self.plan.old.model)
+
+    @cached_property
+    def new_embedder(self) -> Embedder:
+        return load_embedder(self.plan.new.model)
+
+    def old_embedder_or_none(self) -> Embedder | None:
+        """The old model, if it can still be called: one text shows it."""
+        try:
+            self.old_embedder.embed_query(PROBE_TEXT)
+            return self.old_embedder
+        except ModelError as error:
+            log.warning("the old model cannot be called: %s", error)
+            return None
+
+    @cached_property
+    def questions(self) -> QuestionSet | None:
+        """None when the plan names none. Raises ConfigError."""
+        return load_questions(self.migration)
+
+    def check_questions(self) -> str:
+        """One line about the questions, before anything is embedded. Raises ConfigError."""
+        return check_questions(self.migration)
+
+    def compare(self) -> Comparison | None:
+        """Asks all questions of both columns; None without questions or without the old model:
+        then only stored vectors are compared."""
+        if self.questions is None:
+            return None
+        old = self.old_embedder_or_none()
+        if old is None:
+            return None
+        return compare(self.migration, self.questions, old, self.new_embedder)
+
+    def evidence(self) -> Evidence:
+        """Everything that can be found out about the two columns."""
+        return collect_evidence(self.migration, self.compare())
+
+    def readiness(self, cost: CostEstimate) -> list[Check]:
+        old, today = self.old_embedder_or_none(), datetime.now(UTC).date()
+        return check_readiness(self.migration, old, self.new_embedder, cost, today)
+
+    def status(self) -> Status:
+        try:
+            serving = self.app.serving()
+        except (ConfigError, DeployError) as error:
+            log.warning("the app cannot be reached: %s", error)
+            serving = None
+        return read_status(self.migration, serving.model if serving else None)
+
+    def ask(self) -> Answer:
+        """Asks the smoke question of the app as it serves now. Raises DeployError."""
+        url, question = self.app.url, self.smoke_question
+        serving = self.app.serving()
+        if serving is None:
+            raise DeployError(f"no app serves at {url!r}")
+        with self.app.client() as client:
+            answer = run_smoke_test(client, question, serving.model)
+        return Answer(serving.model, curl_command(url, question), answer)
+
+    def write_comparison(self, verdict: Verdict) -> Path:
+        """comparison.json: the verdict, the gates, every figure with its interval, the seed."""
+        return self._write("comparison.json", verdict.as_json())
+
+    def write_verdict(self, verdict: Verdict, switch: TrafficSwitch) -> Path:
+        """verdict.json: the same, what serves now and what it answered."""
+        answer = json.loads(switch.answer)
+        body = {**verdict.as_json(), "serving": switch.revision.model, "answer": answer}
+        return self._write("verdict.json", body)
+
+    def _write(self, name: str, body: dict[str, Any]) -> Path:
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        path = self.run_dir / name
+        text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
+        return path

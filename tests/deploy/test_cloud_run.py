@@ -1,0 +1,175 @@
+"""A Cloud Function is deployed, gets its traffic in steps and goes back, by a recording gcloud."""
+
+import pytest
+
+from ragkit.deploy.cloud_run import CHECKS, CloudApp
+from ragkit.deploy.smoke_test import run_smoke_test
+from ragkit.errors import ConfigError, DeployError
+from ragkit.runbook.deployment import deployment_from
+from tests.conftest import changed, make_plan
+
+OLD, NEW, FN = "textembedding-gecko@001", "text-embedding-005", "rag-fn"
+ENV = {
+    "DB_USER": "retrieval-service", "DB_NAME": "assistantdemo",
+    "INSTANCE_CONNECTION_NAME": "acme:us-central1:jss", "GCP_LOCATION": "us-central1",
+    "SERVICE_ACCOUNT": "fn@acme.iam", "DB_PASS_SECRET": "projects/1/secrets/jss-pass/versions/3",
+    "DB_PASS": "canary-password",
+}  # fmt: skip
+
+
+def cloud_app(**changes):
+    """The app of a plan with other values in its section `app`."""
+    settings = {"target": "cloud", "function": FN, "apply": True, **changes}
+    plan = make_plan({f"app.{name}": value for name, value in settings.items()})
+    plan = changed(plan, {"table.name": "amenities"})
+    return CloudApp(deployment_from(plan, "restaurants", ENV))
+
+
+@pytest.fixture
+def old(cloud):
+    """The revision of the old model, which has all traffic."""
+    app = cloud_app()
+    app.stage(OLD)
+    (cloud.folder / "calls.jsonl").unlink()
+    return app.serving()
+
+
+def changing_commands(cloud):
+    return [call for call in cloud.calls if "deploy" in call or "update-traffic" in call]
+
+
+def test_a_cut_over_pins_the_traffic_deploys_and_moves_the_traffic_in_steps(cloud, old):
+    app = cloud_app()
+    new = app.stage(NEW)
+    assert app.serving() == old
+    with app.client(new) as client:
+        assert client.headers["Authorization"] == "Bearer identity-token-canary"
+        run_smoke_test(client, "restaurants", NEW)
+    app.promote(new)
+    app.discard(new)
+    traffic = f"run services update-traffic {FN} --region=us-central1"
+    pin, deploy, *rest = changing_commands(cloud)
+    assert pin == f"{traffic} --to-revisions={old.name}=100"
+    source = deploy.split("--source=")[1].split()[0]
+    assert deploy.replace(source, "SOURCE") == (
+        f"functions deploy {FN} --gen2 --region=us-central1 --runtime=python312 --source=SOURCE "
+        "--entry-point=hello_http --trigger-http --service-account=fn@acme.iam "
+        "--set-env-vars=DB_NAME=assistantdemo,DB_USER=retrieval-service,"
+        f"EMBEDDING_MODEL={NEW},GCP_LOCATION=us-central1,"
+        "INSTANCE_CONNECTION_NAME=acme:us-central1:jss --set-secrets=DB_PASS=jss-pass:latest"
+    )
+    assert rest == [
+        f"{traffic} --update-tags=candidate={new.name}",
+        f"{traffic} --to-revisions={new.name}=5,{old.name}=95",
+        f"{traffic} --to-revisions={new.name}=50,{old.name}=50",
+        f"{traffic} --to-revisions={new.name}=100",
+        f"{traffic} --remove-tags=candidate",
+    ]
+    assert app.serving() == new
+    assert "canary-password" not in " ".join(cloud.calls)
+
+
+def test_the_uploaded_source_has_the_function_and_the_core(cloud, old):
+    uploaded = cloud.folder / old.name
+    assert {"main.py", "requirements.txt", ".gcloudignore", "ragkit"} <= {
+        file.name for file in uploaded.iterdir()
+    }
+    assert (uploaded / "ragkit" / "embedding" / "vertex.py").is_file()
+    assert not (uploaded / "ragkit" / "migration").exists()
+
+
+def test_a_rollback_moves_all_traffic_in_one_step(cloud, old):
+    app = cloud_app()
+    new = app.stage(NEW)
+    app.promote(new)
+    (cloud.folder / "calls.jsonl").unlink()
+    app.start(old)
+    app.promote(old)
+    assert changing_commands(cloud)[1:] == [
+        f"run services update-traffic {FN} --region=us-central1 --to-revisions={old.name}=100"
+    ]
+    assert app.serving() == old
+
+
+def test_a_revision_that_fails_in_the_canary_loses_its_traffic(cloud, old):
+    app = cloud_app(canary=[50])
+    new = app.stage(NEW)
+    state = cloud.read()
+    state["revisions"][-1]["ill"] = True
+    cloud.write(revisions=state["revisions"])
+    with pytest.raises(DeployError, match=f"503 during the canary; all traffic is on {old.name}"):
+        app.promote(new)
+    assert app.serving() == old
+    assert CHECKS >= 10  # half of the answers fail: one run in a thousand would pass
+
+
+def test_failures_of_the_old_revision_are_not_those_of_the_new_one(cloud, old):
+    """A retired model may fail while it still has a share of the traffic."""
+    app = cloud_app(canary=[50])
+    new = app.stage(NEW)
+    state = cloud.read()
+    state["revisions"][0]["ill"] = True
+    cloud.write(revisions=state["revisions"])
+    app.promote(new)
+    assert app.serving() == new
+
+
+@pytest.mark.parametrize(
+    "step", ["--to-revisions=rag-fn-00001-abc=100", "deploy", "--update-tags", "=5,", "=50,"]
+)
+def test_a_failing_gcloud_leaves_the_old_revision_serving(cloud, old, step):
+    app = cloud_app()
+    cloud.write(fail=[step])
+    with pytest.raises(DeployError, match="refused by the stand-in"):
+        app.promote(app.stage(NEW))
+    assert app.serving() == old
+    assert cloud.read()["traffic"] == {old.name: 100}
+    app.promote(app.stage(NEW))  # the next run succeeds
+    assert app.serving().model == NEW
+
+
+def test_a_dry_run_shows_the_commands_and_changes_nothing(cloud, old):
+    app = cloud_app(apply=False)
+    lines = app.commands(NEW)
+    with pytest.raises(DeployError, match="apply: true"):
+        app.stage(NEW)
+    assert changing_commands(cloud) == []
+    assert lines[0] == "python -m ragkit vendor"
+    assert "--to-revisions=OLD=100" in lines[1]
+    assert "EMBEDDING_MODEL=text-embedding-005" in lines[2]
+    assert [line.rpartition("--to-revisions=")[2] for line in lines[-3:]] == [
+        "NEW=5,OLD=95", "NEW=50,OLD=50", "NEW=100",
+    ]  # fmt: skip
+    assert "allow-unauthenticated" not in " ".join(lines)
+
+
+def test_public_access_is_a_setting_of_the_plan():
+    assert "--allow-unauthenticated" in cloud_app(allow_unauthenticated=True).commands(NEW)[2]
+
+
+def test_after_a_release_the_next_deployment_serves_at_once(cloud, old):
+    app = cloud_app()
+    app.promote(app.stage(NEW))
+    app.release()
+    assert "--serve-all-traffic-latest-revision" in changing_commands(cloud)[-1]
+    assert (app.serving().model, cloud.read()["pinned"]) == (NEW, False)
+    commands = changing_commands(cloud)
+    app.release()  # nothing is pinned any more
+    assert changing_commands(cloud) == commands
+
+
+def test_a_function_that_was_never_deployed_has_no_revision_and_no_url(cloud):
+    assert cloud_app().serving() is None
+    assert cloud_app().url == ""
+
+
+def test_a_missing_gcloud_is_an_error_that_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeployError, match="gcloud is not installed"):
+        cloud_app().stage(NEW)
+
+
+def test_a_missing_setting_of_the_deployment_is_named():
+    env = {k: v for k, v in ENV.items() if k != "SERVICE_ACCOUNT"}
+    with pytest.raises(ConfigError, match="SERVICE_ACCOUNT"):
+        deployment_from(make_plan({"app.target": "cloud", "app.function": FN}), "tea", env)

@@ -1,0 +1,34 @@
+"""What an app says about itself over real HTTP; test_cutover.py looks at the real function."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from ragkit.deploy.manual import ManualApp
+from ragkit.errors import DeployError
+
+
+@pytest.mark.parametrize("body", ["[]", "{}", "null", "no JSON"])
+def test_an_app_that_does_not_say_its_model_serves_an_unknown_one(body):
+    class OtherApp(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with HTTPServer(("127.0.0.1", 0), OtherApp) as server:
+        threading.Thread(target=server.handle_request).start()
+        assert ManualApp(f"http://127.0.0.1:{server.server_port}").serving() is None
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:9"])
+def test_an_app_that_cannot_be_reached_serves_nothing(url):
+    assert ManualApp(url).serving() is None
+
+
+def test_it_says_what_to_deploy_by_hand_and_asks_for_the_address_once():
+    with pytest.raises(DeployError, match=r"EMBEDDING_MODEL=m by hand, set app\.url, and run"):
+        ManualApp("").stage("m")
+    with pytest.raises(DeployError, match="EMBEDDING_MODEL=m by hand, and run this step again"):
+        ManualApp("http://app").stage("m")

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from ragkit.embedding.load import load_embedder
+from ragkit.errors import BadVectors, ConfigError, ModelUnavailable
+
+LETTERS = "tests.stand_ins.letters:Letters"
+
+
+class FailingModel:
+    def embed_documents(self, texts):
+        raise RuntimeError("key sk-canary is wrong")
+
+    embed_query = embed_documents
+
+
+class TooFewVectors:
+    def embed_query(self, text):
+        return [1.0, 0.0]
+
+    def embed_documents(self, texts):
+        return [[1.0, 0.0]] * (len(texts) - 1)
+
+
+def test_a_langchain_object_is_loaded_by_module_and_attribute():
+    embedder = load_embedder(LETTERS)
+    assert (embedder.model.name, embedder.model.dimension) == (LETTERS, 64)
+    assert embedder.embed_documents(["a b", "c"]).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["no.such:thing", "tests.conftest:nothing", ":x"])
+def test_a_name_that_cannot_be_imported_is_a_configuration_error(name):
+    with pytest.raises(ConfigError, match="module:attribute"):
+        load_embedder(name)
+
+
+def test_an_object_without_embed_documents_is_refused():
+    with pytest.raises(ConfigError, match="embed_documents"):
+        load_embedder("pathlib:Path")
+
+
+def test_a_failure_is_reported_without_the_text_of_its_error():
+    with pytest.raises(ModelUnavailable, match="RuntimeError") as error:
+        load_embedder(f"{__name__}:FailingModel")
+    assert "canary" not in str(error.value)
+
+
+def test_fewer_vectors_than_texts_are_refused():
+    with pytest.raises(BadVectors):
+        load_embedder(f"{__name__}:TooFewVectors").embed_documents(["a", "b"])

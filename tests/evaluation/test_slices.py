@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS, slices_by_facet
+from tests.evaluation.example_evidence import make_comparison, make_questions
+
+COUNT = 60
+NEW = {f"q{n}": ["x", str(n)] if n % 2 else [str(n), "x"] for n in range(COUNT)}
+OLD = {question: ["x", question[1:]] for question in NEW}
+COMPARISON = make_comparison(make_questions(COUNT), OLD, NEW)
+"""Even questions gain: their row moves from the second place to the first."""
+
+
+def test_a_slice_has_the_mean_of_its_questions():
+    parity = {question: "odd" if int(question[1:]) % 2 else "even" for question in NEW}
+    even, odd = slices_by_facet(COMPARISON, {"parity": parity}, 1)
+    assert (even.kind, even.name, even.n, odd.n) == ("parity", "even", 30, 30)
+    gain = 1 - 1 / np.log2(3)
+    assert even.change.mean == pytest.approx(gain)
+    assert odd.change.mean == 0
+    assert even.metric == "nDCG@10"
+
+
+def test_small_slices_are_merged_and_a_single_slice_is_left_out():
+    names = {q: f"small {int(q[1:]) // 5}" if int(q[1:]) < 20 else "large" for q in NEW}
+    slices = slices_by_facet(COMPARISON, {"size": names}, 1)
+    assert [(part.name, part.n) for part in slices] == [("large", 40), ("other", 20)]
+    assert slices_by_facet(COMPARISON, {"same": dict.fromkeys(NEW, "all")}, 1) == []
+    few = {q: "few" if int(q[1:]) < MIN_SLICE_QUESTIONS - 1 else "large" for q in NEW}
+    slices = slices_by_facet(COMPARISON, {"few": few}, 1)
+    assert [part.name for part in slices] == ["large"]
+
+
+def test_more_slices_have_wider_intervals():
+    halves = {question: str(int(question[1:]) < COUNT / 2) for question in NEW}
+    facets = {"a": halves, **{f"b{i}": halves for i in range(9)}}
+    of_two = slices_by_facet(COMPARISON, {"a": halves}, 1)[0].change
+    of_twenty = slices_by_facet(COMPARISON, facets, 1)[0].change
+    assert of_twenty.high - of_twenty.low > of_two.high - of_two.low
+
+
+def test_questions_without_a_facet_or_a_judgement_are_left_out():
+    names = {q: "a" if int(q[1:]) < 30 else "b" for q in list(NEW)[:50]} | {"unjudged": "a"}
+    assert [part.n for part in slices_by_facet(COMPARISON, {"x": names}, 1)] == [30, 20]

@@ -1,0 +1,126 @@
+"""Faults of the model and the server during a backfill, and what the next run makes of them."""
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+import sqlalchemy as sa
+
+from ragkit import retry
+from ragkit.errors import DatabaseError, ModelBusy, ModelUnavailable, WrongDimension
+from ragkit.migration import ledger
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress.coverage import count_rows
+from ragkit.migration.schema.expansion import expand
+from ragkit.sandbox.folders import Folders
+from ragkit.sandbox.postgres import Postgres
+from tests.conftest import TEXTS, changed, make_table, with_plan
+from tests.migration.backfill.vectors import check_vectors
+from tests.stand_ins.faulty import faulty_embedder
+from tests.stand_ins.recording import RecordingEmbedder
+
+PLACES = [f"Place {n} is a shop. Wool." for n in range(40)]
+
+
+def read_counts(migration):
+    with migration.engine.connect() as connection:
+        return count_rows(connection, migration)
+
+
+@pytest.mark.parametrize("fault", [429, 500, "drop", "nan", "fewer", "ragged"])
+def test_a_temporary_fault_of_the_model_is_retried(migration, new_embedder, fault):
+    expand(migration)
+    list(run_backfill(migration, faulty_embedder([None, fault])))
+    check_vectors(migration, new_embedder)
+    assert read_counts(migration).dead_letters == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(401, ModelUnavailable), (403, ModelUnavailable), (404, ModelUnavailable),
+     ("dimension", WrongDimension), ("hang", ModelBusy)],
+)  # fmt: skip
+def test_a_fault_of_all_rows_stops_the_run_and_the_next_run_fills_the_rest(
+    migration, new_embedder, fault, error
+):
+    expand(migration)
+    impatient = with_plan(migration, {"backfill.model_seconds": 0.5})
+    with pytest.raises(error):
+        list(run_backfill(impatient, faulty_embedder([None, fault])))
+    counts = read_counts(migration)
+    assert counts.dead_letters == 0
+    assert counts.pending > 0
+    with migration.engine.connect() as connection:
+        assert ledger.phase(connection, migration.id) == ledger.EXPANDED
+    recorder = RecordingEmbedder(new_embedder)
+    list(run_backfill(migration, recorder))
+    check_vectors(migration, new_embedder)
+    assert len(recorder.texts) == counts.pending  # no row is paid for twice
+
+
+def test_a_backfill_survives_dropped_connections_and_embeds_no_row_twice(
+    engine, plan, server, new_embedder
+):
+    make_table(engine, plan, PLACES)
+    migration = Migration.open(changed(plan, {"backfill.batch_size": 4}), engine)
+    expand(migration)
+    admin, dropped = server.engine(), []
+    drop = sa.text(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"
+    ).bindparams(name=engine.url.database)
+
+    def drop_connections(texts):
+        if len(recorder.texts) - len(texts) in (10, 20, 30):
+            with admin.connect() as connection:
+                dropped.extend(connection.execute(drop).scalars())
+
+    recorder = RecordingEmbedder(new_embedder, drop_connections)
+    list(run_backfill(migration, recorder))
+    admin.dispose()
+    assert len(dropped) >= 3
+    check_vectors(migration, new_embedder)
+    assert max(Counter(recorder.texts).values()) == 1
+
+
+@pytest.mark.parametrize("steps", range(1, 9))
+def test_a_kill_repeats_at_most_one_batch(engine, plan, new_embedder, steps):
+    make_table(engine, plan, PLACES)
+    migration = Migration.open(changed(plan, {"backfill.batch_size": 10}), engine)
+    expand(migration)
+    first, second = RecordingEmbedder(new_embedder), RecordingEmbedder(new_embedder)
+    run = run_backfill(migration, first)
+    for _ in range(steps):
+        next(run)
+    time.sleep(0.1)  # the model answers what was sent
+    run.close()  # a closed generator runs no further, as a killed process
+    list(run_backfill(migration, second))
+    check_vectors(migration, new_embedder)
+    assert len(first.texts) + len(second.texts) - len(PLACES) <= 10
+
+
+def test_a_server_that_stays_away_is_an_error_and_the_next_run_fills_the_rest(
+    tmp_path, plan, new_embedder, monkeypatch
+):
+    monkeypatch.setattr(retry, "DATABASE_SECONDS", 1.0)
+    server = Postgres(Folders.at(tmp_path / "killed"))
+    try:
+        server.start()
+        server.create("killed", owner="retrieval-service")
+        engine = sa.create_engine(server.url("retrieval-service", "killed"), pool_pre_ping=True)
+        make_table(engine, plan, [f"{text} {n}." for n in range(50) for text in TEXTS])
+        migration = Migration.open(plan, engine)
+        expand(migration)
+        killer = threading.Timer(0.3, server.kill)
+        killer.start()
+        with pytest.raises(DatabaseError, match=r"cannot be reached|terminat|shutting"):
+            list(run_backfill(migration, new_embedder))
+        killer.join()
+        time.sleep(0.2)
+        server.start()
+        assert list(run_backfill(migration, new_embedder))[-1].done == 300
+        check_vectors(migration, new_embedder)
+        engine.dispose()
+    finally:
+        server.remove()

@@ -1,0 +1,34 @@
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ragkit.migration.backfill.writer import write_vectors
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema.expansion import expand
+from tests.conftest import column_of, make_table
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    texts=st.lists(
+        st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=20),
+        min_size=1, max_size=6,
+    ),
+    seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_vectors_are_read_back_bit_by_bit_and_written_once(engine, plan, texts, seed):
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            'drop table if exists "Amenities"; drop schema if exists ragkit cascade'
+        )
+    make_table(engine, plan, texts)
+    migration = Migration.open(plan, engine)
+    expand(migration)
+    vectors = np.random.default_rng(seed).normal(size=(len(texts), 64)).astype(np.float32)
+    keys = [str(n) for n in range(1, len(texts) + 1)]
+    with engine.begin() as connection:
+        assert write_vectors(connection, migration, keys, texts, vectors).landed == len(texts)
+        second = write_vectors(connection, migration, keys, texts, -vectors)
+        assert second.landed == 0  # the rows have vectors
+    stored = column_of(engine, migration, "new vector")
+    np.testing.assert_array_equal(np.array([stored[int(key)] for key in keys], np.float32), vectors)

@@ -1,0 +1,52 @@
+from datetime import date
+
+from ragkit.embedding.catalogue import find_model
+from ragkit.embedding.load import load_embedder
+from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.migration.inspection.cost import CostEstimate
+from ragkit.migration.inspection.readiness import check_readiness
+
+TODAY = date(2026, 11, 23)
+
+
+def embedder(vertex, name="text-embedding-005"):
+    return VertexEmbedder(
+        find_model(name), {"GCP_PROJECT_ID": "p", "VERTEX_ENDPOINT": vertex.address}
+    )
+
+
+def readiness_checks(migration, old, new, today=TODAY):
+    """By their names."""
+    estimate = CostEstimate(1000, 4, 10_000, 0.001, "2026-11-01", 0.1)
+    return {check.name: check for check in check_readiness(migration, old, new, estimate, today)}
+
+
+def test_a_model_that_retires_within_a_year_is_a_warning_with_its_date(migration, vertex):
+    check = readiness_checks(migration, None, embedder(vertex))["text-embedding-005 retires"]
+    assert "2027-04-01, in 129 days" in check.observed
+    assert (check.passed, "params/next.yaml" in check.fix) == (True, True)
+
+
+def test_a_retired_model_is_reported(migration, vertex):
+    gecko = embedder(vertex, "textembedding-gecko@001")
+    check = readiness_checks(migration, gecko, gecko)["textembedding-gecko@001 retires"]
+    assert "retired on" in check.observed
+
+
+def test_a_new_model_that_does_not_answer_fails_with_its_reason(migration, vertex):
+    vertex.retired = {"text-embedding-005"}
+    check = readiness_checks(migration, None, embedder(vertex))["new model"]
+    assert (check.passed, "retired" in check.observed) == (False, True)
+
+
+def test_the_quota_is_compared_with_the_number_of_requests(migration, vertex):
+    check = readiness_checks(migration, None, embedder(vertex))["quota"]
+    assert "4 requests at 1,500 requests a minute" in check.observed
+
+
+def test_the_extension_the_disk_and_the_old_model_are_checked(migration):
+    local = load_embedder("wordllama-256")
+    checks = readiness_checks(migration, local, local)
+    assert checks["pgvector"].passed
+    assert "more, the database has" in checks["disk"].observed
+    assert checks["old model"].passed

@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
+from ragkit.retrieval.search import DISTANCES, nearest
+from tests.conftest import changed, with_plan
+
+
+def test_an_index_is_built_once_and_valid(filled):
+    with filled.engine.connect() as connection:
+        assert index.state(connection, filled).exists is False
+    first = index.build(filled)
+    assert (first.exists, first.valid) == (True, True)
+    assert first.bytes > 0
+    assert (first.seconds > 0, first.settings) == (
+        True, "maintenance_work_mem 256 MB, 1 parallel workers",
+    )  # fmt: skip
+    second = index.build(filled)
+    assert (second.valid, second.bytes, second.seconds) == (True, first.bytes, 0.0)
+
+
+def test_an_invalid_index_is_replaced(filled):
+    built = index.build(filled)
+    engine = filled.engine
+    oid = sa.text("select indexrelid from pg_index where indexrelid = cast(:n as regclass)")
+    with engine.connect() as connection:
+        first_oid = connection.scalar(oid, {"n": f'"{built.name}"'})
+    _invalidate(filled, built.name)
+    with engine.connect() as connection:
+        assert index.state(connection, filled).valid is False
+    assert index.build(filled).valid is True
+    with engine.connect() as connection:
+        assert connection.scalar(oid, {"n": f'"{built.name}"'}) != first_oid
+
+
+def _invalidate(migration, name):
+    """Marks the index in the catalogue, as a killed CREATE INDEX CONCURRENTLY does."""
+    url = migration.engine.url.set(username="postgres")
+    admin = sa.create_engine(url)
+    with admin.begin() as connection:
+        connection.execute(
+            sa.text(
+                "update pg_index set indisvalid = false where indexrelid = cast(:n as regclass)"
+            ),
+            {"n": f'"{name}"'},
+        )
+    admin.dispose()
+
+
+def test_a_plan_without_an_index_builds_none(migration):
+    expand(migration)
+    assert index.build(with_plan(migration, {"index.type": "none"})).exists is False
+
+
+@pytest.mark.parametrize("index_type", ["hnsw", "ivfflat"])
+@pytest.mark.parametrize("distance", list(DISTANCES))
+def test_the_query_of_the_app_uses_the_index(filled, new_embedder, distance, index_type):
+    """By EXPLAIN: the operator of the query is in the operator class of the index."""
+    new = replace(filled.new, distance=distance)
+    plan = changed(filled.plan, {"table.distance": distance, "index.type": index_type})
+    built = index.build(replace(filled, plan=plan, new=new))
+    with filled.engine.connect() as connection:
+        connection.exec_driver_sql("set enable_seqscan = off")
+        sa.event.listen(connection, "before_cursor_execute", _explain, retval=True)
+        rows = nearest(connection, new, new_embedder.embed_query("coffee"), ["name"], 3)
+    assert built.name in " ".join(str(value) for row in rows for value in row.values())
+
+
+def _explain(conn, cursor, statement, parameters, context, executemany):
+    return f"explain {statement}", parameters

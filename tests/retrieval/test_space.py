@@ -1,0 +1,35 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragkit.embedding.catalogue import find_model
+from ragkit.retrieval.space import Space
+
+SPACE = Space.of(find_model("text-embedding-005"), "content")
+SPACES = st.builds(
+    Space,
+    st.text(max_size=5),
+    st.none() | st.text(max_size=5),
+    st.integers(1, 4000),
+    st.text(max_size=5),
+)
+
+
+@given(SPACES, SPACES)
+def test_two_fingerprints_are_equal_exactly_when_the_spaces_are(one, other):
+    assert (one.fingerprint == other.fingerprint) == (one == other)
+
+
+def test_every_field_of_a_space_changes_its_fingerprint():
+    others = [
+        replace(SPACE, model="x"),
+        replace(SPACE, task_type=None),
+        replace(SPACE, dimension=767),
+        replace(SPACE, template="name"),
+    ]
+    assert len({space.fingerprint for space in [SPACE, *others]}) == 5
+
+
+def test_a_fingerprint_is_the_same_in_every_release():
+    assert SPACE.fingerprint == "fb450782df293de4"

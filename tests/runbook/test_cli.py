@@ -1,0 +1,202 @@
+"""python -m ragkit, as a person or a job would call it: real processes, exit codes, output."""
+
+import subprocess
+import time
+
+import httpx
+import psutil
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from ragkit.migration.plan import Plan
+from ragkit.migration.plan.load import read_sections
+from ragkit.migration.plan.reference import reference
+from tests.conftest import PYTHON, ROLE, ROOT, TEXTS, environment, free_port, make_plan, make_table
+from tests.stand_ins import vertex as vertex_stand_in
+
+CANARY = "canary-password"
+JSS = ROOT / "params" / "jss.yaml"
+
+
+OWN = yaml.safe_dump(make_plan().model_dump(by_alias=True))
+
+
+def ragkit(*arguments, code=0, **env) -> str:
+    done = subprocess.run(
+        [PYTHON, "-m", "ragkit", *map(str, arguments)],
+        env=environment(**env), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    assert "Traceback" not in output
+    assert CANARY not in output
+    return output
+
+
+@pytest.fixture
+def jss(server):
+    """A stock Jump Start Solution: gecko@001 vectors of 768 dimensions, by the stand-in."""
+    name = "assistant demo"
+    server.create(name, owner=ROLE)
+    engine = server.engine(ROLE, name)
+    with vertex_stand_in.serving() as vertex, pytest.MonkeyPatch.context() as patch:
+        env = {"GCP_PROJECT_ID": "p", "VERTEX_ENDPOINT": vertex.address}
+        for key, value in env.items():
+            patch.setenv(key, value)
+        make_table(engine, Plan.from_file(JSS), TEXTS)
+        yield (
+            {"DATABASE_URL": engine.url.render_as_string(), "DB_PASS": CANARY, **env},
+            engine,
+            vertex,
+        )
+    engine.dispose()
+    with server.engine().connect() as admin:
+        admin.connection.rollback()
+        admin.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+            f'drop database "{name}" with (force)'
+        )
+
+
+def test_backfill_is_the_missions_migration_script(jss):
+    """With nothing but the environment: embedding_005 is added and filled, embedding untouched."""
+    env, engine, vertex = jss
+    first = ragkit("backfill", **env)
+    assert "column embedding_005: added" in first
+    assert "6 of 6 rows" in first
+    with engine.connect() as connection:
+        counts = sa.text("select count(embedding), count(embedding_005) from amenities")
+        assert connection.execute(counts).one() == (6, 6)
+    calls = [call for call in vertex.calls if call[0] == "text-embedding-005"]
+    assert calls == [("text-embedding-005", {"RETRIEVAL_DOCUMENT"}, 6)]
+    again = ragkit("backfill", **env)
+    assert "column embedding_005: was there" in again
+    assert len([c for c in vertex.calls if c[0] == "text-embedding-005"]) == 1
+
+
+def test_inspect_and_status(jss):
+    env, *_ = jss
+    inspected = ragkit("inspect", **env)
+    assert "column: embedding  dimension: 768  rows: 6" in inspected
+    assert "price as of: 2026-11-01" in inspected
+    assert "phase: planned  done: 0  total: 6" in ragkit("status", **env)
+
+
+def test_a_cut_over_without_a_comparison_is_refused(jss, tmp_path):
+    env, *_ = jss
+    params = tmp_path / "strict.yaml"
+    strict = read_sections(JSS) | {"gates": {}, "app": {"target": "manual"}}
+    params.write_text(yaml.safe_dump(strict))
+    ragkit("backfill", "--params", params, **env)
+    said = ragkit("cutover", "--params", params, code=1, **env)
+    assert "GateError: NO-GO: comparison: none yet" in said
+
+
+@pytest.mark.parametrize(
+    ("params", "env", "says"),
+    [
+        ("tabel: x\n", {}, "did you mean table?"),
+        ("table: 7\nk: no\n", {}, "4 fault(s)"),
+        (OWN, {}, "set INSTANCE_CONNECTION_NAME, DB_USER, DB_NAME"),
+        (OWN, {"DATABASE_URL": f"postgresql://u:{CANARY}@127.0.0.1:9/d"}, "cannot be reached"),
+    ],
+)
+def test_errors_are_one_line_and_exit_1(tmp_path, params, env, says):
+    file = tmp_path / "p.yaml"
+    file.write_text(params)
+    output = ragkit("status", "--params", file, code=1, **env)
+    assert says in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_a_missing_params_file(tmp_path):
+    assert "there is no file" in ragkit("status", "--params", tmp_path / "no.yaml", code=1)
+
+
+def test_vendor(tmp_path):
+    ragkit("vendor", tmp_path / "out")
+    ragkit("vendor", tmp_path / "out")
+    assert (tmp_path / "out" / "ragkit" / "retrieval" / "service.py").exists()
+    assert not (tmp_path / "out" / "ragkit" / "migration").exists()
+
+
+def test_an_unwritable_sandbox(tmp_path):
+    (tmp_path / "file").write_text("")
+    output = ragkit("sandbox", "up", code=1, RAGKIT_SANDBOX=str(tmp_path / "file" / "home"))
+    assert "cannot write the sandbox's folder" in output
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ()])
+def test_help_is_on_stdout_and_lists_the_commands(arguments):
+    result = subprocess.run(
+        [PYTHON, "-m", "ragkit", *arguments],
+        env=environment(), capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert result.stderr == ""
+    names = ("inspect", "backfill", "follow", "compare", "cutover", "rollback", "retire", "status",
+             "run", "lab", "params", "vendor", "sandbox")  # fmt: skip
+    assert all(f"\n  {name} " in result.stdout for name in names)
+
+
+def test_an_error_of_the_command_line_is_one_line_and_no_traceback(tmp_path):
+    output = ragkit("lab", "--no-browser", code=2)
+    assert "No such option" in output
+    output = ragkit("params", "--into", tmp_path / "none.md", code=1)
+    assert output.startswith("FileNotFoundError")
+    output = ragkit("sandbox", "down", code=1, RAGKIT_SANDBOX=str(tmp_path), RAGKIT_PORT="web")
+    assert "RAGKIT_PORT must be a port number, got 'web'" in output
+    output = ragkit("vendor", ROOT, code=1)
+    assert "is no vendored copy" in output
+    assert (ROOT / "ragkit" / "runbook").is_dir()
+
+
+def test_params_prints_the_reference():
+    assert ragkit("params") == reference()
+
+
+def test_set_changes_any_field_and_a_wrong_path_is_refused(jss):
+    env, *_ = jss
+    odd = ("--set", "new.column=embedding_x")
+    assert "migration: public.amenities: embedding -> embedding_x" in ragkit("status", *odd, **env)
+    refused = ragkit("status", "--set", "gates.margn=0.1", "--set", "margin=1", code=1, **env)
+    assert "2 fault(s)" in refused
+    assert "did you mean gates.margin?" in refused
+
+
+def test_rows_of_another_table_are_refused_before_anything_is_embedded(jss, tmp_path):
+    """Integer keys of somebody's table, and judgements of the airport."""
+    env, engine, vertex = jss
+    data = ROOT / "ragkit" / "sandbox" / "data"
+    own = ("--set", f"evaluation.questions={data / 'questions.jsonl'}",
+           "--set", f"evaluation.qrels={data / 'qrels.tsv'}")  # fmt: skip
+    calls = len(vertex.calls)
+    for command in ("inspect", "backfill"):
+        assert "rows that do not exist" in ragkit(command, *own, code=1, **env)
+    assert len(vertex.calls) == calls
+    assert "embedding_005" not in {c["name"] for c in sa.inspect(engine).get_columns("amenities")}
+
+
+def test_lab_opens_jupyterlab_on_ones_own_params_file(tmp_path):
+    """The kernels' environment names the file; no sandbox is started for another database."""
+    params, port = tmp_path / "yours.yaml", free_port()
+    params.write_text(OWN)
+    options = ["--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token=t"]
+    process = subprocess.Popen(
+        [PYTHON, "-m", "ragkit", "lab", "--params", params, "--", *options],
+        env=environment(HOME=str(tmp_path)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        url, deadline = f"http://127.0.0.1:{port}/api/contents?token=t", time.monotonic() + 60
+        while True:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            try:
+                names = {entry["name"] for entry in httpx.get(url).json()["content"]}
+                break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        assert "01_inspect.ipynb" in names
+        assert psutil.Process(process.pid).environ()["RAGKIT_PARAMS"] == str(params)
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,63 @@
+"""What a runbook takes from a table that is somebody's own."""
+
+import pytest
+import yaml
+
+from ragkit.errors import ConfigError
+from ragkit.migration.plan import Plan
+from ragkit.runbook import Runbook
+from tests.conftest import TEXTS, changed, make_table
+
+
+@pytest.fixture
+def runbook(engine, plan, amenities, monkeypatch, tmp_path):
+    def make(changes=None):
+        monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string())
+        values = yaml.safe_dump(changed(plan, changes or {}).model_dump(by_alias=True))
+        return Runbook(Plan.of(yaml.safe_load(values)), tmp_path)
+
+    return make
+
+
+def test_without_questions_there_are_none(runbook):
+    assert runbook().questions is None
+    assert runbook().check_questions() == "questions: none; stored vectors are compared"
+
+
+def test_judged_rows_are_checked_against_the_table(runbook, tmp_path):
+    questions, qrels = tmp_path / "q.jsonl", tmp_path / "qrels.tsv"
+    questions.write_text('{"_id": "q1", "text": "wool"}\n')
+    qrels.write_text("q1 0 2 1\nq1 0 404 1\n")
+    files = {"evaluation.questions": str(questions), "evaluation.qrels": str(qrels)}
+    assert runbook(files).check_questions() == (
+        "questions: 1, judged: 1, 1 judged rows are not in the table"
+    )
+    qrels.write_text("q1 0 2 1\nq1 0 404 1\nq1 0 405 1\n")
+    with pytest.raises(ConfigError, match="2 rows that do not exist"):
+        runbook(files).check_questions()
+
+
+def test_the_smoke_question_is_a_label_of_the_table_unless_it_is_said(runbook):
+    assert runbook({"app.smoke_question": "tea"}).smoke_question == "tea"
+    names = {text.partition(" is a ")[0] for text in TEXTS}
+    assert runbook({"app.smoke_question": ""}).smoke_question in names
+
+
+def test_without_a_label_a_row_is_named_by_its_content(engine, runbook):
+    bare = runbook({"table.label": "", "app.smoke_question": ""})
+    assert bare.smoke_question in {text[:60] for text in TEXTS}
+    assert runbook({"table.label": ""}).migration.plan.table.label == ""
+
+
+def test_an_empty_table_has_a_smoke_question_too(engine, plan, monkeypatch, tmp_path):
+    table = make_table(engine, changed(plan, {"table.name": "Empty"}), TEXTS[:1])
+    with engine.begin() as connection:
+        connection.execute(table.delete())
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string())
+    empty = changed(plan, {"table.name": "Empty", "app.smoke_question": ""})
+    assert Runbook(empty, tmp_path).smoke_question
+
+
+def test_there_is_no_sandbox_for_another_database(runbook):
+    with pytest.raises(ConfigError, match="there is no sandbox"):
+        _ = runbook().sandbox
