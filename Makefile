@@ -6,14 +6,14 @@ PARAMS ?= params/sandbox.yaml
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos cranfield vendor lab curl down lint clean pictures
+.PHONY: runbook test chaos cranfield vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## everything: unit, integration, function, notebooks
 	$(BIN)/python -m pytest tests/chaos
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --ignore=tests/chaos --ignore=tests/cranfield
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/chaos --ignore=tests/cranfield
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
@@ -24,9 +24,11 @@ cranfield: .venv/installed    ## the comparison on a judged collection, where ..
 vendor: .venv/installed       ## makes function/ complete for gcloud
 	$(BIN)/python -m ragkit vendor
 
-lab: .venv/installed          ## JupyterLab on the notebooks, the sandbox up
-	$(BIN)/python -m ragkit sandbox up --params $(PARAMS)
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+lab: .venv/installed          ## JupyterLab on the notebooks, with PARAMS
+	$(BIN)/python -m ragkit lab --params $(PARAMS)
+
+docs: .venv/installed         ## writes the reference of parameters into docs/reference.md
+	$(BIN)/python -m ragkit params --into docs/reference.md
 
 curl: .venv/installed         ## asks the app
 	$(BIN)/python -m ragkit ask --params $(PARAMS)
@@ -37,13 +39,27 @@ down: .venv/installed         ## stops the sandbox, keeps its data
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
+
+lock: .venv/installed         ## requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --annotation-style line --custom-compile-command "make lock" --quiet \
+	  --output-file requirements.txt $(UPGRADE)
+
+install-check:                ## pip install . in an empty environment, then the command's help
+	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && unset PYTHONPATH && \
+	$(PYTHON) -m venv "$$scratch/venv" && export PATH="$$scratch/venv/bin:$$PATH" && \
+	python -m pip install --quiet --disable-pip-version-check . && python -m pip check && \
+	cd "$$scratch" && ragkit > none && ragkit -h > short && ragkit --help > long && \
+	cmp none long && cmp short long && cat long
 
 pictures:                     ## the README's pictures, from the newest run
 	mkdir -p .github/images && newest=$$(ls -d runs/*-sandbox | tail -n 1) && cp "$$newest/gates.png" "$$newest/timeline.png" .github/images/
 
-clean: down                   ## removes everything that was made here, runs/ excepted
-	$(BIN)/python -m ragkit sandbox remove --params $(PARAMS)
-	rm -rf .venv function/ragkit .pytest_cache .ruff_cache .hypothesis
+clean:                        ## removes everything that was made here, runs/ excepted
+	if [ -e .venv/installed ]; then $(BIN)/python -m ragkit sandbox remove --params params/sandbox.yaml; fi
+	rm -rf .venv function/ragkit dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
