@@ -1,6 +1,7 @@
 """A real PostgreSQL with pgvector for the session, and a fresh database for each test."""
 
 import itertools
+import json
 import os
 import socket
 import sys
@@ -18,12 +19,15 @@ from pgvector.sqlalchemy import VECTOR
 from ragkit.database.engine import autocommit
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.load import load_embedder
+from ragkit.evaluation.metrics.significance import MIN_QUESTIONS
+from ragkit.evaluation.questions import read_questions
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema import expansion
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
+from ragkit.sandbox.sample import DATA, QUESTIONS
 from tests.stand_ins import vertex as stand_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,8 +44,8 @@ TEXTS = [
     "Corbett Chemist is a medical. Over-the-counter remedies.",
 ]
 _numbers = itertools.count()
-SLOWEST = ("notebooks/test_notebooks", "notebooks/test_jss", "notebooks/test_kernel",
-           "migration/test_cutover", "function/", "sandbox/")  # fmt: skip
+SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "notebooks/", "migration/test_cutover",
+           "function/", "sandbox/")  # fmt: skip
 """They start first, so that no worker is left with a long file at the end."""
 
 
@@ -234,6 +238,19 @@ def column_of(engine: sa.Engine, migration: Migration, name: str) -> dict[int, A
     with engine.connect() as connection:
         query = migration.select(migration.key, migration.table.c[name])
         return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def few_questions(folder: Path) -> tuple[str, str]:
+    """Overrides of the sandbox's plan: its first judged questions, just enough for a gate, where
+    a test is not about the verdict."""
+    judged = read_questions(QUESTIONS, DATA / "qrels.tsv")
+    chosen = list(judged.qrels)[:MIN_QUESTIONS]
+    questions, qrels = folder / "questions.jsonl", folder / "qrels.tsv"
+    lines = (json.dumps({"_id": name, "text": judged.texts[name]}) for name in chosen)
+    questions.write_text("\n".join(lines))
+    grades = ((name, row, g) for name in chosen for row, g in judged.qrels[name].items())
+    qrels.write_text("\n".join(f"{name}\t{row}\t{grade}" for name, row, grade in grades))
+    return f"evaluation.questions={questions}", f"evaluation.qrels={qrels}"
 
 
 def free_port() -> int:

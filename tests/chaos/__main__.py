@@ -79,6 +79,8 @@ def prove(environment: ChaosEnvironment, run_dir: Path) -> dict:
         proof.phase("settle", proof.settle)
         table = FinalTable.read(environment)
         proof.phase("retire", proof.retire)
+    if not monitor.is_alive():
+        raise RuntimeError("the lock monitor died: its figure would be of a part of the proof")
     monitor.stop.set()
     return summarise(proof, monitor, read_log(reads), read_log(writes), table, run_dir)
 

@@ -17,7 +17,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.sandbox.sample import OLD_COLUMN, amenities, sample_rows
 from ragkit.sandbox.sandbox import DATABASE, Sandbox
-from tests.conftest import changed
+from tests.conftest import changed, few_questions
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "wordllama-64", "wordllama-256"
@@ -42,6 +42,7 @@ class ChaosEnvironment:
                 "new.column=embedding_256",
                 f"backfill.batch_size={max(MIN_BATCH, rows // 80)}",
                 f"app.port={port}",
+                *few_questions(folder),
                 "gates.override=one model at two dimensions; the proof is not about the verdict",
             ],
         )
@@ -125,7 +126,8 @@ class ChaosEnvironment:
 
     @contextmanager
     def process(self, module: str, *arguments: object):
-        """A process that runs during the block, and is stopped by SIGTERM at its end."""
+        """A process that runs during the block, and is stopped by SIGTERM at its end. Raises
+        RuntimeError when it ended with an error."""
         process = subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}, cwd=ROOT,
@@ -134,4 +136,6 @@ class ChaosEnvironment:
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            exit_code = process.wait(30)
+        if exit_code not in (0, -signal.SIGTERM):
+            raise RuntimeError(f"{module} ended with exit {exit_code}")

@@ -32,5 +32,5 @@ class LockMonitor(threading.Thread):
                     for pid, ms in connection.execute(_WAITING):
                         started = round(time.time() - float(ms) / 1000, 1)
                         self.waits[pid, started] = max(self.waits[pid, started], float(ms))
-            except sa.exc.DBAPIError:
+            except (sa.exc.DBAPIError, OSError):  # pg8000 may raise the socket's own error
                 continue

@@ -40,7 +40,7 @@ class Proof:
         with environment.engine.connect() as idle_in_transaction:
             idle_in_transaction.execute(sa.text("select 1 from amenities limit 1"))
             process = environment.backfill("slow")
-            time.sleep(4)
+            time.sleep(3)
             self.fault("a transaction holds the table", "expand", "expand waits and tries again")
         self._wait_until_filled(0.1)
         self._kill(process, "backfill")
@@ -85,7 +85,6 @@ class Proof:
         time.sleep(3)
         self._kill(follower, "follow")
         self.follower = environment.ragkit("follow")
-        time.sleep(3)
         process = environment.ragkit("compare")
         time.sleep(2)
         self._kill(process, "compare")
@@ -99,15 +98,15 @@ class Proof:
         self._kill(cutover, "cut over")
         environment.run_until_done("cutover")
         environment.cut_over_flag.touch()
-        time.sleep(3)
+        time.sleep(1)
         self._kill_server("cut over")
         rollback = environment.ragkit("rollback")
         time.sleep(3)
         self._kill(rollback, "roll back")
         environment.run_until_done("rollback")
-        time.sleep(2)
+        time.sleep(1)
         environment.run_until_done("cutover")
-        time.sleep(2)
+        time.sleep(1)
 
     def settle(self) -> None:
         """After the last write: waits until the follower has filled both columns."""
@@ -125,7 +124,7 @@ class Proof:
         time.sleep(1)
         self._kill(process, "retire")
         self.environment.run_until_done("retire")
-        time.sleep(2)
+        time.sleep(1)
 
     def _kill(self, process: subprocess.Popen, phase: str) -> None:
         process.kill()

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
@@ -54,7 +55,7 @@ class Writer:
             try:
                 state = self._execute(kind, key, text, name)
                 break
-            except sa.exc.DBAPIError:
+            except (sa.exc.DBAPIError, OSError):  # pg8000 may raise the socket's own error
                 retries += 1
                 time.sleep(0.1)
         if kind == "insert":
@@ -89,18 +90,17 @@ def main(url: str, log: Path, flag: Path, rate: float, rows: int) -> None:
     engine = sa.create_engine(
         url, pool_pre_ping=True, connect_args={"application_name": "chaos-writer"}
     )
-    stop, threads = threading.Event(), []
+    stop = threading.Event()
+    parts: list[Future[None]] = []
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with log.open("a", buffering=1) as file:
-        for part in range(THREADS):
-            keys = list(range(1 + part, rows + 1, THREADS))
-            new_keys = range(10**6 * (part + 1), 10**6 * (part + 2))
+    with log.open("a", buffering=1) as file, ThreadPoolExecutor(THREADS) as pool:
+        for number in range(THREADS):
+            keys = list(range(1 + number, rows + 1, THREADS))
+            new_keys = range(10**6 * (number + 1), 10**6 * (number + 2))
             writer = Writer(engine, flag, file, keys, new_keys)
-            threads.append(threading.Thread(target=writer.run, args=(rate / THREADS, stop)))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+            parts.append(pool.submit(writer.run, rate / THREADS, stop))
+        for part in parts:
+            part.result()  # a writer that died fails the proof
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 import asyncio
 import json
 import subprocess
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from ragkit.deploy import probe
 from ragkit.report import pictures
 from tests.conftest import PYTHON, environment
+from tests.stand_ins import http_server
 
 
 class FailingApp(BaseHTTPRequestHandler):
@@ -39,10 +39,8 @@ class FailingApp(BaseHTTPRequestHandler):
 @pytest.fixture
 def url():
     FailingApp.count = 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), FailingApp)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with http_server.serving(FailingApp) as address:
+        yield address
 
 
 def run_probe(url, log, seconds, rate=20.0):

@@ -2,14 +2,14 @@
 
 import json
 import shlex
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import httpx
 import pytest
 
 from ragkit.deploy.smoke_test import curl_command, result_fields, run_smoke_test
 from ragkit.errors import DeployError
+from tests.stand_ins import http_server
 
 MODEL, QUESTION = "text-embedding-005", "a child's toy"
 RESULTS = [{"name": "A", "description": "B"}, {"name": "C", "description": "D", "price": 1}]
@@ -50,12 +50,11 @@ def client(app):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}", timeout=10) as client:
+    with (
+        http_server.serving(Handler) as address,
+        httpx.Client(base_url=address, timeout=10) as client,
+    ):
         yield client
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_good_answer_is_returned_as_the_app_sent_it(client, app):

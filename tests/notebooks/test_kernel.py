@@ -10,7 +10,7 @@ from jupyter_client.manager import KernelManager
 
 from ragkit.runbook.execute import NOTEBOOKS, private_kernel
 from ragkit.runbook.interrupt import MESSAGE
-from tests.conftest import PYTHON, ROOT, environment, free_port
+from tests.conftest import PYTHON, ROOT, environment, few_questions, free_port
 
 QUICK = ["new.model=wordllama-64", "new.column=embedding_64",
          "gates.override=one model at two dimensions"]  # fmt: skip
@@ -85,10 +85,11 @@ def failures(results):
 
 
 @pytest.mark.timeout(240)
-def test_run_all_twice_in_one_kernel_works_in_every_notebook(sandbox_env):
+def test_run_all_twice_in_one_kernel_works_in_every_notebook(sandbox_env, tmp_path):
+    quick = [*QUICK, *few_questions(tmp_path)]
     for name in IN_ORDER:
         with kernel(sandbox_env) as running:
-            first, second = running.run_all(name, set=QUICK), running.run_all(name, set=QUICK)
+            first, second = running.run_all(name, set=quick), running.run_all(name, set=quick)
         assert failures(first) == [], name
         assert failures(second) == [], name
         assert len(first) == len(second) == len(cells(name)) + 1

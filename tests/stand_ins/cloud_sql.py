@@ -12,18 +12,20 @@ import os
 import re
 import socket
 import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+
+from tests.stand_ins import http_server
 
 PORT = 3307
 PROJECT, REGION, NAME = "acme", "us-central1", "jss"
@@ -76,8 +78,17 @@ class Instance:
                 connection.shutdown(socket.SHUT_RDWR)
         return len(connections)
 
-    def proxy(self, listener: socket.socket, folder: Path) -> None:
+    def proxy(self, listener: socket.socket, context: ssl.SSLContext) -> None:
         """Accepts connections until the listener is closed."""
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._forward, args=(plain, context), daemon=True).start()
+
+    def tls(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED  # a client certificate of this instance
@@ -86,16 +97,11 @@ class Instance:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )  # fmt: skip
-        chain = folder / "server.pem"
-        chain.write_bytes(key + _pem(self._ca).encode())
-        context.load_cert_chain(chain)
-        while True:
-            try:
-                plain, _ = listener.accept()
-            except OSError:
-                return
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._forward, args=(plain, context), daemon=True).start()
+        with NamedTemporaryFile() as chain:
+            chain.write(key + _pem(self._ca).encode())
+            chain.flush()
+            context.load_cert_chain(chain.name)
+        return context
 
     def _forward(self, plain: socket.socket, context: ssl.SSLContext) -> None:
         with (
@@ -176,14 +182,14 @@ def _handler(instance: Instance) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def serving(socket_path: Path) -> Iterator[Instance]:
     instance = Instance(socket_path)
-    admin = ThreadingHTTPServer(("127.0.0.1", 0), _handler(instance))
-    threading.Thread(target=admin.serve_forever, daemon=True).start()
     listener = socket.create_server((instance.host, PORT))
-    with tempfile.TemporaryDirectory() as folder:
-        threading.Thread(target=instance.proxy, args=(listener, Path(folder)), daemon=True).start()
+    with http_server.serving(_handler(instance)) as admin:
+        threading.Thread(
+            target=instance.proxy, args=(listener, instance.tls()), daemon=True
+        ).start()
         instance.settings = {
             "INSTANCE_CONNECTION_NAME": f"{PROJECT}:{REGION}:{NAME}",
-            "SQLADMIN_ENDPOINT": f"http://127.0.0.1:{admin.server_port}",
+            "SQLADMIN_ENDPOINT": admin,
         }
         try:
             yield instance
@@ -191,5 +197,3 @@ def serving(socket_path: Path) -> Iterator[Instance]:
             instance.drop()
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
-            admin.shutdown()
-            admin.server_close()

@@ -1,15 +1,16 @@
 """The key file of a service account, and a loopback server that issues or refuses its tokens."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.stand_ins import http_server
 
 TOKEN = "access-token-canary"
 
@@ -41,16 +42,10 @@ def serving(file: Path, refuse: bool = False) -> Iterator[dict[str, str]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    key = {
-        "type": "service_account", "project_id": "acme", "client_email": "rag@acme.iam",
-        "private_key_id": "1", "private_key": _key(),
-        "token_uri": f"http://127.0.0.1:{server.server_port}/token",
-    }  # fmt: skip
-    file.write_text(json.dumps(key))
-    try:
+    with http_server.serving(Tokens) as address:
+        key = {
+            "type": "service_account", "project_id": "acme", "client_email": "rag@acme.iam",
+            "private_key_id": "1", "private_key": _key(), "token_uri": f"{address}/token",
+        }  # fmt: skip
+        file.write_text(json.dumps(key))
         yield {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -14,11 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,14 +60,13 @@ class Cloud:
     @contextmanager
     def serving(self) -> Iterator["Cloud"]:
         """Serves the public address, which divides requests among revisions by their traffic."""
-        front = ThreadingHTTPServer(("127.0.0.1", 0), _front(self))
-        threading.Thread(target=front.serve_forever, daemon=True).start()
-        self.write(url=f"http://127.0.0.1:{front.server_port}")
+        from tests.stand_ins import http_server  # each gcloud command would load it
+
         try:
-            yield self
+            with http_server.serving(_front(self)) as address:
+                self.write(url=address)
+                yield self
         finally:
-            front.shutdown()
-            front.server_close()
             for revision in self.read()["revisions"]:
                 if revision["pid"]:
                     subprocess.run(["kill", str(revision["pid"])], check=False)

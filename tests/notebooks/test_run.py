@@ -1,4 +1,4 @@
-"""Every notebook by nbval from a fresh kernel, and the whole run by papermill."""
+"""The whole run by papermill, twice."""
 
 import json
 import re
@@ -30,10 +30,6 @@ def sandbox_env(tmp_path_factory):
     env = {"RAGKIT_SANDBOX": str(home), "RAGKIT_PORT": str(free_port())}
     yield env
     command("ragkit", "sandbox", "remove", **env)
-
-
-def ask(env):
-    return httpx.post(f"http://127.0.0.1:{env['RAGKIT_PORT']}", json={"name": "restaurants"})
 
 
 @pytest.fixture(scope="module")
@@ -160,32 +156,6 @@ class TestRun:
         text = (runs[1][1] / "00_sandbox.ipynb").read_text()
         assert "PostgreSQL was running" in text
         assert "the last migration is complete: starting afresh" in text
-
-
-def test_every_notebook_passes_run_all_from_a_fresh_kernel(runs, sandbox_env):
-    """nbval takes them in the order of their names, on the sandbox the runs have left."""
-    result = command("pytest", "--nbval-lax", "-p", "no:cacheprovider", "notebooks", **sandbox_env)
-    assert result.returncode == 0, result.stdout
-    cells = sum(
-        cell["cell_type"] == "code"
-        for file in (ROOT / "notebooks").glob("*.ipynb")
-        for cell in json.loads(file.read_text())["cells"]
-    )
-    assert f"{cells} passed" in result.stdout
-
-
-def test_a_no_go_ends_the_run_with_one_line_and_switches_nothing(sandbox_env, tmp_path):
-    """The same model into another column: nothing fails but the floor."""
-    changes = ("new.model=wordllama-256", "new.column=embedding_2", "gates.ndcg_floor=0.99")
-    strict = [word for change in changes for word in ("--set", change)]
-    process = command("ragkit", "run", *strict, "--runs", tmp_path, **sandbox_env)
-    assert process.returncode == 1
-    assert re.search(r"FAULT: 03_compare stopped: NO-GO: nDCG@10 of the new model", process.stderr)
-    assert "Traceback" not in process.stdout + process.stderr
-    answer = httpx.post(
-        f"http://127.0.0.1:{sandbox_env['RAGKIT_PORT']}", json={"name": "restaurants"}
-    )
-    assert answer.headers["X-Embedding-Model"] == "wordllama-256"
 
 
 def test_a_misspelt_parameter_is_refused_before_anything_runs(sandbox_env, tmp_path):

@@ -1,0 +1,73 @@
+"""Every notebook by nbval from a fresh kernel, and a run that ends in a NO-GO.
+
+With models that are quick, on a sandbox of its own.
+"""
+
+import json
+import re
+import subprocess
+
+import httpx
+import pytest
+import yaml
+
+from ragkit.migration.plan import Plan
+from tests.conftest import PYTHON, ROOT, environment, few_questions, free_port
+
+QUICK = ["new.model=wordllama-64", "new.column=embedding_64",
+         "gates.override=one model at two dimensions"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    return few_questions(tmp_path_factory.mktemp("questions"))
+
+
+@pytest.fixture(scope="module")
+def sandbox_env(tmp_path_factory, questions):
+    """The environment of `make lab PARAMS=…`."""
+    folder = tmp_path_factory.mktemp("note books")
+    plan = Plan.from_file(ROOT / "params" / "sandbox.yaml", [*QUICK, *questions])
+    params = folder / "quick.yaml"
+    params.write_text(yaml.safe_dump(plan.model_dump(by_alias=True)))
+    env = {"RAGKIT_SANDBOX": str(folder / "home"), "RAGKIT_PORT": str(free_port()),
+           "RAGKIT_PARAMS": str(params)}  # fmt: skip
+    yield env
+    command("ragkit", "sandbox", "remove", **env)
+
+
+def command(*arguments, **env):
+    return subprocess.run(
+        [PYTHON, "-m", *map(str, arguments)], env=environment(**env), cwd=ROOT,
+        capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+
+
+def test_every_notebook_passes_run_all_from_a_fresh_kernel(sandbox_env):
+    """nbval takes them in the order of their names."""
+    result = command("pytest", "--nbval-lax", "-p", "no:cacheprovider", "notebooks", **sandbox_env)
+    assert result.returncode == 0, result.stdout
+    cells = sum(
+        cell["cell_type"] == "code"
+        for file in (ROOT / "notebooks").glob("*.ipynb")
+        for cell in json.loads(file.read_text())["cells"]
+    )
+    assert f"{cells} passed" in result.stdout
+
+
+def test_a_no_go_ends_the_run_with_one_line_and_switches_nothing(sandbox_env, questions, tmp_path):
+    """The same model into another column: nothing fails but the floor."""
+    changes = ("new.model=wordllama-256", "new.column=embedding_2", "gates.ndcg_floor=0.99",
+               *questions)  # fmt: skip
+    strict = [word for change in changes for word in ("--set", change)]
+    params = ROOT / "params" / "sandbox.yaml"
+    process = command(
+        "ragkit", "run", "--params", params, *strict, "--runs", tmp_path, **sandbox_env
+    )
+    assert process.returncode == 1
+    assert re.search(r"FAULT: 03_compare stopped: NO-GO: nDCG@10 of the new model", process.stderr)
+    assert "Traceback" not in process.stdout + process.stderr
+    answer = httpx.post(
+        f"http://127.0.0.1:{sandbox_env['RAGKIT_PORT']}", json={"name": "restaurants"}
+    )
+    assert answer.headers["X-Embedding-Model"] == "wordllama-256"
