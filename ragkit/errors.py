@@ -19,6 +19,7 @@ RagkitError
 ├── ContractError
 │   ├── SpaceNotReady
 │   └── SpaceMismatch
+├── PhaseError           a step does not fit the phase, or another operator's step is running
 ├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
 ├── DeployError          a revision did not start; the previous one still serves
 └── SandboxError         the embedded default cannot run here
@@ -122,6 +123,10 @@ class SpaceNotReady(ContractError):
 
 class SpaceMismatch(ContractError):
     """The column is bound to another space."""
+
+
+class PhaseError(RagkitError):
+    """A step does not fit the migration's phase, or another operator's step is running."""
 
 
 class GateError(RagkitError):

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -33,6 +34,8 @@ from tests.stand_ins import vertex as stand_in
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 ROLE = "retrieval-service"
+hypothesis.settings.register_profile("ragkit", deadline=None)  # the machine is busy
+hypothesis.settings.load_profile("ragkit")
 TEMPLATE = "with pgvector"
 OLD, NEW = "wordllama-256", "tests.stand_ins.letters:Letters"
 TEXTS = [

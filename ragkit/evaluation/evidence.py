@@ -69,9 +69,10 @@ class Evidence:
 def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evidence:
     """Measures everything that can be measured.
 
-    Raises SpaceNotReady when too few rows have both vectors, ConfigError for a shadow log of
-    other models, or DatabaseError.
+    Raises PhaseError, SpaceNotReady when too few rows have both vectors, ConfigError for a shadow
+    log of other models, or DatabaseError.
     """
+    migration.require_phase("compare")
     seed = migration.plan.evaluation.seed
     judged = comparison if comparison and comparison.questions.qrels else None
     return Evidence(

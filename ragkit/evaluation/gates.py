@@ -15,6 +15,7 @@ from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS, questions_needed
 from ragkit.evaluation.slices import Slice
+from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.steps import GatesSection
 from ragkit.migration.verdict import Gate, Verdict, database_gates, record_verdict
@@ -48,17 +49,19 @@ def decide(migration: Migration, evidence: Evidence, embedder: Embedder) -> Verd
     """All gates of the plan. The verdict is recorded in the ledger with every figure; the cut-over
     reads it from there.
 
-    `embedder` is the new model's. Raises ModelError or DatabaseError.
+    `embedder` is the new model's. Raises PhaseError, ModelError or DatabaseError.
     """
-    fidelity = fidelity_gate(migration, embedder)
-    with translate_errors("deciding"), migration.engine.begin() as connection:
-        gates = [
-            *database_gates(connection, migration),
-            fidelity,
-            *quality_gates(migration.plan.gates, evidence),
-        ]
-        verdict = Verdict.of(gates, evidence.figures())
-        record_verdict(connection, migration, verdict)
+    with exclusive(migration, "compare"):
+        migration.require_phase("compare")
+        fidelity = fidelity_gate(migration, embedder)
+        with translate_errors("deciding"), migration.engine.begin() as connection:
+            gates = [
+                *database_gates(connection, migration),
+                fidelity,
+                *quality_gates(migration.plan.gates, evidence),
+            ]
+            verdict = Verdict.of(gates, evidence.figures())
+            record_verdict(connection, migration, verdict)
     return verdict
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ragkit.deploy.app import App, Revision
 from ragkit.deploy.smoke_test import result_fields, run_smoke_test
 from ragkit.errors import DeployError
-from ragkit.migration import ledger
+from ragkit.migration import phases
+from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import keep_old_column_current
 from ragkit.migration.verdict import Verdict, require_go
@@ -28,25 +29,36 @@ class TrafficSwitch:
 def cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -> TrafficSwitch:
     """Gives the traffic to the new model; `question` is the smoke test's.
 
-    Raises GateError when the verdict is not GO and the plan holds no override, DeployError when
-    the new revision does not answer. The old revision then still serves.
+    Raises PhaseError, GateError when the verdict is not GO and the plan holds no override, or
+    DeployError when the new revision does not answer. The old revision then still serves.
     """
+    with exclusive(migration, "cut over"):
+        migration.require_phase("cut over")
+        return _cut_over(migration, app, verdict, question)
+
+
+def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -> TrafficSwitch:
     plan = migration.plan
     if plan.gates.override:
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
     switch = _switch(app, plan.new.model, question, reuse=False)
-    if not switch.already or migration.phase() != ledger.CUT_OVER:
-        migration.record(ledger.CUT_OVER, revision=switch.revision.name)
+    if not switch.already or migration.phase() != phases.CUT_OVER:
+        migration.record(phases.CUT_OVER, revision=switch.revision.name)
     keep_old_column_current(migration)
     return switch
 
 
 def roll_back(migration: Migration, app: App, question: str) -> TrafficSwitch:
-    """Gives the traffic back to the newest revision of the old model. Raises DeployError."""
-    switch = _switch(app, migration.plan.old.model, question, reuse=True)
-    if migration.phase() == ledger.CUT_OVER:
-        migration.record(ledger.ROLLED_BACK, revision=switch.revision.name)
+    """Gives the traffic back to the newest revision of the old model.
+
+    Raises PhaseError, for example after the retirement, or DeployError.
+    """
+    with exclusive(migration, "roll back"):
+        phase = migration.require_phase("roll back")
+        switch = _switch(app, migration.plan.old.model, question, reuse=True)
+        if phase == phases.CUT_OVER:
+            migration.record(phases.ROLLED_BACK, revision=switch.revision.name)
     return switch
 
 

@@ -9,11 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from ragkit.migration import phases
 from ragkit.retrieval.contract import SCHEMA
-
-PLANNED, EXPANDED, BACKFILLED, COMPARED = "planned", "expanded", "backfilled", "compared"
-CUT_OVER, ROLLED_BACK, RETIRED = "cut over", "rolled back", "retired"
-_RECORDED_PHASES = (EXPANDED, BACKFILLED, COMPARED, CUT_OVER, ROLLED_BACK, RETIRED)
 
 _metadata = sa.MetaData(schema=SCHEMA)
 MIGRATION = sa.Table(
@@ -61,9 +58,9 @@ def exists(connection: sa.Connection) -> bool:
 def phase(connection: sa.Connection, migration: str) -> str:
     """The last phase that was reached; `planned` before the first step."""
     if not exists(connection):
-        return PLANNED
+        return phases.PLANNED
     query = sa.select(MIGRATION.c.phase).where(MIGRATION.c.id == migration)
-    return connection.scalar(query) or PLANNED
+    return connection.scalar(query) or phases.PLANNED
 
 
 def stripes(connection: sa.Connection, migration: str) -> int:
@@ -93,10 +90,16 @@ def last_catch_up(connection: sa.Connection, migration: str, within_seconds: int
 
 
 def record(connection: sa.Connection, migration: str, kind: str, **detail: object) -> None:
-    """Appends an event. When `kind` is a phase, the migration enters it."""
-    row = {"migration": migration, "actor": _actor(), "kind": kind, "detail": detail}
+    """Appends an event. When `kind` is a phase, the migration enters it.
+
+    Raises PhaseError when that phase may not follow the current one.
+    """
+    if kind in phases.FOLLOWERS:
+        query = sa.select(MIGRATION.c.phase).where(MIGRATION.c.id == migration).with_for_update()
+        phases.require_transition(connection.scalar(query) or phases.PLANNED, kind)
+    row = {"migration": migration, "actor": actor(), "kind": kind, "detail": detail}
     connection.execute(sa.insert(EVENT).values(row))
-    if kind in _RECORDED_PHASES:
+    if kind in phases.FOLLOWERS:
         entry = insert(MIGRATION).values(id=migration, phase=kind)
         update = {"phase": kind, "since": sa.func.now()}
         connection.execute(entry.on_conflict_do_update(index_elements=["id"], set_=update))
@@ -116,7 +119,8 @@ def last_event(connection: sa.Connection, migration: str, kind: str) -> Event | 
     return of_kind[-1] if of_kind else None
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Who acts: the user and the process."""
     try:
         return f"{getpass.getuser()}:{os.getpid()}"
     except (KeyError, OSError):  # a container's user without a passwd entry

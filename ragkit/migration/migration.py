@@ -10,7 +10,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.embedding.load import resolve_model
-from ragkit.migration import ledger, preflight
+from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
 from ragkit.retrieval.space import FILLING, READY, Binding, Space
@@ -41,7 +41,7 @@ class Migration:
         old = _binding(plan, plan.old, READY)
         new = _binding(plan, plan.new, FILLING)
         with translate_errors("opening the migration"), engine.connect() as connection:
-            retired = ledger.phase(connection, plan.migration_id) == ledger.RETIRED
+            retired = ledger.phase(connection, plan.migration_id) == phases.RETIRED
             key_type = preflight.check_table(connection, plan, old, new, retired)
         return cls(plan, engine, old, new, key_type)
 
@@ -54,8 +54,14 @@ class Migration:
         with translate_errors("reading the phase"), self.engine.connect() as connection:
             return ledger.phase(connection, self.id)
 
+    def require_phase(self, step: str) -> str:
+        """The current phase. Raises PhaseError when `step` may not run in it."""
+        phase = self.phase()
+        phases.require_phase(step, phase)
+        return phase
+
     def record(self, kind: str, **detail: object) -> None:
-        """Appends an event to the ledger. Raises DatabaseError."""
+        """Appends an event to the ledger. Raises PhaseError or DatabaseError."""
         with translate_errors("writing the ledger"), self.engine.begin() as connection:
             ledger.record(connection, self.id, kind, **detail)
 

@@ -8,10 +8,12 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.errors import GateError
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
+from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
+from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
 from ragkit.retrieval import contract
 
 
@@ -26,11 +28,17 @@ class Retirement:
 def retire(migration: Migration, app: App) -> Retirement:
     """Drops the old column if the plan says `old.retire`. Safe to repeat.
 
-    The trigger on the new column stays: it clears a vector whose text changes. Raises GateError
-    when the app does not serve the new model yet, DatabaseError or DeployError.
+    The trigger on the new column stays: it clears a vector whose text changes. Raises PhaseError,
+    GateError when the app does not serve the new model or rows lack its vector, DatabaseError or
+    DeployError.
     """
+    with exclusive(migration, "retire"):
+        return _retire(migration, app)
+
+
+def _retire(migration: Migration, app: App) -> Retirement:
     plan, phase = migration.plan, migration.phase()
-    if phase == ledger.RETIRED:
+    if phase == phases.RETIRED:
         app.release()
         return Retirement(True, f"column {plan.old.column} was dropped before")
     if not plan.old.retire:
@@ -39,12 +47,17 @@ def retire(migration: Migration, app: App) -> Retirement:
             f"nothing was changed: {plan.old.column} ({plan.old.model}) is the way back. "
             "To drop it for good, set old.retire: true (in the notebook: retire = True).",
         )
+    phases.require_phase("retire", phase)
     serving = app.serving()
-    if phase != ledger.CUT_OVER or serving is None or serving.model != plan.new.model:
+    if serving is None or serving.model != plan.new.model:
         raise GateError(
-            f"retire is refused: phase {phase}, serving {serving.model if serving else 'nothing'}; "
+            f"retire is refused: the app serves {serving.model if serving else 'nothing'}; "
             f"cut over to {plan.new.model} first"
         )
+    with translate_errors("retire"), migration.engine.connect() as connection:
+        gates = Verdict.of(database_gates(connection, migration), {})
+    if gates.verdict != GO:
+        raise GateError(f"retire is refused: {failed_gates(gates)}; nothing was changed")
     with translate_errors("retire"):
         run_online(migration, lambda connection: drop_old_column(connection, migration))
     app.release()
@@ -59,4 +72,4 @@ def drop_old_column(connection: sa.Connection, migration: Migration) -> None:
     connection.exec_driver_sql(
         f"alter table {migration.quoted_table} drop column if exists {quote_identifier(old.column)}"
     )
-    ledger.record(connection, migration.id, ledger.RETIRED, column=old.column)
+    ledger.record(connection, migration.id, phases.RETIRED, column=old.column)

@@ -3,20 +3,10 @@
 from dataclasses import dataclass
 
 from ragkit.database.translate import translate_errors
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
-from ragkit.migration.verdict import GO
-
-NEXT_STEPS = {
-    ledger.PLANNED: "expand and backfill (notebook 02)",
-    ledger.EXPANDED: "continue the backfill (notebook 02)",
-    ledger.BACKFILLED: "compare old and new (notebook 03)",
-    ledger.COMPARED: "cut over (notebook 04)",
-    ledger.CUT_OVER: "watch; then retire (05), or roll back (90)",
-    ledger.ROLLED_BACK: "find the cause; then cut over again (04)",
-    ledger.RETIRED: "none: the migration is complete",
-}
+from ragkit.migration.verdict import GO, find_verdict
 
 
 @dataclass(frozen=True)
@@ -41,17 +31,19 @@ def read_status(migration: Migration, serving: str | None) -> Status:
     misses = None
     with translate_errors("reading the status"), migration.engine.connect() as connection:
         phase = ledger.phase(connection, migration.id)
-        if phase == ledger.PLANNED:
+        if phase == phases.PLANNED:
             counts = coverage.count_before_expand(connection, migration)
         else:
             counts = coverage.count_rows(connection, migration)
-        if phase == ledger.CUT_OVER:
+        if phase == phases.CUT_OVER:
             back = coverage.count_rows(connection, migration.reversed())
             misses = back.pending + back.dead_letters
-        decision = ledger.last_event(connection, migration.id, "verdict")
-    next_step = NEXT_STEPS[phase]
-    if phase == ledger.COMPARED and decision and decision.detail["verdict"] != GO:
-        next_step = f"the verdict is {decision.detail['verdict']}: see notebook 03"
+        verdict = find_verdict(connection, migration)
+    next_step = phases.NEXT_STEPS[phase]
+    if phase == phases.COMPARED and verdict is None:
+        next_step = "compare again (notebook 03): no verdict under these parameters"
+    elif phase == phases.COMPARED and verdict and verdict.verdict != GO:
+        next_step = f"the verdict is {verdict.verdict}: see notebook 03"
     return Status(
         migration=migration.id,
         phase=phase,

@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.errors import GateError
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.completion import overdue_rows
+from ragkit.migration.provenance import differences, provenance
 from ragkit.migration.schema import index
 
 GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"
+MAX_CHANGES = 5
+"""Parameters that a message names."""
 
 
 @dataclass(frozen=True)
@@ -72,34 +76,71 @@ def database_gates(connection: sa.Connection, migration: Migration) -> list[Gate
 
 
 def record_verdict(connection: sa.Connection, migration: Migration, verdict: Verdict) -> None:
-    """In the ledger; the first one after a backfill ends that phase."""
-    ledger.record(connection, migration.id, "verdict", **asdict(verdict))
-    if ledger.phase(connection, migration.id) == ledger.BACKFILLED:
-        ledger.record(connection, migration.id, ledger.COMPARED, verdict=verdict.verdict)
+    """In the ledger, with what it was made of; the first one after a backfill ends that phase."""
+    made_of = provenance(migration.plan)
+    ledger.record(connection, migration.id, "verdict", **asdict(verdict), made_of=made_of)
+    if ledger.phase(connection, migration.id) == phases.BACKFILLED:
+        ledger.record(connection, migration.id, phases.COMPARED, verdict=verdict.verdict)
+
+
+def find_verdict(connection: sa.Connection, migration: Migration) -> Verdict | None:
+    """The newest verdict that was made of what the plan says now. One under other limits, of a
+    what-if run for example, is never taken for it."""
+    made_of = provenance(migration.plan)
+    alike = [e for e in _verdicts(connection, migration) if e.detail.get("made_of") == made_of]
+    return _verdict_of(alike[-1]) if alike else None
 
 
 def read_verdict(migration: Migration) -> Verdict | None:
-    """The newest verdict in the ledger. Raises DatabaseError."""
+    """As find_verdict. Raises DatabaseError."""
     with translate_errors("reading the verdict"), migration.engine.connect() as connection:
-        event = ledger.last_event(connection, migration.id, "verdict")
-    if event is None:
-        return None
+        return find_verdict(connection, migration)
+
+
+def recheck_verdict(migration: Migration) -> Verdict:
+    """The recorded verdict, with its age, and with the gates of the database checked again; NO-GO
+    when there is none of this plan's limits, judgements, models and columns. Raises DatabaseError.
+    """
+    with translate_errors("checking the gates"), migration.engine.connect() as connection:
+        current = database_gates(connection, migration)
+        recorded = _verdicts(connection, migration)
+        made_of = provenance(migration.plan)
+        alike = [event for event in recorded if event.detail.get("made_of") == made_of]
+        if not alike:
+            return Verdict.of([*current, _no_comparison(recorded, made_of)], {})
+        age = _age_gate(connection, migration, alike[-1])
+    verdict, by_name = _verdict_of(alike[-1]), {gate.name: gate for gate in current}
+    gates = [by_name.get(gate.name, gate) for gate in verdict.gates]
+    return Verdict.of([*gates, age], verdict.figures)
+
+
+def _verdicts(connection: sa.Connection, migration: Migration) -> list[ledger.Event]:
+    """Oldest first."""
+    return [e for e in ledger.events(connection, migration.id) if e.kind == "verdict"]
+
+
+def _verdict_of(event: ledger.Event) -> Verdict:
     gates = [Gate(**gate) for gate in event.detail["gates"]]
     return Verdict(event.detail["verdict"], gates, event.detail["figures"])
 
 
-def recheck_verdict(migration: Migration) -> Verdict:
-    """The recorded verdict, with the gates of the database checked again; NO-GO when there is
-    none. Raises DatabaseError."""
-    recorded = read_verdict(migration)
-    with translate_errors("checking the gates"), migration.engine.connect() as connection:
-        current = database_gates(connection, migration)
-    if recorded is None:
-        missing = Gate("comparison", "none yet", "one (run the compare notebook)", False)
-        return Verdict.of([*current, missing], {})
-    by_name = {gate.name: gate for gate in current}
-    gates = [by_name.get(gate.name, gate) for gate in recorded.gates]
-    return Verdict.of(gates, recorded.figures)
+def _no_comparison(recorded: Sequence[ledger.Event], made_of: dict[str, Any]) -> Gate:
+    """Says what the newest verdict was made of instead, if there is one."""
+    observed = "none yet"
+    if recorded:
+        newest = recorded[-1]
+        changes = differences(newest.detail.get("made_of", {}), made_of)
+        observed = f"{newest.detail['verdict']} of {newest.at:%Y-%m-%d %H:%M %Z} under other "
+        observed += f"parameters: {', '.join(changes[:MAX_CHANGES])}"
+    return Gate("comparison", observed, "one under these parameters (run 03 again)", False)
+
+
+def _age_gate(connection: sa.Connection, migration: Migration, event: ledger.Event) -> Gate:
+    """By the database's clock."""
+    limit = migration.plan.gates.verdict_hours
+    now: datetime = connection.scalars(sa.select(sa.func.now())).one()
+    hours = (now - event.at).total_seconds() / 3600
+    return Gate("age of the verdict", f"{hours:.1f} h", f"≤ {limit:g} h", hours <= limit)
 
 
 def require_go(verdict: Verdict, override: str = "") -> str:
@@ -111,5 +152,10 @@ def require_go(verdict: Verdict, override: str = "") -> str:
         return GO
     if override:
         return f"{verdict.verdict}, overridden: {override}"
+    raise GateError(f"{verdict.verdict}: {failed_gates(verdict)}")
+
+
+def failed_gates(verdict: Verdict) -> str:
+    """The gates that did not pass, in one line."""
     failed = (f"{g.name}: {g.observed}, expected {g.limit}" for g in verdict.gates if not g.passed)
-    raise GateError(f"{verdict.verdict}: " + "; ".join(failed))
+    return "; ".join(failed)

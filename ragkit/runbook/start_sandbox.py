@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.runbook.runbook import Runbook
 from ragkit.sandbox.sample import OLD_MODEL, TABLE
 
@@ -18,9 +18,9 @@ def start_sandbox(runbook: Runbook) -> Iterator[str]:
     sandbox.up()
     yield "PostgreSQL was running" if running else "PostgreSQL started"
     phase = _phase(runbook)
-    if phase in (None, ledger.PLANNED, ledger.CUT_OVER, ledger.RETIRED):
+    if phase in (None, phases.PLANNED, phases.CUT_OVER, phases.RETIRED):
         rows = sandbox.restore()
-        complete = phase in (ledger.CUT_OVER, ledger.RETIRED)
+        complete = phase in (phases.CUT_OVER, phases.RETIRED)
         why = "the last migration is complete: starting afresh" if complete else "starting afresh"
         yield f"table {TABLE}: {rows} rows, every vector by {OLD_MODEL} ({why})"
         model = OLD_MODEL

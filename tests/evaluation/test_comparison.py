@@ -7,7 +7,7 @@ from ragkit.evaluation.evidence import collect_evidence
 from ragkit.evaluation.gates import decide
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.questions import QuestionSet
-from ragkit.migration import ledger
+from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.schema import index
 from ragkit.migration.verdict import (
@@ -123,7 +123,7 @@ def test_the_verdict_is_recorded_and_read_back(filled, old_embedder, new_embedde
     assert list(verdict.figures["metrics"]) == trec.metric_names(3)
     defaults = [point["setting"] for point in verdict.figures["index"] if point["default"]]
     assert defaults == ["exact", "hnsw.ef_search = 40"]
-    assert filled.phase() == ledger.COMPARED
+    assert filled.phase() == phases.COMPARED
 
 
 def test_the_gate_and_the_figures_have_the_same_interval(filled, old_embedder, new_embedder):
@@ -172,7 +172,7 @@ def test_changes_since_the_verdict_count(filled, old_embedder, new_embedder):
 def test_there_is_no_go_without_a_comparison(filled):
     verdict = recheck_verdict(filled)
     assert [g.passed for g in verdict.gates] == [True, True, True, False]
-    with pytest.raises(GateError, match="run the compare notebook"):
+    with pytest.raises(GateError, match="comparison: none yet"):
         require_go(verdict)
 
 

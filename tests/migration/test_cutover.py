@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.deploy.manual import ManualApp
-from ragkit.errors import DeployError, GateError
+from ragkit.errors import DeployError, GateError, PhaseError
 from ragkit.evaluation.gates import decide
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.cutover import cut_over, roll_back
 from ragkit.migration.migration import Migration
@@ -91,13 +91,13 @@ def test_a_no_go_refuses_the_cut_over(runbook, verdict):
     with pytest.raises(GateError, match=r"NO-GO: overlap: 0\.42, expected ≥ 0\.6"):
         cut_over(runbook.migration, runbook.app, no_go, "tea")
     assert runbook.app.serving().model == runbook.plan.old.model
-    assert phase(runbook) == ledger.COMPARED
+    assert phase(runbook) == phases.COMPARED
 
 
 def test_retire_is_refused_before_the_cut_over(runbook, verdict):
     plan = changed(runbook.plan, {"old.retire": True})
     migration = Migration.open(plan, runbook.engine)
-    with pytest.raises(GateError, match="cut over to all-minilm-l6-v2 first"):
+    with pytest.raises(PhaseError, match="retire needs the phase 'cut over' or 'retired', this"):
         retire(migration, runbook.app)
 
 
@@ -116,12 +116,12 @@ def test_cut_over_and_rollback_lose_no_request(runbook, verdict):
         thread.start()
     switch = cut_over(runbook.migration, app, verdict, "tea")
     assert (switch.already, switch.revision.model) == (False, "all-minilm-l6-v2")
-    assert phase(runbook) == ledger.CUT_OVER
+    assert phase(runbook) == phases.CUT_OVER
     assert cut_over(runbook.migration, app, verdict, "tea").already is True
 
     rollback = roll_back(runbook.migration, app, "tea")
     assert rollback.revision == old  # not a new build
-    assert phase(runbook) == ledger.ROLLED_BACK
+    assert phase(runbook) == phases.ROLLED_BACK
     assert roll_back(runbook.migration, app, "tea").already is True
 
     second_switch = cut_over(runbook.migration, app, verdict, "tea")
@@ -131,7 +131,7 @@ def test_cut_over_and_rollback_lose_no_request(runbook, verdict):
         thread.join()
     assert {status for status, _ in answers} == {200}
     assert {model for _, model in answers} == {"wordllama-256", "all-minilm-l6-v2"}
-    assert phase(runbook) == ledger.CUT_OVER
+    assert phase(runbook) == phases.CUT_OVER
 
 
 def test_retire_does_nothing_without_old_retire_in_the_plan(runbook, verdict):
@@ -154,9 +154,21 @@ def test_retire_drops_the_old_column_and_the_app_still_answers(runbook, verdict)
     assert "before" in retire(reopened, runbook.app).message
 
 
+def test_after_the_retirement_nothing_switches_and_the_migration_still_opens(runbook, verdict):
+    for step in (
+        lambda: cut_over(runbook.migration, runbook.app, verdict, "tea"),
+        lambda: roll_back(runbook.migration, runbook.app, "tea"),
+        lambda: decide(runbook.migration, None, runbook.new_embedder),
+    ):
+        with pytest.raises(PhaseError, match="this migration is 'retired'; the next step is: none"):
+            step()
+    assert phase(runbook) == phases.RETIRED
+    assert Migration.open(runbook.plan, runbook.engine).phase() == phases.RETIRED
+
+
 def test_after_a_retirement_the_sandbox_starts_again(runbook, verdict):
     assert "starting afresh" in "\n".join(start_sandbox(runbook))
-    assert phase(runbook) == ledger.PLANNED
+    assert phase(runbook) == phases.PLANNED
     assert runbook.app.serving().model == "wordllama-256"
 
 
@@ -166,6 +178,9 @@ def test_an_override_is_recorded(runbook, verdict):
     migration = Migration.open(plan, runbook.engine)
     expand(migration)
     no_go = Verdict(NO_GO, [], {})
+    with pytest.raises(PhaseError, match="this migration is 'expanded'; the next step is: cont"):
+        cut_over(migration, runbook.app, no_go, "tea")
+    migration.record(phases.BACKFILLED)
     with pytest.raises(DeployError, match="filling: finish the backfill"):
         cut_over(migration, runbook.app, no_go, "tea")
     with runbook.engine.connect() as connection:
@@ -183,4 +198,4 @@ def test_an_app_that_is_deployed_by_hand_is_only_read(runbook, verdict):
 
 def test_a_sandbox_in_the_middle_of_a_migration_is_not_reset(runbook, verdict):
     assert "is under way" in "\n".join(start_sandbox(runbook))
-    assert phase(runbook) == ledger.EXPANDED
+    assert phase(runbook) == phases.BACKFILLED

@@ -1,6 +1,6 @@
 import sqlalchemy as sa
 
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.retirement import drop_old_column
 from ragkit.migration.schema.expansion import keep_old_column_current
 
@@ -8,7 +8,7 @@ from ragkit.migration.schema.expansion import keep_old_column_current
 def test_a_dropped_old_column_leaves_no_trigger(filled):
     """A trigger that names a dropped column would fail every write of the app."""
     with filled.engine.begin() as connection:
-        ledger.record(connection, filled.id, ledger.CUT_OVER)
+        ledger.record(connection, filled.id, phases.CUT_OVER)
     keep_old_column_current(filled)
     with filled.engine.begin() as connection:
         drop_old_column(connection, filled)

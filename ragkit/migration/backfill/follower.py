@@ -12,7 +12,7 @@ from pathlib import Path
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ModelError
-from ragkit.migration import ledger
+from ragkit.migration import phases
 from ragkit.migration.backfill.notify import listen
 from ragkit.migration.backfill.pipeline import Progress, run_backfill
 from ragkit.migration.migration import Migration
@@ -48,7 +48,7 @@ def _follow_once(
     """Listens before it fills, so that it misses no write in between."""
     with translate_errors("listening"), listen(migration) as wait:
         steps = list(run_backfill(migration, new, probe_log=probe_log))
-        if old is not None and migration.phase() == ledger.CUT_OVER:
+        if old is not None and migration.phase() == phases.CUT_OVER:
             _fill_old_column(migration, old, probe_log)
         wait(stop)
     return steps

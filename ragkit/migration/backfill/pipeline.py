@@ -71,6 +71,7 @@ def run_backfill(
     another space than the contract binds), ModelError or DatabaseError; what was written stays,
     and the next run continues.
     """
+    migration.require_phase("backfill")
     _require_bound_space(migration, embedder)
     with translate_errors("backfill"), migration.engine.connect() as connection:
         start = coverage.count_rows(connection, migration)

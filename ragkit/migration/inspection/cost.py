@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN
 from ragkit.embedding.embedder import Embedder
-from ragkit.migration import ledger
+from ragkit.migration import phases
 from ragkit.migration.backfill.metering import Quota
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text, is_pending
@@ -66,6 +66,6 @@ def estimate_cost(migration: Migration, embedder: Embedder) -> CostEstimate:
 
 def _is_pending(migration: Migration) -> sa.ColumnElement[bool]:
     """Before expand, every row with a text is pending."""
-    if migration.phase() == ledger.PLANNED:
+    if migration.phase() == phases.PLANNED:
         return has_text(migration.content)
     return is_pending(migration)

@@ -70,6 +70,9 @@ class GatesSection(Section):
     dead_letters: Annotated[int, Field(ge=0)] = Field(
         0, description="rows that the model may refuse"
     )
+    verdict_hours: Annotated[float, Field(gt=0)] = Field(
+        168.0, description="how old a verdict may be at the cut-over, in hours"
+    )
     override: str = Field(
         "", description="a reason to cut over without a GO; it is recorded in the ledger"
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.coverage import RowCounts
@@ -62,12 +62,12 @@ def try_to_complete(migration: Migration, last_pass: PassStart | None) -> Comple
             since = last_pass.since if last_pass else connection.scalars(snapshot).one()
             ledger.record_catch_up(connection, migration.id, since)
             contract.set_state(connection, plan.table.qualified_name, plan.new.column, READY)
-            if ledger.phase(connection, migration.id) == ledger.EXPANDED:
+            if ledger.phase(connection, migration.id) == phases.EXPANDED:
                 detail = {
                     "rows": counts.filled, "empty": counts.empty,
                     "dead_letters": counts.dead_letters,
                 }  # fmt: skip
-                ledger.record(connection, migration.id, ledger.BACKFILLED, **detail)
+                ledger.record(connection, migration.id, phases.BACKFILLED, **detail)
     return CompletionCheck(complete, counts)
 
 

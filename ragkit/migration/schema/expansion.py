@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.stripes import stripe_count
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
@@ -22,7 +22,7 @@ def expand(migration: Migration) -> bool:
     """
     with translate_errors("expand"):
         with migration.engine.connect() as connection:
-            if ledger.phase(connection, migration.id) != ledger.PLANNED:
+            if ledger.phase(connection, migration.id) != phases.PLANNED:
                 return False
             rows = connection.scalar(migration.select(sa.func.count())) or 0
         stripes = stripe_count(rows, migration.plan.backfill.batch_size)
@@ -48,7 +48,7 @@ def _expand(connection: sa.Connection, migration: Migration, stripes: int) -> No
     )
     add_triggers(connection, migration)
     fingerprint = migration.new.space.fingerprint
-    ledger.record(connection, migration.id, ledger.EXPANDED, space=fingerprint)
+    ledger.record(connection, migration.id, phases.EXPANDED, space=fingerprint)
     ledger.set_stripes(connection, migration.id, stripes)
 
 
@@ -61,7 +61,7 @@ def keep_old_column_current(migration: Migration) -> None:
     back = migration.reversed()
     with translate_errors("keeping the old column current"):
         with migration.engine.connect() as connection:
-            if ledger.phase(connection, back.id) != ledger.PLANNED:
+            if ledger.phase(connection, back.id) != phases.PLANNED:
                 return
             stripes = ledger.stripes(connection, migration.id)
         run_online(migration, lambda connection: _watch_old_column(connection, back, stripes))
@@ -73,5 +73,5 @@ def _watch_old_column(connection: sa.Connection, back: Migration, stripes: int) 
         f"alter table {back.quoted_table} alter column {column} drop not null"
     )
     add_triggers(connection, back)
-    ledger.record(connection, back.id, ledger.EXPANDED, after="the cut-over")
+    ledger.record(connection, back.id, phases.EXPANDED, after="the cut-over")
     ledger.set_stripes(connection, back.id, stripes)

@@ -14,6 +14,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.migration import ledger
+from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
@@ -69,11 +70,25 @@ def build(
     """Builds the index without blocking writes; replaces an invalid leftover of a killed build.
 
     `report` is called with the progress twice a second. Does nothing when a valid index is there,
-    or when the plan wants none. Raises DatabaseError.
+    or when the plan wants none. Raises PhaseError when somebody else builds it, or
+    DatabaseError.
     """
-    with translate_errors("building the index"), migration.engine.connect() as connection:
-        current = state(connection, migration)
+    current = _read_state(migration)
     if current.valid or migration.plan.index.type == "none":
+        return current
+    with exclusive(migration, "build the index"):
+        return _build_and_watch(migration, _read_state(migration), report)
+
+
+def _read_state(migration: Migration) -> IndexState:
+    with translate_errors("building the index"), migration.engine.connect() as connection:
+        return state(connection, migration)
+
+
+def _build_and_watch(
+    migration: Migration, current: IndexState, report: Callable[[BuildProgress], object]
+) -> IndexState:
+    if current.valid:  # somebody has built it meanwhile
         return current
     start = time.monotonic()
     with ThreadPoolExecutor(1, "index") as executor:

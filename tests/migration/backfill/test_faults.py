@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ragkit import retry
 from ragkit.errors import DatabaseError, ModelBusy, ModelUnavailable, WrongDimension
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import count_rows
@@ -53,7 +53,7 @@ def test_a_fault_of_all_rows_stops_the_run_and_the_next_run_fills_the_rest(
     assert counts.dead_letters == 0
     assert counts.pending > 0
     with migration.engine.connect() as connection:
-        assert ledger.phase(connection, migration.id) == ledger.EXPANDED
+        assert ledger.phase(connection, migration.id) == phases.EXPANDED
     recorder = RecordingEmbedder(new_embedder)
     list(run_backfill(migration, recorder))
     check_vectors(migration, new_embedder)

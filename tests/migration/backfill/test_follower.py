@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.errors import ModelUnavailable
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.backfill import notify
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
@@ -112,7 +112,7 @@ def test_a_backfill_ends_under_steady_inserts_with_a_slow_model(migration, new_e
 def after_cut_over(filled):
     """A migration after the cut-over: triggers clear the old vectors too."""
     with filled.engine.begin() as connection:
-        ledger.record(connection, filled.id, ledger.CUT_OVER)
+        ledger.record(connection, filled.id, phases.CUT_OVER)
     keep_old_column_current(filled)
     keep_old_column_current(filled)  # safe to repeat
     return filled

@@ -85,6 +85,6 @@ def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kil
             check_vectors(self.migration, new_embedder)
 
     run_state_machine_as_test(
-        Interleaving, settings=settings(max_examples=12, stateful_step_count=12, deadline=None)
+        Interleaving, settings=settings(max_examples=12, stateful_step_count=12)
     )
     engine.dispose()

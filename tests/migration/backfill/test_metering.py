@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import BudgetExceeded
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.metering import CostMeter, meter_requests, read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
@@ -56,7 +56,7 @@ def test_a_budget_stops_the_run_and_the_next_run_continues(migration, embedder):
     assert 0 < cost.usd <= 20e-6
     with migration.engine.connect() as connection:
         counts = count_rows(connection, migration)
-        assert ledger.phase(connection, migration.id) == ledger.EXPANDED
+        assert ledger.phase(connection, migration.id) == phases.EXPANDED
     assert 0 < counts.filled < 40
     assert counts.dead_letters == 0
     assert list(run_backfill(migration, embedder))[-1].done == 40

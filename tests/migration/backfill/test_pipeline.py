@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.embedding.load import load_embedder
-from ragkit.errors import DatabaseError, ModelUnavailable, SpaceMismatch
-from ragkit.migration import ledger
+from ragkit.errors import DatabaseError, ModelUnavailable, PhaseError, SpaceMismatch
+from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import RowCounts, count_rows
@@ -42,7 +42,7 @@ def test_a_filled_column_is_ready_in_the_contract(migration, new_embedder):
     fill(migration, new_embedder)
     with migration.engine.connect() as connection:
         bindings = contract.read_bindings(connection, migration.plan.table.qualified_name)
-        assert ledger.phase(connection, migration.id) == ledger.BACKFILLED
+        assert ledger.phase(connection, migration.id) == phases.BACKFILLED
     states = {binding.column: binding.state for binding in bindings}
     assert states == {"embedding": READY, "new vector": READY}
 
@@ -171,7 +171,7 @@ def test_a_failing_model_stops_the_run_and_the_next_run_continues(migration, new
         list(run_backfill(migration, RecordingEmbedder(new_embedder, fail)))
     with migration.engine.connect() as connection:
         assert count_rows(connection, migration).pending > 0
-        assert ledger.phase(connection, migration.id) == ledger.EXPANDED
+        assert ledger.phase(connection, migration.id) == phases.EXPANDED
     steps = list(run_backfill(migration, new_embedder))
     assert steps[0].done == 4
     check_vectors(migration, new_embedder)
@@ -201,7 +201,7 @@ def test_a_run_continues_after_kill_9(engine, plan, new_embedder):
     process.wait()
     with engine.connect() as connection:
         counts = count_rows(connection, migration)
-        assert ledger.phase(connection, migration.id) == ledger.EXPANDED
+        assert ledger.phase(connection, migration.id) == phases.EXPANDED
     assert 0 < counts.filled < 900
     steps = list(run_backfill(migration, new_embedder))
     assert steps[0].done >= counts.filled
@@ -220,7 +220,7 @@ def test_an_embedder_of_another_space_is_refused(migration):
 
 
 def test_a_backfill_before_expand_is_an_error(migration, new_embedder):
-    with pytest.raises(DatabaseError):
+    with pytest.raises(PhaseError, match=r"backfill needs the phase 'expanded' or .* is 'planned'"):
         list(run_backfill(migration, new_embedder))
 
 

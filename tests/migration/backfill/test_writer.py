@@ -8,7 +8,7 @@ from ragkit.migration.schema.expansion import expand
 from tests.conftest import column_of, make_table
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     texts=st.lists(
         st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=20),

@@ -1,4 +1,4 @@
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.schema.expansion import expand
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import FILLING, READY
@@ -14,7 +14,7 @@ def test_expand_adds_the_column_the_contract_and_the_ledger_once(migration):
             binding.column: binding
             for binding in contract.read_bindings(connection, migration.plan.table.qualified_name)
         }
-        assert ledger.phase(connection, migration.id) == ledger.EXPANDED
+        assert ledger.phase(connection, migration.id) == phases.EXPANDED
     assert bindings["embedding"].state == READY
     assert bindings["new vector"].state == FILLING
     assert bindings["new vector"].space == migration.new.space

@@ -1,0 +1,78 @@
+"""Two operators are told about each other."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from ragkit.errors import PhaseError
+from ragkit.evaluation.gates import decide
+from ragkit.migration.cutover import roll_back
+from ragkit.migration.exclusive import exclusive
+from ragkit.migration.retirement import retire
+from ragkit.migration.schema import index
+from tests.conftest import PYTHON, ROOT, environment
+
+HOLD = """
+import sys, sqlalchemy as sa
+from ragkit.migration.exclusive import exclusive
+from tests.conftest import make_plan
+from ragkit.migration.migration import Migration
+with exclusive(Migration.open(make_plan(), sa.create_engine(sys.argv[1])), "cut over"):
+    print("claimed", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(migration, database):
+    """Another operator's process, in the middle of a cut-over."""
+    process = subprocess.Popen(
+        [PYTHON, "-c", HOLD, database.render_as_string()], env=environment(), cwd=ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "claimed\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("compare", lambda migration: decide(migration, None, None)),
+        ("roll back", lambda migration: roll_back(migration, None, "tea")),
+        ("retire", lambda migration: retire(migration, None)),
+    ],
+)
+def test_a_step_beside_another_is_refused_and_names_it(migration, other, name, step):
+    with pytest.raises(PhaseError, match=f"^{name} is refused: 'ragkit cut over by .*:{other.pid}"):
+        step(migration)
+
+
+def test_an_index_that_somebody_builds_is_not_dropped_under_their_hands(filled):
+    with (
+        exclusive(filled, "build the index"),
+        pytest.raises(PhaseError, match=r"'ragkit build the index by .* is running"),
+    ):
+        index.build(filled)
+
+
+def test_a_killed_operator_leaves_no_claim(migration, other):
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait()
+    with exclusive(migration, "compare"), exclusive_of_another_migration(migration):
+        pass
+
+
+def exclusive_of_another_migration(migration):
+    """Another table's operators are not concerned."""
+    return exclusive(migration.reversed(), "compare")
+
+
+def test_an_error_of_the_step_keeps_its_type_and_releases_the_claim(migration):
+    with pytest.raises(FileNotFoundError, match="gcloud"), exclusive(migration, "cut over"):
+        raise FileNotFoundError("gcloud")
+    with exclusive(migration, "cut over"):
+        pass
