@@ -13,6 +13,9 @@ from ragkit.errors import DatabaseError, DatabaseUnavailable
 _UNAVAILABLE = ("08", "57P", "53300")
 """SQLSTATE prefixes of a server that is starting, stopping or full, or of a broken connection."""
 
+LOCK_NOT_AVAILABLE = "55P03"
+"""The SQLSTATE of a statement that lock_timeout has ended."""
+
 
 @contextmanager
 def translate_errors(action: str) -> Iterator[None]:

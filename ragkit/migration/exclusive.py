@@ -5,12 +5,13 @@ transaction, and ends with its process. Backfills and followers need none; they 
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from ragkit.database.engine import autocommit
-from ragkit.database.translate import translate_errors
+from ragkit.database.translate import LOCK_NOT_AVAILABLE, sqlstate, translate_errors
 from ragkit.errors import PhaseError
 from ragkit.migration import ledger
 from ragkit.migration.migration import Migration
@@ -20,7 +21,11 @@ LOCK_CLASS = 7_241_546
 NAME_BYTES = 63
 """Of an application_name."""
 
-_CLAIM = sa.text("select pg_try_advisory_lock(:class, hashtext(:migration))")
+WAIT_MS = 1000
+"""For a claim that is about to end, such as that of a process just killed."""
+
+_CLAIM = sa.text("select pg_advisory_lock(:class, hashtext(:migration))")
+_RELEASE = sa.text("select pg_advisory_unlock(:class, hashtext(:migration))")
 _HOLDER = sa.text("""
     select a.application_name as step, a.usename as role, a.pid, a.backend_start as since
     from pg_locks l join pg_stat_activity a using (pid)
@@ -42,13 +47,29 @@ def exclusive(migration: Migration, step: str) -> Iterator[None]:
     with ExitStack() as stack:
         with translate_errors(step):
             connection = stack.enter_context(autocommit(migration.engine))
-            connection.detach()  # closed at the end, which releases the lock
-            connection.execute(sa.select(sa.func.set_config("application_name", name, False)))
-            claimed = connection.scalar(_CLAIM, key)
-            holder = None if claimed else connection.execute(_HOLDER, key).first()
-        if not claimed:
-            raise PhaseError(f"{step} is refused: {_describe(holder)}; nothing was changed")
-        yield
+            connection.detach()  # closed at the end, which releases the lock in any case
+            settings = {"application_name": name, "lock_timeout": str(WAIT_MS)}
+            for setting, value in settings.items():
+                connection.execute(sa.select(sa.func.set_config(setting, value, False)))
+            if not _claim(connection, key):
+                holder = connection.execute(_HOLDER, key).first()
+                raise PhaseError(f"{step} is refused: {_describe(holder)}; nothing was changed")
+        try:
+            yield
+        finally:
+            with suppress(DBAPIError):  # a broken connection has released it
+                connection.execute(_RELEASE, key)
+
+
+def _claim(connection: sa.Connection, key: dict[str, object]) -> bool:
+    """False when another session holds it for longer than WAIT_MS."""
+    try:
+        connection.execute(_CLAIM, key)
+    except DBAPIError as error:
+        if sqlstate(error) == LOCK_NOT_AVAILABLE:
+            return False
+        raise
+    return True
 
 
 def _describe(holder: "sa.Row[tuple[str, str, int, object]] | None") -> str:

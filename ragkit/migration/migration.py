@@ -5,16 +5,24 @@ from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy.types import TypeEngine
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
+from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import resolve_model
 from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
+from ragkit.retrieval import contract
 from ragkit.retrieval.space import FILLING, READY, Binding, Space
 
+_DIMENSION = sa.text("""
+    select atttypmod from pg_attribute
+    where attrelid = to_regclass(:table) and attname = :column and not attisdropped
+""")
 LABEL_CHARACTERS = 60
 """Of a row's content, where the plan names no label."""
 
@@ -23,24 +31,25 @@ LABEL_CHARACTERS = 60
 class Migration:
     """One table, key and content text, from the old space and column to the new ones.
 
-    `key_type` is the key's type as SQL.
+    `known_old` and `known_new` are None for a plug-in whose dimension nothing in the database
+    tells yet. `key_type` is the key's type as SQL.
     """
 
     plan: Plan
     engine: sa.Engine
-    old: Binding
-    new: Binding
+    known_old: Binding | None
+    known_new: Binding | None
     key_type: str
 
     @classmethod
     def open(cls, plan: Plan, engine: sa.Engine) -> "Migration":
-        """Checks the plan against the database; changes nothing.
+        """Checks the plan against the database; changes nothing, and calls no model.
 
-        Raises SchemaError with all faults, ConfigError, ModelError or DatabaseUnavailable.
+        Raises SchemaError with all faults or DatabaseUnavailable.
         """
-        old = _binding(plan, plan.old, READY)
-        new = _binding(plan, plan.new, FILLING)
         with translate_errors("opening the migration"), engine.connect() as connection:
+            old = _known_binding(connection, plan, plan.old, READY)
+            new = _known_binding(connection, plan, plan.new, FILLING)
             retired = ledger.phase(connection, plan.migration_id) == phases.RETIRED
             key_type = preflight.check_table(connection, plan, old, new, retired)
         return cls(plan, engine, old, new, key_type)
@@ -48,6 +57,16 @@ class Migration:
     @property
     def id(self) -> str:
         return self.plan.migration_id
+
+    @cached_property
+    def old(self) -> Binding:
+        """Raises ModelError or ConfigError when only a plug-in can tell, and does not."""
+        return self.known_old or _asked_binding(self.plan, self.plan.old, READY)
+
+    @cached_property
+    def new(self) -> Binding:
+        """Raises ModelError or ConfigError when only a plug-in can tell, and does not."""
+        return self.known_new or _asked_binding(self.plan, self.plan.new, FILLING)
 
     def phase(self) -> str:
         """The current phase. Raises DatabaseError."""
@@ -65,21 +84,38 @@ class Migration:
         with translate_errors("writing the ledger"), self.engine.begin() as connection:
             ledger.record(connection, self.id, kind, **detail)
 
-    @cached_property
+    @property
     def table(self) -> sa.TableClause:
         """The table with the columns that the plan names, as `.c[name]`."""
+        return self._typed_table if self._has_dimensions() else self._untyped_table
+
+    @cached_property
+    def _typed_table(self) -> sa.TableClause:
+        return self._table(
+            vector_type(self.old.space.dimension), vector_type(self.new.space.dimension)
+        )
+
+    @cached_property
+    def _untyped_table(self) -> sa.TableClause:
+        return self._table(VECTOR(), VECTOR())
+
+    def _has_dimensions(self) -> bool:
+        """Whether both are known without a call of a model."""
+        asked = vars(self)
+        return bool((self.known_old or "old" in asked) and (self.known_new or "new" in asked))
+
+    def _table(self, old: TypeEngine[Any], new: TypeEngine[Any]) -> sa.TableClause:
         names = self.plan.table
         texts = (names.key, names.content, names.label, names.category)
         columns: dict[str, sa.ColumnClause[Any]] = {n: sa.column(n) for n in texts if n}
-        for binding in (self.old, self.new):
-            vector = vector_type(binding.space.dimension)
-            columns[binding.column] = sa.column(binding.column, vector)
+        columns[self.plan.old.column] = sa.column(self.plan.old.column, old)
+        columns[self.plan.new.column] = sa.column(self.plan.new.column, new)
         return sa.table(names.name, *columns.values(), schema=names.schema_name)
 
     @property
     def quoted_table(self) -> str:
         """The table's name as SQL."""
-        return quote_identifier(self.plan.table.schema_name, self.plan.table.name)
+        return _quoted(self.plan)
 
     @property
     def key(self) -> sa.ColumnElement[Any]:
@@ -103,11 +139,11 @@ class Migration:
 
     @property
     def old_vector(self) -> sa.ColumnElement[Any]:
-        return self.table.c[self.old.column]
+        return self.table.c[self.plan.old.column]
 
     @property
     def new_vector(self) -> sa.ColumnElement[Any]:
-        return self.table.c[self.new.column]
+        return self.table.c[self.plan.new.column]
 
     def select(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
         return sa.select(*columns).select_from(self.table)
@@ -118,9 +154,36 @@ class Migration:
 
     def reversed(self) -> "Migration":
         """The way back: the old column filled from what is written after the cut-over."""
-        return Migration(self.plan.reversed(), self.engine, self.new, self.old, self.key_type)
+        return Migration(
+            self.plan.reversed(), self.engine, self.known_new, self.known_old, self.key_type
+        )
 
 
-def _binding(plan: Plan, side: ColumnSection, state: str) -> Binding:
+def _known_binding(
+    connection: sa.Connection, plan: Plan, side: ColumnSection, state: str
+) -> Binding | None:
+    """From the catalogue; for a plug-in, from the contract or from the column's type."""
+    table, content = plan.table.qualified_name, plan.table.content
+    if ":" not in side.model:
+        return _binding(plan, side, Space.of(find_model(side.model), content), state)
+    bound = {b.column: b.space for b in contract.read_bindings(connection, table)}
+    if side.column in bound and bound[side.column].model == side.model:
+        return _binding(plan, side, bound[side.column], state)
+    dimension = connection.scalar(_DIMENSION, {"table": _quoted(plan), "column": side.column})
+    if dimension is None or dimension < 1:
+        return None
+    return _binding(plan, side, Space(side.model, None, dimension, content), state)
+
+
+def _asked_binding(plan: Plan, side: ColumnSection, state: str) -> Binding:
+    """From the model itself."""
     space = Space.of(resolve_model(side.model), plan.table.content)
+    return _binding(plan, side, space, state)
+
+
+def _binding(plan: Plan, side: ColumnSection, space: Space, state: str) -> Binding:
     return Binding(plan.table.qualified_name, side.column, space, plan.table.distance, state)
+
+
+def _quoted(plan: Plan) -> str:
+    return quote_identifier(plan.table.schema_name, plan.table.name)

@@ -18,6 +18,9 @@ FOLLOWERS: dict[str, tuple[str, ...]] = {
 """By phase, the phases that may be entered from it. A phase may also be entered again; a cut-over
 without a comparison needs an override."""
 
+BOTH_KEPT = (CUT_OVER, ROLLED_BACK)
+"""Phases in which a changed text clears the old vector too, and a follower fills both columns."""
+
 NEXT_STEPS = {
     PLANNED: "expand and backfill (notebook 02)",
     EXPANDED: "continue the backfill (notebook 02)",

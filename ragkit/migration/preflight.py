@@ -1,6 +1,6 @@
 """What must be true of the table before anything is changed; all faults are told together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,12 +37,14 @@ _TABLE = sa.text("""
 
 
 def check_table(
-    connection: sa.Connection, plan: Plan, old: Binding, new: Binding, retired: bool
+    connection: sa.Connection, plan: Plan, old: Binding | None, new: Binding | None, retired: bool
 ) -> str:
     """The key's type as SQL. Raises SchemaError, which lists every fault and what to do.
 
-    `retired`: the old column was dropped by an earlier run.
+    `old` and `new` are None where only a model can tell. `retired`: the old column was dropped by
+    an earlier run.
     """
+    known = [binding for binding in (old, new) if binding]
     name = plan.table.qualified_name
     regclass = quote_identifier(plan.table.schema_name, plan.table.name)
     table = connection.execute(_TABLE, {"table": regclass, "schema": contract.SCHEMA}).first()
@@ -55,9 +57,9 @@ def check_table(
         *_missing_columns(plan, columns, retired),
         *_key_and_content(connection, plan, columns, regclass),
         *_unknown_vectors(connection, plan, columns, regclass),
-        *_dimensions(columns, old, new),
+        *_dimensions(plan, columns, known),
         *_privileges(table),
-        *_contract_faults(connection, old, new),
+        *_contract_faults(connection, known),
     ]
     if faults:
         raise SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults))
@@ -112,15 +114,18 @@ def _unknown_vectors(
         )
 
 
-def _dimensions(columns: Mapping[str, Any], old: Binding, new: Binding) -> Iterator[str]:
-    for binding in (old, new):
-        column, dimension = columns.get(binding.column), binding.space.dimension
+def _dimensions(plan: Plan, columns: Mapping[str, Any], known: Sequence[Binding]) -> Iterator[str]:
+    spaces = {binding.column: binding.space for binding in known}
+    for side in (plan.old, plan.new):
+        column, space = columns.get(side.column), spaces.get(side.column)
         if column is None:
             continue
-        if column.type not in ("vector", "halfvec") or column.modifier not in (-1, dimension):
+        if column.type not in ("vector", "halfvec"):
+            yield f"column {side.column!r} is {column.full_type}, expected a vector"
+        elif space and column.modifier not in (-1, space.dimension):
             yield (
-                f"column {binding.column!r} is {column.full_type}, but {binding.space.model} "
-                f"makes {dimension} dimensions"
+                f"column {side.column!r} is {column.full_type}, but {side.model} "
+                f"makes {space.dimension} dimensions"
             )
 
 
@@ -139,10 +144,10 @@ def _privileges(table: Any) -> Iterator[str]:
         )
 
 
-def _contract_faults(connection: sa.Connection, old: Binding, new: Binding) -> Iterator[str]:
+def _contract_faults(connection: sa.Connection, known: Sequence[Binding]) -> Iterator[str]:
     """A column that is bound to another space is refused, even when the dimensions agree."""
-    bindings = {b.column: b for b in contract.read_bindings(connection, old.table)}
-    for binding in (old, new):
+    for binding in known:
+        bindings = {b.column: b for b in contract.read_bindings(connection, binding.table)}
         bound = bindings.get(binding.column)
         if bound and bound.space != binding.space:
             yield (

@@ -12,8 +12,8 @@ from ragkit.migration.verdict import GO, find_verdict
 @dataclass(frozen=True)
 class Status:
     """`done` of `total` rows have a new vector. `serving` is the model that the app says it
-    serves; None when it does not answer. `rollback_misses` counts the rows that the old column
-    lacks after a cut-over, until `follow` fills them."""
+    serves; None when it does not answer. `old_missing` counts the rows that lack an old vector
+    after a cut-over or a rollback, until `follow` fills them; before, it is None."""
 
     migration: str
     phase: str
@@ -21,23 +21,23 @@ class Status:
     total: int
     empty: int
     dead_letters: int
-    rollback_misses: int | None
+    old_missing: int | None
     serving: str | None
     next_step: str
 
 
 def read_status(migration: Migration, serving: str | None) -> Status:
     """Raises DatabaseError."""
-    misses = None
+    old_missing = None
     with translate_errors("reading the status"), migration.engine.connect() as connection:
         phase = ledger.phase(connection, migration.id)
         if phase == phases.PLANNED:
             counts = coverage.count_before_expand(connection, migration)
         else:
             counts = coverage.count_rows(connection, migration)
-        if phase == phases.CUT_OVER:
+        if phase in phases.BOTH_KEPT:
             back = coverage.count_rows(connection, migration.reversed())
-            misses = back.pending + back.dead_letters
+            old_missing = back.pending + back.dead_letters
         verdict = find_verdict(connection, migration)
     next_step = phases.NEXT_STEPS[phase]
     if phase == phases.COMPARED and verdict is None:
@@ -51,7 +51,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         total=counts.fillable,
         empty=counts.empty,
         dead_letters=counts.dead_letters,
-        rollback_misses=misses,
+        old_missing=old_missing,
         serving=serving,
         next_step=next_step,
     )

@@ -62,14 +62,14 @@ def show_table(frame: pd.DataFrame, styler: Styler | None = None, title: str = "
 
 def card(status: Status) -> None:
     """The status card at the top of every notebook."""
-    misses = status.rollback_misses
+    missing = status.old_missing
     facts = {
         "phase": status.phase,
         "rows done": f"{status.done:,} of {status.total:,}"
         + (f" ({status.empty:,} without text)" if status.empty else "")
         + (f" (dead letters: {status.dead_letters:,})" if status.dead_letters else ""),
         "serving": status.serving or "the app does not answer",
-        **({"a rollback misses": f"{misses:,} rows"} if misses else {}),
+        **({"without an old vector": f"{missing:,} rows"} if missing else {}),
         "next": status.next_step,
     }
     items = "".join(

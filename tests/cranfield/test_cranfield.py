@@ -120,7 +120,7 @@ def test_the_reversed_migration_is_a_no_go(migration, questions, old_embedder, m
 
 
 def test_a_model_is_not_different_from_itself_and_not_better(migration, questions, old_embedder):
-    same = replace(migration, new=migration.old)
+    same = replace(migration, known_new=migration.old)
     comparison = compare(same, questions, old_embedder, old_embedder)
     for difference in metric_differences(comparison.old_scores, comparison.new_scores, seed=1):
         assert (difference.change.low, difference.change.high, difference.p) == (0, 0, 1)

@@ -54,7 +54,7 @@ def test_a_space_compared_with_itself_keeps_its_cutoff(random_migration):
     """Both columns are the same one."""
     new_column = random_migration.plan.new.column
     same = with_plan(random_migration, {"old.column": new_column, "evaluation.cutoff": 0.9})
-    calibration = recalibrate(replace(same, old=random_migration.new))
+    calibration = recalibrate(replace(same, known_old=random_migration.new))
     assert calibration.new.mean == pytest.approx(0.9, abs=0.01)
 
 

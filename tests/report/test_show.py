@@ -25,14 +25,14 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
         total=50_000,
         empty=3,
         dead_letters=0,
-        rollback_misses=2,
+        old_missing=2,
         serving=None,
         next_step="go on <b>",
     )
     html, text = shown(show.card, status)
     assert "12,400 of 50,000 (3 without text)" in text
     assert "dead letters" not in text
-    assert "a rollback misses: 2 rows" in text
+    assert "without an old vector: 2 rows" in text
     assert "the app does not answer" in text
     assert "go on &lt;b&gt;" in html
 
@@ -45,13 +45,13 @@ def test_the_status_card_shows_dead_letters(shown):
         total=10_000,
         empty=0,
         dead_letters=2,
-        rollback_misses=None,
+        old_missing=None,
         serving="old-model",
         next_step="compare",
     )
     _, text = shown(show.card, status)
     assert "9,998 of 10,000 (dead letters: 2)" in text
-    assert "a rollback misses" not in text
+    assert "without an old vector" not in text
 
 
 def test_a_backfill_is_one_output_and_a_line_each_tenth():

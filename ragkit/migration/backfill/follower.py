@@ -1,7 +1,8 @@
 """Follow: keep embedding what people write, before and after the cut-over.
 
-After the cut-over the old column is kept current too, as long as its model can be called, so that
-a rollback finds the rows written since.
+After the cut-over, and after a rollback too, the old column is kept current as well, as long as
+its model can be called: a rollback finds the rows written since, and the app that is back what
+the new revision left.
 """
 
 import logging
@@ -48,7 +49,7 @@ def _follow_once(
     """Listens before it fills, so that it misses no write in between."""
     with translate_errors("listening"), listen(migration) as wait:
         steps = list(run_backfill(migration, new, probe_log=probe_log))
-        if old is not None and migration.phase() == phases.CUT_OVER:
+        if old is not None and migration.phase() in phases.BOTH_KEPT:
             _fill_old_column(migration, old, probe_log)
         wait(stop)
     return steps

@@ -7,8 +7,7 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN
-from ragkit.embedding.load import resolve_model
+from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, find_model
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
 from ragkit.retrieval.contract import SCHEMA, read_bindings
@@ -132,5 +131,6 @@ def text_statistics(migration: Migration) -> TextStatistics:
 
 def _max_characters(migration: Migration) -> int | None:
     """Of one text for the new model, by estimate; None for no limit."""
-    tokens = resolve_model(migration.plan.new.model).max_tokens_per_text
+    name = migration.plan.new.model
+    tokens = None if ":" in name else find_model(name).max_tokens_per_text
     return tokens * CHARACTERS_PER_TOKEN if tokens else None

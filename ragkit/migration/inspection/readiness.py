@@ -32,15 +32,15 @@ def check_readiness(
     migration: Migration, old: Embedder | None, new: Embedder, cost: CostEstimate, today: date
 ) -> list[Check]:
     """`old` is None when the old model cannot be called. Writes nothing. Raises DatabaseError."""
-    app, old_model = migration.plan.app, migration.old.space.model
+    app, old_model = migration.plan.app, migration.plan.old.model
     checks = [
-        _extension(migration),
+        _extension(migration, new.model),
         _new_model(new),
-        _old_model(old),
+        _old_model(old, migration),
         _retirement(old_model, old.model if old else None, today),
         _retirement(new.model.name, new.model, today),
         _quota(migration, new.model, cost),
-        _disk(migration),
+        _disk(migration, new.model),
     ]
     if app.target == "cloud":
         account = app.service_account or os.environ.get("SERVICE_ACCOUNT", "")
@@ -48,11 +48,11 @@ def check_readiness(
     return checks
 
 
-def _extension(migration: Migration) -> Check:
+def _extension(migration: Migration, model: Model) -> Check:
     query = sa.text("select extversion from pg_extension where extname = 'vector'")
     with translate_errors("checking pgvector"), migration.engine.connect() as connection:
         version: str = connection.scalars(query).one()
-    is_half = isinstance(vector_type(migration.new.space.dimension), HALFVEC)
+    is_half = isinstance(vector_type(model.dimension), HALFVEC)
     required = HALFVEC_VERSION if is_half else HNSW_VERSION
     passed = tuple(int(part) for part in version.split(".")[:2]) >= required
     return Check("pgvector", version, passed, "" if passed else "ALTER EXTENSION vector UPDATE;")
@@ -66,8 +66,12 @@ def _new_model(embedder: Embedder) -> Check:
     return Check("new model", "answers", True)
 
 
-def _old_model(embedder: Embedder | None) -> Check:
+def _old_model(embedder: Embedder | None, migration: Migration) -> Check:
     if embedder:
+        stored, made = migration.old.space.dimension, embedder.model.dimension
+        if made != stored:
+            observed = f"makes {made} dimensions, {migration.old.column} has {stored}"
+            return Check("old model", observed, False, "set old.model to the one that made them")
         return Check("old model", "answers", True)
     consequence = "stored vectors are compared; a rollback can answer no questions"
     return Check("old model", "cannot be called", None, consequence)
@@ -95,9 +99,9 @@ def _quota(migration: Migration, model: Model, cost: CostEstimate) -> Check:
     return Check("quota", observed, True)
 
 
-def _disk(migration: Migration) -> Check:
+def _disk(migration: Migration, model: Model) -> Check:
     """What column and index will take; SQL cannot tell how much is free."""
-    dimension = migration.new.space.dimension
+    dimension = model.dimension
     is_half = isinstance(vector_type(dimension), HALFVEC)
     vector_bytes = 8 + dimension * (2 if is_half else 4)
     database_size = sa.select(sa.func.pg_database_size(sa.func.current_database()))

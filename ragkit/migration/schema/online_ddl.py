@@ -11,12 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from ragkit.database.translate import sqlstate
+from ragkit.database.translate import LOCK_NOT_AVAILABLE, sqlstate
 from ragkit.errors import DatabaseError
 from ragkit.migration.migration import Migration
 from ragkit.retry import table_lock
 
-_LOCK_NOT_AVAILABLE = "55P03"
 OLD_SECONDS = 0.1
 """A transaction of this age may last; a younger one is about to end."""
 HALVINGS = 3
@@ -86,5 +85,5 @@ def _describe(holders: Sequence[sa.Row[Any]]) -> str:
 
 def _is_blocked(error: BaseException) -> bool:
     return isinstance(error, _TableHeld) or (
-        isinstance(error, DBAPIError) and sqlstate(error) == _LOCK_NOT_AVAILABLE
+        isinstance(error, DBAPIError) and sqlstate(error) == LOCK_NOT_AVAILABLE
     )

@@ -134,8 +134,20 @@ def test_after_the_cut_over_both_columns_are_filled(after_cut_over, new_embedder
     assert vector(after_cut_over, 1, "embedding") == pytest.approx(
         old_embedder.embed_query("Edited.").tolist(), abs=1e-6
     )
-    assert read_status(after_cut_over, None).rollback_misses == 0
+    assert read_status(after_cut_over, None).old_missing == 0
     check_vectors(after_cut_over, new_embedder)
+
+
+def test_after_a_rollback_both_columns_are_filled(after_cut_over, new_embedder, old_embedder):
+    """The app that is back may have been written for the new column only."""
+    after_cut_over.record(phases.ROLLED_BACK)
+    insert(after_cut_over, 100, "A new shop.")
+    status = read_status(after_cut_over, None)
+    assert (status.old_missing, status.total - status.done) == (1, 1)
+    with following(after_cut_over, new_embedder, old_embedder):
+        wait_for(lambda: vector(after_cut_over, 100, "embedding") is not None)
+    status = read_status(after_cut_over, None)
+    assert (status.old_missing, status.total - status.done) == (0, 0)
 
 
 def test_without_the_old_model_the_status_counts_the_rows_that_a_rollback_misses(
@@ -149,7 +161,7 @@ def test_without_the_old_model_the_status_counts_the_rows_that_a_rollback_misses
         wait_for(lambda: vector(after_cut_over, 100) is not None)
     assert errors == []
     assert vector(after_cut_over, 100, "embedding") is None
-    assert read_status(after_cut_over, None).rollback_misses == 1
+    assert read_status(after_cut_over, None).old_missing == 1
 
 
 def test_a_permanent_error_of_the_model_ends_the_follower(filled, new_embedder):

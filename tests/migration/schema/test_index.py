@@ -61,7 +61,7 @@ def test_the_query_of_the_app_uses_the_index(filled, new_embedder, distance, ind
     """By EXPLAIN: the operator of the query is in the operator class of the index."""
     new = replace(filled.new, distance=distance)
     plan = changed(filled.plan, {"table.distance": distance, "index.type": index_type})
-    built = index.build(replace(filled, plan=plan, new=new))
+    built = index.build(replace(filled, plan=plan, known_new=new))
     with filled.engine.connect() as connection:
         connection.exec_driver_sql("set enable_seqscan = off")
         sa.event.listen(connection, "before_cursor_execute", _explain, retval=True)
