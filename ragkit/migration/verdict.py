@@ -86,9 +86,8 @@ def record_verdict(connection: sa.Connection, migration: Migration, verdict: Ver
 def find_verdict(connection: sa.Connection, migration: Migration) -> Verdict | None:
     """The newest verdict that was made of what the plan says now. One under other limits, of a
     what-if run for example, is never taken for it."""
-    made_of = provenance(migration.plan)
-    alike = [e for e in _verdicts(connection, migration) if e.detail.get("made_of") == made_of]
-    return _verdict_of(alike[-1]) if alike else None
+    event = _newest_of(provenance(migration.plan), _verdicts(connection, migration))
+    return _verdict_of(event) if event else None
 
 
 def read_verdict(migration: Migration) -> Verdict | None:
@@ -105,11 +104,11 @@ def recheck_verdict(migration: Migration) -> Verdict:
         current = database_gates(connection, migration)
         recorded = _verdicts(connection, migration)
         made_of = provenance(migration.plan)
-        alike = [event for event in recorded if event.detail.get("made_of") == made_of]
-        if not alike:
+        event = _newest_of(made_of, recorded)
+        if event is None:
             return Verdict.of([*current, _no_comparison(recorded, made_of)], {})
-        age = _age_gate(connection, migration, alike[-1])
-    verdict, by_name = _verdict_of(alike[-1]), {gate.name: gate for gate in current}
+        age = _age_gate(connection, migration, event)
+    verdict, by_name = _verdict_of(event), {gate.name: gate for gate in current}
     gates = [by_name.get(gate.name, gate) for gate in verdict.gates]
     return Verdict.of([*gates, age], verdict.figures)
 
@@ -117,6 +116,12 @@ def recheck_verdict(migration: Migration) -> Verdict:
 def _verdicts(connection: sa.Connection, migration: Migration) -> list[ledger.Event]:
     """Oldest first."""
     return [e for e in ledger.events(connection, migration.id) if e.kind == "verdict"]
+
+
+def _newest_of(made_of: dict[str, Any], recorded: Sequence[ledger.Event]) -> ledger.Event | None:
+    """The newest event that was made of exactly this."""
+    alike = (event for event in reversed(recorded) if event.detail.get("made_of") == made_of)
+    return next(alike, None)
 
 
 def _verdict_of(event: ledger.Event) -> Verdict:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from ragkit.errors import GateError
 from ragkit.migration import ledger
 from ragkit.migration.provenance import differences, provenance
+from ragkit.migration.schema import index
 from ragkit.migration.status import read_status
 from ragkit.migration.verdict import (
     GO,
@@ -28,8 +29,6 @@ def record(migration, outcome):
 
 @pytest.fixture
 def indexed(filled):
-    from ragkit.migration.schema import index
-
     index.build(filled)
     return filled
 
