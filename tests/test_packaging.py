@@ -36,6 +36,7 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "embedding/minilm.py": "sandbox",
     "embedding/wordllama.py": "sandbox",
     "runbook/execute.py": "notebooks",
+    "runbook/kernels.py": "notebooks",
     "runbook/pages.py": "notebooks",
 }
 NOT_IN_THE_FUNCTION = {  # the vendored code imports these only when the runbook uses it

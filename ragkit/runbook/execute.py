@@ -5,15 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import papermill
-from traitlets.config import Config
 
 from ragkit.checkout import ROOT, child_path, require_checkout
 from ragkit.deploy import probe
@@ -21,6 +19,7 @@ from ragkit.errors import RagkitError
 from ragkit.migration.plan import Plan
 from ragkit.migration.verdict import GO, read_verdict
 from ragkit.runbook import pages
+from ragkit.runbook.kernels import private_kernel
 from ragkit.runbook.parameters import Parameters
 from ragkit.runbook.runbook import Answer, Runbook
 from ragkit.sandbox.sample import QUESTIONS
@@ -78,7 +77,7 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
 
 
 def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
-    with private_kernel() as config:
+    with private_kernel(output.parent / "kernels.log") as config:
         papermill.execute_notebook(
             NOTEBOOKS / f"{notebook}.ipynb",
             output,
@@ -92,14 +91,6 @@ def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
             progress_bar=False,
             config=config,
         )
-
-
-@contextmanager
-def private_kernel() -> Iterator[Config]:
-    """A kernel on sockets in a folder of its own: for this user only, without ports. By default
-    two runs side by side would take the same sockets."""
-    with TemporaryDirectory(prefix="ragkit-kernel-") as folder:
-        yield Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"})
 
 
 def _close(plan: Plan, run_dir: Path, phases: pages.Phases, faults: list[str]) -> Outcome:

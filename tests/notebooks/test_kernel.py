@@ -1,15 +1,18 @@
 """Notebooks as a person uses them: Run All twice in one kernel, the stop button, typing errors."""
 
 import json
+import os
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from jupyter_client.manager import KernelManager
 
-from ragkit.runbook.execute import NOTEBOOKS, private_kernel
+from ragkit.runbook.execute import NOTEBOOKS
 from ragkit.runbook.interrupt import MESSAGE
+from ragkit.runbook.kernels import private_kernel
 from tests.conftest import PYTHON, ROOT, environment, few_questions, free_port
 
 QUICK = ["new.model=wordllama-64", "new.column=embedding_64",
@@ -71,7 +74,7 @@ def cells(name):
 
 @contextmanager
 def kernel(env):
-    with private_kernel() as config:
+    with private_kernel(Path(os.devnull)) as config:
         manager = KernelManager(config=config, kernel_name="python3")
         manager.start_kernel(env=env, cwd=str(NOTEBOOKS))
         try:
