@@ -243,6 +243,22 @@ def column_of(engine: sa.Engine, migration: Migration, name: str) -> dict[int, A
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def swap_vectors(migration: Migration, share: float) -> set[str]:
+    """That share of the rows gets the old vector of another of them. Answers the keys."""
+    vectors = column_of(migration.engine, migration, migration.plan.old.column)
+    keys = list(vectors)
+    chosen = np.random.default_rng(3).choice(keys, max(2, round(share * len(keys))), replace=False)
+    change = sa.update(migration.table).where(migration.key == sa.bindparam("row"))
+    change = change.values({migration.plan.old.column: sa.bindparam("vector")})
+    rows = [
+        {"row": int(key), "vector": vectors[int(other)]}
+        for key, other in zip(chosen, np.roll(chosen, 1), strict=True)
+    ]
+    with migration.engine.begin() as connection:
+        connection.execute(change, rows)
+    return {str(key) for key in chosen}
+
+
 def few_questions(folder: Path) -> tuple[str, str]:
     """Overrides of the sandbox's plan: its first judged questions, just enough for a gate, where
     a test is not about the verdict."""

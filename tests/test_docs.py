@@ -19,12 +19,12 @@ from ragkit import __version__
 from ragkit.database.types import MAX_VECTOR_DIMENSION
 from ragkit.deploy import probe
 from ragkit.embedding.catalogue import CATALOGUE
-from ragkit.evaluation.fidelity import FIDELITY_ROWS, MIN_FIDELITY_COSINE
 from ragkit.evaluation.gates import MAX_SHADOW_ERRORS
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS, POWER
 from ragkit.evaluation.questions import read_questions
 from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS
 from ragkit.migration.backfill.write_size import TARGET_SECONDS
+from ragkit.migration.inspection.fidelity import FIDELITY_ROWS, MIN_FIDELITY_COSINE
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import DatabaseSection
 from ragkit.migration.plan.faults import FLAT_FIELDS

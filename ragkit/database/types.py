@@ -1,7 +1,10 @@
 """SQL types: those of vectors, and those that SQLAlchemy has no class for."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
 from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy.types import UserDefinedType
 
@@ -19,6 +22,13 @@ class CatalogType(UserDefinedType[Any]):
 
     def get_col_spec(self, **_: object) -> str:
         return self.name
+
+
+def as_array(vectors: Iterable[ArrayLike]) -> np.ndarray:
+    """Stored vectors as float32 of shape (rows, dimension). pgvector reads a halfvec as an object
+    of its own."""
+    rows = [v.to_list() if hasattr(v, "to_list") else v for v in vectors]
+    return np.array(rows, np.float32)
 
 
 def vector_type(dimension: int) -> VECTOR | HALFVEC:

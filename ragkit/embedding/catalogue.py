@@ -18,7 +18,8 @@ class Model:
     """One embedding model. Limits are per request unless they say otherwise; None is no limit.
 
     `shorter`: dimensions that can be requested instead, as in "gemini-embedding-001/768";
-    `shortened` is true for such an entry.
+    `shortened` is true for such an entry. `behind`: for a plug-in, whose name is only the place
+    it is imported from, the class and the model that it calls.
     """
 
     name: str
@@ -36,6 +37,12 @@ class Model:
     retires: date | None = None
     shorter: tuple[int, ...] = ()
     shortened: bool = False
+    behind: str = ""
+
+    @property
+    def space_name(self) -> str:
+        """The name that a space has it by."""
+        return self.behind or self.name
 
     @property
     def served_name(self) -> str:
@@ -77,17 +84,27 @@ CATALOGUE: dict[str, Model] = {
 }  # fmt: skip
 
 
+def is_known(name: str) -> bool:
+    """Whether find_model finds it."""
+    return name in _by_name()
+
+
 def find_model(name: str) -> Model:
     """The catalogue's entry for `name`, or for "name/dimension", a shorter output of it.
 
     Raises UnknownModel, which lists the known names.
     """
+    models = _by_name()
+    if name not in models:
+        raise UnknownModel(name, sorted(models))
+    return models[name]
+
+
+def _by_name() -> dict[str, Model]:
+    """The catalogue, with an entry for each shorter output."""
     models = dict(CATALOGUE)
     for model in CATALOGUE.values():
         for dimension in model.shorter:
             short = f"{model.name}/{dimension}"
             models[short] = replace(model, name=short, dimension=dimension, shortened=True)
-    try:
-        return models[name]
-    except KeyError:
-        raise UnknownModel(name, sorted(models)) from None
+    return models

@@ -10,6 +10,9 @@ from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import PROBE_TEXT, validate_vectors
 from ragkit.errors import ConfigError, ModelBusy, ModelError, ModelUnavailable, RowRefused
 
+_MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
+"""Where LangChain's integrations keep the name of the model."""
+
 
 class PluginEmbedder:
     """An Embedder named by its `module:attribute`; a first question tells its dimension."""
@@ -21,7 +24,8 @@ class PluginEmbedder:
             if not callable(getattr(self._embeddings, verb, None)):
                 raise ConfigError(f"{name} has no {verb}(): expected a LangChain Embeddings object")
         dimension = len(self._call("embed_query", PROBE_TEXT))
-        self.model = Model(name, "plugin", dimension=dimension)
+        behind = _class_and_model(self._embeddings)
+        self.model = Model(name, "plugin", dimension=dimension, behind=behind)
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
         return validate_vectors(self._call("embed_documents", list(texts)), len(texts), self.model)
@@ -35,6 +39,17 @@ class PluginEmbedder:
             return getattr(self._embeddings, verb)(argument)
         except Exception as error:  # a third party's object may raise anything
             raise _classify_error(verb, error) from None
+
+
+def _class_and_model(embeddings: object) -> str:
+    """Such as "langchain_openai.OpenAIEmbeddings(text-embedding-3-small)". It stays the same when
+    the object moves to another module, and changes when the object calls another model."""
+    kind = type(embeddings)
+    name = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
+    for attribute in _MODEL_ATTRIBUTES:
+        if isinstance(model := getattr(embeddings, attribute, None), str):
+            return f"{name}({model})"
+    return name
 
 
 def _classify_error(verb: str, error: Exception) -> ModelError:

@@ -15,7 +15,7 @@ from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.metrics.bootstrap import Interval, percentile_interval
 from ragkit.evaluation.samples import sample_vectors
 from ragkit.migration.migration import Migration
-from ragkit.retrieval import contract
+from ragkit.retrieval import contract_changes
 
 MAX_PAIRED_ROWS = 400
 """Rows of which all pairs are measured."""
@@ -104,8 +104,8 @@ def carry_cutoffs(migration: Migration, calibration: CutoffCalibration | None) -
     old, new = plan.evaluation.cutoff, chosen.new.mean
     table = plan.table.qualified_name
     with translate_errors("writing the cut-off"), migration.engine.begin() as connection:
-        contract.set_cutoff(connection, table, plan.old.column, old)
-        contract.set_cutoff(connection, table, plan.new.column, new)
+        contract_changes.set_cutoff(connection, table, plan.old.column, old)
+        contract_changes.set_cutoff(connection, table, plan.new.column, new)
     return f"the contract's cut-offs: old {old:g}, new {new:.3f}"
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.evaluation.evidence import Evidence
-from ragkit.evaluation.fidelity import fidelity_gate
 from ragkit.evaluation.label_free.index_recall import IndexMeasurement
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics import trec
@@ -16,6 +15,7 @@ from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS, questions_needed
 from ragkit.evaluation.slices import Slice
 from ragkit.migration.exclusive import exclusive
+from ragkit.migration.inspection.fidelity import measure_fidelity
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.steps import GatesSection
 from ragkit.migration.verdict import Gate, Verdict, database_gates, record_verdict
@@ -45,19 +45,24 @@ MAX_SHADOW_ERRORS = 0.01
 """Share of the shadow's requests."""
 
 
-def decide(migration: Migration, evidence: Evidence, embedder: Embedder) -> Verdict:
+def decide(
+    migration: Migration, evidence: Evidence, old: Embedder | None, new: Embedder
+) -> Verdict:
     """All gates of the plan. The verdict is recorded in the ledger with every figure; the cut-over
     reads it from there.
 
-    `embedder` is the new model's. Raises PhaseError, ModelError or DatabaseError.
+    `old` is None when the old model cannot be called. Raises PhaseError, ModelError or
+    DatabaseError.
     """
     with exclusive(migration, "compare"):
         migration.require_phase("compare")
-        fidelity = fidelity_gate(migration, embedder)
+        fidelity = [measure_fidelity(migration, migration.new_vector, new).new_gate()]
+        if old:
+            fidelity += [measure_fidelity(migration, migration.old_vector, old).old_gate()]
         with translate_errors("deciding"), migration.engine.begin() as connection:
             gates = [
                 *database_gates(connection, migration),
-                fidelity,
+                *fidelity,
                 *quality_gates(migration.plan.gates, evidence),
             ]
             verdict = Verdict.of(gates, evidence.figures())

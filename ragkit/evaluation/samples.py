@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ragkit.database.translate import translate_errors
+from ragkit.database.types import as_array
 from ragkit.errors import SpaceNotReady
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
@@ -94,11 +95,7 @@ def sample_texts(migration: Migration) -> dict[str, str]:
 
 
 def normalise(vectors: Iterable[ArrayLike]) -> np.ndarray:
-    """The vectors scaled to length 1, of shape (rows, dimension); a zero vector stays zero.
-
-    Also takes pgvector's own vector types.
-    """
-    rows = [v.to_list() if hasattr(v, "to_list") else v for v in vectors]
-    array = np.array(rows, np.float64)
+    """The vectors scaled to length 1, of shape (rows, dimension); a zero vector stays zero."""
+    array = as_array(vectors).astype(np.float64)
     unit: np.ndarray = array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-12)
     return unit

@@ -13,7 +13,7 @@ from ragkit.errors import DeployError
 from ragkit.migration import phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.expansion import keep_old_column_current
+from ragkit.migration.schema.expansion import allow_missing_old, keep_old_column_current
 from ragkit.migration.verdict import Verdict, require_go
 
 
@@ -42,6 +42,7 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
     if plan.gates.override:
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
+    allow_missing_old(migration)
     switch = _switch(app, plan.new.model, question, reuse=False)
     if not switch.already or migration.phase() != phases.CUT_OVER:
         migration.record(phases.CUT_OVER, revision=switch.revision.name)

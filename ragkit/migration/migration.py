@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeEngine
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
-from ragkit.embedding.catalogue import find_model
+from ragkit.embedding.catalogue import find_model, is_known
 from ragkit.embedding.load import resolve_model
 from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
@@ -50,8 +50,8 @@ class Migration:
         with translate_errors("opening the migration"), engine.connect() as connection:
             old = _known_binding(connection, plan, plan.old, READY)
             new = _known_binding(connection, plan, plan.new, FILLING)
-            retired = ledger.phase(connection, plan.migration_id) == phases.RETIRED
-            key_type = preflight.check_table(connection, plan, old, new, retired)
+            phase = ledger.phase(connection, plan.migration_id)
+            key_type = preflight.check_table(connection, plan, old, new, phase)
         return cls(plan, engine, old, new, key_type)
 
     @property
@@ -167,7 +167,7 @@ def _known_binding(
     if ":" not in side.model:
         return _binding(plan, side, Space.of(find_model(side.model), content), state)
     bound = {b.column: b.space for b in contract.read_bindings(connection, table)}
-    if side.column in bound and bound[side.column].model == side.model:
+    if side.column in bound and not is_known(bound[side.column].model):
         return _binding(plan, side, bound[side.column], state)
     dimension = connection.scalar(_DIMENSION, {"table": _quoted(plan), "column": side.column})
     if dimension is None or dimension < 1:

@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.errors import SchemaError
+from ragkit.migration import phases
 from ragkit.migration.plan import Plan
+from ragkit.migration.schema.consistency import consistency_faults
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Binding
 
@@ -37,12 +39,12 @@ _TABLE = sa.text("""
 
 
 def check_table(
-    connection: sa.Connection, plan: Plan, old: Binding | None, new: Binding | None, retired: bool
+    connection: sa.Connection, plan: Plan, old: Binding | None, new: Binding | None, phase: str
 ) -> str:
     """The key's type as SQL. Raises SchemaError, which lists every fault and what to do.
 
-    `old` and `new` are None where only a model can tell. `retired`: the old column was dropped by
-    an earlier run.
+    `old` and `new` are None where only a model can tell. What a migration must not begin with does
+    not keep one that has begun from being opened, which the way back needs.
     """
     known = [binding for binding in (old, new) if binding]
     name = plan.table.qualified_name
@@ -54,13 +56,15 @@ def check_table(
         raise SchemaError(f"{name} is no plain table (relkind {table.kind}): name a plain table")
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
-        *_missing_columns(plan, columns, retired),
+        *_missing_columns(plan, columns, phase == phases.RETIRED),
         *_key_and_content(connection, plan, columns, regclass),
         *_unknown_vectors(connection, plan, columns, regclass),
         *_dimensions(plan, columns, known),
         *_privileges(table),
         *_contract_faults(connection, known),
     ]
+    if phase == phases.PLANNED:
+        faults += consistency_faults(connection, regclass, plan.table.content, plan.migration_id)
     if faults:
         raise SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults))
     key_type: str = columns[plan.table.key].full_type

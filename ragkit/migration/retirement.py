@@ -14,7 +14,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
-from ragkit.retrieval import contract
+from ragkit.retrieval import contract_changes
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def drop_old_column(connection: sa.Connection, migration: Migration) -> None:
     """Drops column, triggers and binding, and records it, in the connection's transaction."""
     old = migration.plan.old
     drop_triggers(connection, migration.reversed())
-    contract.unbind(connection, migration.plan.table.qualified_name, old.column)
+    contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
     connection.exec_driver_sql(
         f"alter table {migration.quoted_table} drop column if exists {quote_identifier(old.column)}"
     )

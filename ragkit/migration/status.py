@@ -6,14 +6,19 @@ from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
+from ragkit.migration.schema.triggers import trigger_faults
 from ragkit.migration.verdict import GO, find_verdict
+
+IN_PLACE = "in place"
+"""Of triggers that see every write."""
 
 
 @dataclass(frozen=True)
 class Status:
     """`done` of `total` rows have a new vector. `serving` is the model that the app says it
     serves; None when it does not answer. `old_missing` counts the rows that lack an old vector
-    after a cut-over or a rollback, until `follow` fills them; before, it is None."""
+    after a cut-over or a rollback, until `follow` fills them; before, it is None. `triggers`: what
+    is wrong with them, "in place" when nothing is; None where there are none yet, or no more."""
 
     migration: str
     phase: str
@@ -22,19 +27,22 @@ class Status:
     empty: int
     dead_letters: int
     old_missing: int | None
+    triggers: str | None
     serving: str | None
     next_step: str
 
 
 def read_status(migration: Migration, serving: str | None) -> Status:
     """Raises DatabaseError."""
-    old_missing = None
+    old_missing, triggers = None, None
     with translate_errors("reading the status"), migration.engine.connect() as connection:
         phase = ledger.phase(connection, migration.id)
         if phase == phases.PLANNED:
             counts = coverage.count_before_expand(connection, migration)
         else:
             counts = coverage.count_rows(connection, migration)
+        if phase not in (phases.PLANNED, phases.RETIRED):
+            triggers = "; ".join(trigger_faults(connection, migration)) or IN_PLACE
         if phase in phases.BOTH_KEPT:
             back = coverage.count_rows(connection, migration.reversed())
             old_missing = back.pending + back.dead_letters
@@ -52,6 +60,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         empty=counts.empty,
         dead_letters=counts.dead_letters,
         old_missing=old_missing,
+        triggers=triggers,
         serving=serving,
         next_step=next_step,
     )

@@ -15,6 +15,7 @@ from ragkit.migration.progress import coverage
 from ragkit.migration.progress.completion import overdue_rows
 from ragkit.migration.provenance import differences, provenance
 from ragkit.migration.schema import index
+from ragkit.migration.schema.triggers import trigger_faults
 
 GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"
 MAX_CHANGES = 5
@@ -68,6 +69,9 @@ def database_gates(connection: sa.Connection, migration: Migration) -> list[Gate
             counts.dead_letters <= limit,
         ),
     ]  # fmt: skip
+    faults = trigger_faults(connection, migration)
+    in_place = "; ".join(faults) or "in place"
+    gates.append(Gate("triggers", in_place, "see every write", not faults))
     if migration.plan.index.type != "none":
         state = index.state(connection, migration)
         word = "valid" if state.valid else "invalid" if state.exists else "missing"

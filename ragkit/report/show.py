@@ -19,7 +19,7 @@ from pandas.io.formats.style import Styler
 
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
-from ragkit.migration.status import Status
+from ragkit.migration.status import IN_PLACE, Status
 from ragkit.report.style import NEW
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def card(status: Status) -> None:
         + (f" (dead letters: {status.dead_letters:,})" if status.dead_letters else ""),
         "serving": status.serving or "the app does not answer",
         **({"without an old vector": f"{missing:,} rows"} if missing else {}),
+        **({"triggers": status.triggers} if status.triggers not in (None, IN_PLACE) else {}),
         "next": status.next_step,
     }
     items = "".join(

@@ -5,10 +5,11 @@ of answering with unrelated rows.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import OID
 
+from ragkit.database.identifiers import quote_identifier, split_name
 from ragkit.embedding.catalogue import Model
 from ragkit.errors import SpaceMismatch, SpaceNotReady
 from ragkit.retrieval.space import READY, Binding, Space
@@ -29,7 +30,13 @@ CONTRACT = sa.Table(
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("cutoff", sa.Float),
+    sa.Column("table_oid", OID),
+    sa.Column("attnum", sa.SmallInteger),
 )
+_COLUMN_NAMES = sa.text("""
+    select attrelid, attnum, attname from pg_attribute
+    where attrelid = to_regclass(:table) and attnum > 0 and not attisdropped
+""")
 
 STOCK_COLUMNS = {
     "textembedding-gecko@001": "embedding",
@@ -44,15 +51,21 @@ def exists(connection: sa.Connection) -> bool:
 
 
 def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
-    """The contract of `table` ("schema.table"); [] when the database has none."""
+    """The contract of `table` ("schema.table"); [] when the database has none.
+
+    A column that was renamed is followed by its number, unless the table is another one than when
+    it was bound, such as a restored copy: then only names count.
+    """
     if not exists(connection):
         return []
-    # "*", because an older contract has no cut-off, and the function must read it too.
+    columns = connection.execute(_COLUMN_NAMES, {"table": regclass(table)})
+    names = {(oid, number): name for oid, number, name in columns}
+    # "*", because an older contract has fewer columns, and the function must read it too.
     query = sa.select(sa.text("*")).select_from(CONTRACT).where(CONTRACT.c.table_name == table)
     return [
         Binding(
             row["table_name"],
-            row["column_name"],
+            names.get((row.get("table_oid"), row.get("attnum")), row["column_name"]),
             Space(row["model"], row["task_type"], row["dimension"], row["template"]),
             row["distance"],
             row["state"],
@@ -73,11 +86,12 @@ def find_binding(
     bindings = read_bindings(connection, table)
     if not bindings:
         return _stock_binding(table, model, stock), False
-    binding = next((b for b in bindings if b.space.model == model.name), None)
+    names = (model.space_name, model.name)
+    binding = next((b for b in bindings if b.space.model in names), None)
     if binding is None:
         bound = ", ".join(f"{b.column}: {b.space.model}" for b in bindings)
         raise SpaceNotReady(f"no column of {table} holds vectors of {model.name} ({bound})")
-    if binding.space != Space.of(model, binding.space.template):
+    if not binding.space.is_of(model):
         raise SpaceMismatch(
             f"column {binding.column} is bound to {binding.space.model} with "
             f"{binding.space.dimension} dimensions, task {binding.space.task_type}; this service "
@@ -100,50 +114,7 @@ def _stock_binding(table: str, model: Model, stock: Mapping[str, str]) -> Bindin
     return Binding(table, column, Space.of(model, "content"), state=READY)
 
 
-def bind(connection: sa.Connection, binding: Binding) -> None:
-    """Writes a binding; does nothing when the same one is there.
-
-    Raises SpaceMismatch, and changes nothing, when the column is bound to another space.
-    """
-    CONTRACT.metadata.create_all(connection)
-    for bound in read_bindings(connection, binding.table):
-        if bound.column == binding.column:
-            if bound.space != binding.space:
-                raise SpaceMismatch(
-                    f"column {bound.column} is bound to {bound.space} and cannot take "
-                    f"{binding.space}: choose another column"
-                )
-            return
-    row = {
-        "table_name": binding.table,
-        "column_name": binding.column,
-        **asdict(binding.space),
-        "distance": binding.distance,
-        "fingerprint": binding.space.fingerprint,
-        "state": binding.state,
-    }
-    connection.execute(sa.insert(CONTRACT).values(row))
-
-
-def unbind(connection: sa.Connection, table: str, column: str) -> None:
-    """Removes a binding, if it is there."""
-    connection.execute(sa.delete(CONTRACT).where(*_is_row(table, column)))
-
-
-def set_state(connection: sa.Connection, table: str, column: str, state: str) -> None:
-    """READY or FILLING."""
-    connection.execute(sa.update(CONTRACT).where(*_is_row(table, column)).values(state=state))
-
-
-def set_cutoff(connection: sa.Connection, table: str, column: str, cutoff: float | None) -> None:
-    """A running app follows within seconds; see `SearchService`."""
-    columns = sa.inspect(connection).get_columns(CONTRACT.name, schema=SCHEMA)
-    if "cutoff" not in {column["name"] for column in columns}:
-        connection.exec_driver_sql(
-            f"alter table {SCHEMA}.{CONTRACT.name} add column cutoff double precision"
-        )
-    connection.execute(sa.update(CONTRACT).where(*_is_row(table, column)).values(cutoff=cutoff))
-
-
-def _is_row(table: str, column: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return CONTRACT.c.table_name == table, CONTRACT.c.column_name == column
+def regclass(table: str) -> str:
+    """The name "schema.table" as SQL."""
+    schema, name = split_name(table)
+    return quote_identifier(schema, name) if schema else quote_identifier(name)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ragkit.embedding.catalogue import Model
 
@@ -24,7 +24,13 @@ class Space:
 
     @classmethod
     def of(cls, model: Model, template: str) -> "Space":
-        return cls(model.name, model.document_task, model.dimension, template)
+        return cls(model.space_name, model.document_task, model.dimension, template)
+
+    def is_of(self, model: Model) -> bool:
+        """Whether `model` makes vectors of this space. One that was bound while a plug-in could
+        not be called, or by version 0.2, has the plug-in's import path."""
+        expected = Space.of(model, self.template)
+        return self in (expected, replace(expected, model=model.name))
 
     @property
     def fingerprint(self) -> str:

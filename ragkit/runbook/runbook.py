@@ -24,6 +24,7 @@ from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.evaluation.comparison import Comparison, compare
 from ragkit.evaluation.evidence import Evidence, collect_evidence
+from ragkit.evaluation.gates import decide
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.migration.cutover import TrafficSwitch
 from ragkit.migration.inspection.cost import CostEstimate
@@ -163,6 +164,10 @@ class Runbook:
     def evidence(self) -> Evidence:
         """Everything that can be found out about the two columns."""
         return collect_evidence(self.migration, self.compare())
+
+    def decide(self, evidence: Evidence) -> Verdict:
+        """As gates.decide, with the old model if it can still be called."""
+        return decide(self.migration, evidence, self.old_embedder_or_none(), self.new_embedder)
 
     def readiness(self, cost: CostEstimate) -> list[Check]:
         old, today = self.old_embedder_or_none(), datetime.now(UTC).date()

@@ -12,7 +12,7 @@ from tests.conftest import PYTHON, ROOT, environment
 @pytest.mark.timeout(400)
 def test_no_invariant_breaks_under_traffic_and_faults(tmp_path):
     process = subprocess.run(
-        [PYTHON, "-m", "tests.chaos", "2000", str(tmp_path)],
+        [PYTHON, "-m", "tests.chaos", "1000", str(tmp_path)],
         env=environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=380,
     )  # fmt: skip
     (folder,) = tmp_path.glob("chaos-*")

@@ -48,3 +48,25 @@ def test_a_failure_is_reported_without_the_text_of_its_error():
 def test_fewer_vectors_than_texts_are_refused():
     with pytest.raises(BadVectors):
         load_embedder(f"{__name__}:TooFewVectors").embed_documents(["a", "b"])
+
+
+class Client:
+    """As LangChain's integrations: one class for many models."""
+
+    model_name = "large-1"
+
+    def embed_query(self, text):
+        return [1.0]
+
+    def embed_documents(self, texts):
+        return [[1.0]] * len(texts)
+
+
+moved = Client()
+
+
+def test_a_space_has_the_class_and_the_model_not_the_import_path():
+    by_class, by_object = (load_embedder(f"{__name__}:{name}") for name in ("Client", "moved"))
+    assert by_class.model.space_name == by_object.model.space_name == "tests.Client(large-1)"
+    moved.model_name = "large-2"
+    assert load_embedder(f"{__name__}:moved").model.space_name == "tests.Client(large-2)"

@@ -10,7 +10,7 @@ from pgvector.sqlalchemy import VECTOR
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.vertex import VertexEmbedder
-from ragkit.retrieval import contract
+from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import READY, Binding, Space
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
@@ -146,13 +146,13 @@ class TestContract:
         space = Space.of(find_model("wordllama-256"), "content")
         with engine.begin() as connection:
             connection.exec_driver_sql("create schema ragkit")
-            contract.bind(connection, Binding("public.amenities", "embedding", space))
+            contract_changes.bind(connection, Binding("public.amenities", "embedding", space))
         with serve_function(source, **function_variables(engine)) as app:
             refused = app.post("/", json={"name": "tea"})
             assert refused.status_code == 503
             assert "filling: finish the backfill" in refused.json()["error"]
             with engine.begin() as connection:
-                contract.set_state(connection, "public.amenities", "embedding", READY)
+                contract_changes.set_state(connection, "public.amenities", "embedding", READY)
             assert app.post("/", json={"name": "tea"}).status_code == 200
             assert app.get("/healthz").json()["contract"] == space.fingerprint
         with serve_function(
@@ -173,7 +173,9 @@ class TestContract:
         space = Space("wordllama-256", "RETRIEVAL_DOCUMENT", 256, "content")
         with engine.begin() as connection:
             connection.exec_driver_sql("create schema ragkit")
-            contract.bind(connection, Binding("public.amenities", "embedding", space, state=READY))
+            contract_changes.bind(
+                connection, Binding("public.amenities", "embedding", space, state=READY)
+            )
         with serve_function(source, **function_variables(engine)) as app:
             answer = app.get("/healthz")
         assert answer.status_code == 503

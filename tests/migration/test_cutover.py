@@ -73,7 +73,7 @@ def test_known_items_and_a_shadow_log_are_inconclusive_evidence(runbook, tmp_pat
 
 @pytest.fixture(scope="module")
 def verdict(runbook):
-    return decide(runbook.migration, runbook.evidence(), runbook.new_embedder)
+    return runbook.decide(runbook.evidence())
 
 
 def phase(runbook):
@@ -158,7 +158,7 @@ def test_after_the_retirement_nothing_switches_and_the_migration_still_opens(run
     for step in (
         lambda: cut_over(runbook.migration, runbook.app, verdict, "tea"),
         lambda: roll_back(runbook.migration, runbook.app, "tea"),
-        lambda: decide(runbook.migration, None, runbook.new_embedder),
+        lambda: decide(runbook.migration, None, None, runbook.new_embedder),
     ):
         with pytest.raises(PhaseError, match="this migration is 'retired'; the next step is: none"):
             step()

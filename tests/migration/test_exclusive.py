@@ -41,7 +41,7 @@ def other(migration, database):
 @pytest.mark.parametrize(
     ("name", "step"),
     [
-        ("compare", lambda migration: decide(migration, None, None)),
+        ("compare", lambda migration: decide(migration, None, None, None)),
         ("roll back", lambda migration: roll_back(migration, None, "tea")),
         ("retire", lambda migration: retire(migration, None)),
     ],

@@ -7,7 +7,7 @@ from ragkit.embedding.catalogue import find_model
 from ragkit.errors import DatabaseUnavailable, SchemaError
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
-from ragkit.retrieval import contract
+from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import Binding, Space
 from tests.conftest import ROLE, changed
 
@@ -129,9 +129,11 @@ def test_a_column_bound_to_another_space_is_refused(engine, plan, migration):
     """Of the same dimension: only the contract shows the difference."""
     expand(migration)
     with engine.begin() as connection:
-        contract.unbind(connection, plan.table.qualified_name, plan.old.column)
+        contract_changes.unbind(connection, plan.table.qualified_name, plan.old.column)
         other = Space(find_model("wordllama-256").name, None, 256, "name")
-        contract.bind(connection, Binding(plan.table.qualified_name, plan.old.column, other))
+        contract_changes.bind(
+            connection, Binding(plan.table.qualified_name, plan.old.column, other)
+        )
     assert "their vectors do not compare" in fault(engine, plan)
 
 

@@ -26,6 +26,7 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
         empty=3,
         dead_letters=0,
         old_missing=2,
+        triggers="x is disabled",
         serving=None,
         next_step="go on <b>",
     )
@@ -33,6 +34,7 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
     assert "12,400 of 50,000 (3 without text)" in text
     assert "dead letters" not in text
     assert "without an old vector: 2 rows" in text
+    assert "triggers: x is disabled" in text
     assert "the app does not answer" in text
     assert "go on &lt;b&gt;" in html
 
@@ -46,12 +48,14 @@ def test_the_status_card_shows_dead_letters(shown):
         empty=0,
         dead_letters=2,
         old_missing=None,
+        triggers="in place",
         serving="old-model",
         next_step="compare",
     )
     _, text = shown(show.card, status)
     assert "9,998 of 10,000 (dead letters: 2)" in text
     assert "without an old vector" not in text
+    assert "triggers" not in text
 
 
 def test_a_backfill_is_one_output_and_a_line_each_tenth():

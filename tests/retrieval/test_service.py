@@ -1,7 +1,7 @@
 import pytest
 
 from ragkit.errors import SpaceNotReady
-from ragkit.retrieval import contract
+from ragkit.retrieval import contract_changes
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
 from tests.conftest import TEXTS
@@ -41,7 +41,9 @@ def test_health_reports_model_column_coverage_and_contract(service, filled):
 def test_a_changed_contract_is_followed_after_the_refresh_interval(service, filled, clock):
     assert service.search("tea", 1)
     with filled.engine.begin() as connection:
-        contract.set_state(connection, filled.plan.table.qualified_name, "new vector", FILLING)
+        contract_changes.set_state(
+            connection, filled.plan.table.qualified_name, "new vector", FILLING
+        )
     clock.now = 4.9
     assert service.search("tea", 1)
     clock.now = 5.1

@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.embedding.catalogue import find_model
+from ragkit.embedding.catalogue import Model, find_model
 from ragkit.retrieval.space import Space
 
 SPACE = Space.of(find_model("text-embedding-005"), "content")
@@ -33,3 +33,13 @@ def test_every_field_of_a_space_changes_its_fingerprint():
 
 def test_a_fingerprint_is_the_same_in_every_release():
     assert SPACE.fingerprint == "fb450782df293de4"
+
+
+def test_a_plug_in_is_known_by_what_it_calls_and_by_its_import_path():
+    model = Model("app.models:small", "plugin", 8, behind="app.Client(small)")
+    space = Space.of(model, "content")
+    assert space.model == "app.Client(small)"
+    assert space.is_of(model)
+    assert replace(space, model="app.models:small").is_of(model)
+    assert not space.is_of(replace(model, behind="app.Client(large)"))
+    assert not space.is_of(replace(model, dimension=9))

@@ -38,6 +38,8 @@ class FaultyModel(Letters):
         if fault == "hang":
             time.sleep(HANG_SECONDS)
             return vectors
+        if fault == "error":
+            raise ValueError("canary")
         if fault == "drop":
             raise ConnectionResetError("canary")
         return {

@@ -1,7 +1,8 @@
 """Embeds a batch, and separates errors of one row from errors that affect every row.
 
 A busy model is asked again, with jitter. A batch that the model refuses is halved until the row
-that it cannot take is alone. A model that refuses every text is unavailable: no row is marked.
+that it cannot take is alone. That row is refused only if it alone fails again after a control text
+passed, so a model that fails for a moment blames no row.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from tenacity import Retrying
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.errors import (
     BadVectors,
-    ModelUnavailable,
+    ModelBusy,
     PartialRefusal,
     RowRefused,
     WrongDimension,
@@ -32,11 +33,13 @@ class EmbeddingResult:
 def embed_texts(
     embedder: Embedder, texts: Sequence[str], patience_seconds: float
 ) -> EmbeddingResult:
-    """Raises ModelUnavailable (ModelBusy when still busy after the patience) or WrongDimension."""
+    """Raises ModelUnavailable (ModelBusy when still busy, or still refusing every text, after the
+    patience) or WrongDimension."""
     policy, result = busy_model(patience_seconds), EmbeddingResult()
-    _embed(embedder, texts, range(len(texts)), policy, result)
+    if texts:
+        _embed(embedder, texts, range(len(texts)), policy, result)
     if result.refused and not result.vectors:
-        _require_working_model(embedder, policy, next(iter(result.refused.values())))
+        policy.copy()(_require_control, embedder)
     return result
 
 
@@ -46,7 +49,9 @@ def _embed(
     positions: Sequence[int],
     policy: Retrying,
     result: EmbeddingResult,
+    is_last: bool = False,
 ) -> None:
+    """`is_last`: a refusal of a text that is alone counts."""
     try:
         vectors = policy.copy()(embedder.embed_documents, [texts[i] for i in positions])
         if len(vectors) != len(positions):
@@ -61,18 +66,24 @@ def _embed(
             else:
                 result.vectors[positions[place]] = vector
     except (RowRefused, BadVectors) as error:
-        if len(positions) == 1:
+        if len(positions) > 1:
+            half = len(positions) // 2
+            for part in (positions[:half], positions[half:]):
+                _embed(embedder, texts, part, policy, result)
+        elif is_last:
             result.refused[positions[0]] = str(error)
-            return
-        half = len(positions) // 2
-        for part in (positions[:half], positions[half:]):
-            _embed(embedder, texts, part, policy, result)
+        else:
+            policy.copy()(_require_control, embedder)
+            _embed(embedder, texts, positions, policy, result, is_last=True)
 
 
-def _require_working_model(embedder: Embedder, policy: Retrying, reason: str) -> None:
+def _require_control(embedder: Embedder) -> None:
+    """A text that every model takes. Raises ModelBusy when even that is refused."""
     try:
-        policy.copy()(embedder.embed_documents, [PROBE_TEXT])
-    except (RowRefused, BadVectors):
-        raise ModelUnavailable(
-            f"{embedder.model.name} refuses every text, so no row becomes a dead letter: {reason}"
+        embedder.embed_documents([PROBE_TEXT])
+    except WrongDimension:
+        raise
+    except (RowRefused, BadVectors) as error:
+        raise ModelBusy(
+            f"{embedder.model.name} refuses every text, so no row becomes a dead letter: {error}"
         ) from None

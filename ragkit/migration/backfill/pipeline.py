@@ -121,7 +121,7 @@ def _require_bound_space(migration: Migration, embedder: Embedder) -> None:
     if bound is None:
         raise DatabaseError(f"no contract for {plan.new.column!r}: run expand first")
     space = Space.of(embedder.model, plan.table.content)
-    if bound.space != space:
+    if bound.space.template != space.template or not bound.space.is_of(embedder.model):
         raise SpaceMismatch(
             f"column {bound.column!r} is bound to {bound.space.model} "
             f"({bound.space.fingerprint}), the embedder makes {space.model} ({space.fingerprint})"

@@ -4,6 +4,7 @@ What the table itself lacks is told by `preflight`, when the migration is opened
 """
 
 import os
+from collections.abc import Iterator
 from datetime import date
 
 import sqlalchemy as sa
@@ -16,8 +17,11 @@ from ragkit.deploy.project_checks import Check, check_project
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.errors import ModelError
+from ragkit.migration import phases
 from ragkit.migration.backfill.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
+from ragkit.migration.inspection.fidelity import measure_fidelity
+from ragkit.migration.inspection.vector_traits import read_traits
 from ragkit.migration.migration import Migration
 
 HNSW_VERSION, HALFVEC_VERSION = (0, 5), (0, 7)
@@ -37,6 +41,7 @@ def check_readiness(
         _extension(migration, new.model),
         _new_model(new),
         _old_model(old, migration),
+        *_old_vectors(old, migration),
         _retirement(old_model, old.model if old else None, today),
         _retirement(new.model.name, new.model, today),
         _quota(migration, new.model, cost),
@@ -75,6 +80,25 @@ def _old_model(embedder: Embedder | None, migration: Migration) -> Check:
         return Check("old model", "answers", True)
     consequence = "stored vectors are compared; a rollback can answer no questions"
     return Check("old model", "cannot be called", None, consequence)
+
+
+def _old_vectors(embedder: Embedder | None, migration: Migration) -> Iterator[Check]:
+    """Whether they are the old model's; what they show themselves, if not or if it cannot tell."""
+    if migration.phase() == phases.RETIRED:
+        return
+    if embedder:
+        try:
+            fidelity = measure_fidelity(migration, migration.old_vector, embedder)
+        except ModelError as error:
+            yield Check("old vectors", str(error), None)
+            return
+        advice = "set old.model and table.content to what made them, or embed these rows again"
+        passed = not fidelity.foreign if fidelity.rows else None
+        yield Check("old vectors", fidelity.describe(), passed, "" if passed else advice)
+        if passed:
+            return
+    if traits := read_traits(migration):
+        yield from traits.checks()
 
 
 def _retirement(name: str, model: Model | None, today: date) -> Check:

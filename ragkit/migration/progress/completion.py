@@ -9,7 +9,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.coverage import RowCounts
-from ragkit.retrieval import contract
+from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import READY
 
 GRACE_SECONDS = 60
@@ -61,7 +61,9 @@ def try_to_complete(migration: Migration, last_pass: PassStart | None) -> Comple
             snapshot = coverage.CURRENT_SNAPSHOT
             since = last_pass.since if last_pass else connection.scalars(snapshot).one()
             ledger.record_catch_up(connection, migration.id, since)
-            contract.set_state(connection, plan.table.qualified_name, plan.new.column, READY)
+            contract_changes.set_state(
+                connection, plan.table.qualified_name, plan.new.column, READY
+            )
             if ledger.phase(connection, migration.id) == phases.EXPANDED:
                 detail = {
                     "rows": counts.filled, "empty": counts.empty,

@@ -1,62 +1,123 @@
 """Expand: the new column beside the old one, with its triggers, contract and ledger."""
 
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
+from ragkit.embedding.load import resolve_model
+from ragkit.errors import ConfigError, ModelError
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.stripes import stripe_count
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema.online_ddl import run_online
-from ragkit.migration.schema.triggers import add_triggers
-from ragkit.retrieval import contract
+from ragkit.migration.schema.triggers import add_triggers, trigger_faults
+from ragkit.retrieval import contract, contract_changes
+from ragkit.retrieval.space import Binding
+
+_IS_NOT_NULL = sa.text("""
+    select attnotnull from pg_attribute
+    where attrelid = to_regclass(:table) and attname = :column and not attisdropped
+""")
+
+log = logging.getLogger(__name__)
 
 
 def expand(migration: Migration) -> bool:
     """Column, triggers, contract and ledger in one short transaction; the old column is not
-    changed. Returns False when it was done before.
+    changed. Returns False when it was done before; triggers that were dropped or disabled since
+    then are put back.
 
     Raises SpaceMismatch or DatabaseError.
     """
     with translate_errors("expand"):
         with migration.engine.connect() as connection:
             if ledger.phase(connection, migration.id) != phases.PLANNED:
+                _restore_triggers(connection, migration)
                 return False
             rows = connection.scalar(migration.select(sa.func.count())) or 0
+        plan = migration.plan
+        bindings = [
+            _identify(migration.old, plan.old.model), _identify(migration.new, plan.new.model)
+        ]  # fmt: skip
         stripes = stripe_count(rows, migration.plan.backfill.batch_size)
-        run_online(migration, lambda connection: _expand(connection, migration, stripes))
+        run_online(migration, lambda connection: _expand(connection, migration, bindings, stripes))
     return True
 
 
-def _expand(connection: sa.Connection, migration: Migration, stripes: int) -> None:
+def _restore_triggers(connection: sa.Connection, migration: Migration) -> None:
+    if missing := [f for f in trigger_faults(connection, migration) if "fires after" not in f]:
+        connection.rollback()
+        run_online(migration, lambda change: add_triggers(change, migration))
+        migration.record("triggers restored", faults=missing)
+        log.warning(
+            "triggers are put back (%s); a text that changed meanwhile kept its old vector: set "
+            "%s to NULL in such rows, or in all, and the backfill embeds them again",
+            "; ".join(missing), migration.plan.new.column,
+        )  # fmt: skip
+
+
+def _identify(binding: Binding, model: str) -> Binding:
+    """With the class and model behind a plug-in; one that cannot be called keeps its path."""
+    if binding.space.model != model or ":" not in model:
+        return binding
+    try:
+        space_name = resolve_model(model).space_name
+    except (ConfigError, ModelError):
+        return binding
+    return replace(binding, space=replace(binding.space, model=space_name))
+
+
+def _expand(
+    connection: sa.Connection, migration: Migration, bindings: Sequence[Binding], stripes: int
+) -> None:
     run = connection.exec_driver_sql  # in sa.text, a colon in a name would be a parameter
     schema = quote_identifier(contract.SCHEMA)
     run(f"create schema if not exists {schema}")
-    contract.bind(connection, migration.old)
-    contract.bind(connection, migration.new)
-    ledger.create_tables(connection)
-    dead_letters.create_table(connection)
-    # The app reads the contract, perhaps as another role.
-    run(f"grant usage on schema {schema} to public")
-    run(f"grant select on {schema}.{quote_identifier(contract.CONTRACT.name)} to public")
     run(
         f"alter table {migration.quoted_table} "
         f"add column if not exists {quote_identifier(migration.plan.new.column)} "
         f"{vector_type(migration.new.space.dimension).get_col_spec()}"
     )
+    for binding in bindings:
+        contract_changes.bind(connection, binding)
+    ledger.create_tables(connection)
+    dead_letters.create_table(connection)
+    # The app reads the contract, perhaps as another role.
+    run(f"grant usage on schema {schema} to public")
+    run(f"grant select on {schema}.{quote_identifier(contract.CONTRACT.name)} to public")
     add_triggers(connection, migration)
-    fingerprint = migration.new.space.fingerprint
+    fingerprint = bindings[-1].space.fingerprint
     ledger.record(connection, migration.id, phases.EXPANDED, space=fingerprint)
     ledger.set_stripes(connection, migration.id, stripes)
 
 
+def allow_missing_old(migration: Migration) -> None:
+    """Before anything is deployed that inserts rows without an old vector: drops a NOT NULL of the
+    old column. Safe to repeat. Raises DatabaseError."""
+    names = {"table": migration.quoted_table, "column": migration.plan.old.column}
+    column = quote_identifier(migration.plan.old.column)
+
+    def drop_not_null(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(
+            f"alter table {migration.quoted_table} alter column {column} drop not null"
+        )
+
+    with translate_errors("allowing rows without an old vector"):
+        with migration.engine.connect() as connection:
+            if not connection.scalar(_IS_NOT_NULL, names):
+                return
+        run_online(migration, drop_not_null)
+
+
 def keep_old_column_current(migration: Migration) -> None:
     """After the cut-over, a changed text clears the old vector too, so that `follow` fills it
-    again; a NOT NULL of the old column is dropped for that. Safe to repeat.
-
-    Raises DatabaseError.
+    again. Safe to repeat. Raises DatabaseError.
     """
     back = migration.reversed()
     with translate_errors("keeping the old column current"):
@@ -68,10 +129,6 @@ def keep_old_column_current(migration: Migration) -> None:
 
 
 def _watch_old_column(connection: sa.Connection, back: Migration, stripes: int) -> None:
-    column = quote_identifier(back.plan.new.column)
-    connection.exec_driver_sql(
-        f"alter table {back.quoted_table} alter column {column} drop not null"
-    )
     add_triggers(connection, back)
     ledger.record(connection, back.id, phases.EXPANDED, after="the cut-over")
     ledger.set_stripes(connection, back.id, stripes)

@@ -1,20 +1,27 @@
 """The triggers on the table: a changed text clears its vector, a pending row wakes followers."""
 
-import hashlib
-
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.migration.migration import Migration
+from ragkit.migration.schema.consistency import clear_trigger, later_triggers
 from ragkit.retrieval.contract import SCHEMA
 
 CHANNEL = "ragkit"
 """Of NOTIFY."""
 
+# The column is found by its number, so that it may be renamed; once it is dropped, nothing is done.
 _CLEAR = """
 create or replace function {clear}() returns trigger language plpgsql as $body$
+declare
+    field name := (
+        select attname from pg_catalog.pg_attribute
+        where attrelid = tg_relid and attnum = tg_argv[0]::smallint and not attisdropped);
 begin
-    new.{column} := null;  -- the vector was made from the text before this write
+    -- the vector was made from the text before this write
+    if field is not null then
+        new := jsonb_populate_record(new, jsonb_build_object(field, null));
+    end if;
     return new;
 end $body$
 """
@@ -22,7 +29,7 @@ _CLEAR_TRIGGER = """
 create or replace trigger {clear_trigger} before update on {table} for each row
 when (old.{content} is distinct from new.{content}
       and old.{column} is not distinct from new.{column})
-execute function {clear}()
+execute function {clear}({attnum})
 """
 _WAKE = """
 create or replace function {wake}() returns trigger language plpgsql as $body$
@@ -35,12 +42,25 @@ _WAKE_TRIGGER = """
 create or replace trigger {wake_trigger} after insert or update on {table} for each row
 when (new.{column} is null) execute function {wake}()
 """
+# In a session that replicates or restores, too.
+_ALWAYS = """
+alter table {table} enable always trigger {clear_trigger}, enable always trigger {wake_trigger}
+"""
+_ATTNUM = sa.text("""
+    select attnum from pg_attribute
+    where attrelid = to_regclass(:table) and attname = :column and not attisdropped
+""")
+_ENABLED = sa.text("""
+    select tgname, tgenabled::text from pg_trigger
+    where tgrelid = to_regclass(:table) and not tgisinternal
+""")
 
 
 def add_triggers(connection: sa.Connection, migration: Migration) -> None:
     """Those that watch the new column of `migration`. Safe to repeat."""
-    names = _names(migration)
-    for statement in (_CLEAR, _CLEAR_TRIGGER, _WAKE, _WAKE_TRIGGER):
+    column = {"table": migration.quoted_table, "column": migration.plan.new.column}
+    names = {**_names(migration), "attnum": connection.scalar(_ATTNUM, column)}
+    for statement in (_CLEAR, _CLEAR_TRIGGER, _WAKE, _WAKE_TRIGGER, _ALWAYS):
         connection.exec_driver_sql(statement.format(**names))
 
 
@@ -52,17 +72,36 @@ def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
     connection.exec_driver_sql(f"drop function if exists {names['clear']}()")
 
 
+def trigger_faults(connection: sa.Connection, migration: Migration) -> list[str]:
+    """Why the triggers of `migration` do not see every write; [] when they do."""
+    rows = connection.execute(_ENABLED, {"table": migration.quoted_table})
+    enabled: dict[str, str] = {row.tgname: row.tgenabled for row in rows}
+    faults = []
+    for name in _trigger_names(migration):
+        if name not in enabled:
+            faults.append(f"{name} is missing")
+        elif enabled[name] != "A":
+            faults.append(f"{name} is {'disabled' if enabled[name] == 'D' else 'not ALWAYS'}")
+    later = later_triggers(connection, migration.quoted_table, migration.id)
+    return faults + [f"{name} fires after it and can change the text" for name in later]
+
+
+def _trigger_names(migration: Migration) -> tuple[str, str]:
+    """Of the one that clears and the one that wakes."""
+    clear = clear_trigger(migration.id)
+    return clear, clear.replace("_clear_", "_wake_")
+
+
 def _names(migration: Migration) -> dict[str, str]:
-    """SQL names, quoted. A trigger's name begins with zz, because triggers fire in the order of
-    their names, and these must see the text as the others leave it."""
-    unique = hashlib.sha256(migration.id.encode()).hexdigest()[:8]
+    """SQL names, quoted."""
+    clear, wake = _trigger_names(migration)
     return {
         "table": migration.quoted_table,
         "column": quote_identifier(migration.plan.new.column),
         "content": quote_identifier(migration.plan.table.content),
-        "clear": quote_identifier(SCHEMA, f"clear_{unique}"),
-        "clear_trigger": quote_identifier(f"zz_ragkit_clear_{unique}"),
+        "clear": quote_identifier(SCHEMA, clear.removeprefix("zz_ragkit_")),
+        "clear_trigger": quote_identifier(clear),
         "wake": quote_identifier(SCHEMA, "wake"),
-        "wake_trigger": quote_identifier(f"zz_ragkit_wake_{unique}"),
+        "wake_trigger": quote_identifier(wake),
         "channel": CHANNEL,
     }

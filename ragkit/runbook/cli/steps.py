@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ragkit.evaluation.cutoff import carry_cutoffs
-from ragkit.evaluation.gates import decide
 from ragkit.migration import cutover, retirement
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.metering import read_costs
@@ -77,7 +76,7 @@ def follow_command(runbook: Runbook) -> None:
 def compare_command(runbook: Runbook) -> None:
     """Compare both columns and print the gates. Exit 1 unless GO, or overridden."""
     evidence = runbook.evidence()
-    verdict = decide(runbook.migration, evidence, runbook.new_embedder)
+    verdict = runbook.decide(evidence)
     for item in (*evidence.differences, *evidence.slices, *evidence.index, *verdict.gates):
         _print(item)
     click.echo(runbook.write_comparison(verdict))

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragkit.errors import ModelBusy, ModelUnavailable, WrongDimension
-from ragkit.migration.backfill.embed import embed_texts
+from ragkit.migration.backfill.embed import EmbeddingResult, embed_texts
 from tests.stand_ins.faulty import faulty_embedder
 
 TEXTS = ["one", "two", "three", "four", "five"]
@@ -55,6 +55,18 @@ def test_only_the_refused_row_has_no_vector():
 def test_a_model_that_refuses_everything_is_unavailable_and_refuses_no_row():
     with pytest.raises(ModelUnavailable, match="refuses every text"):
         embed_texts(faulty_embedder([400] * 50), TEXTS, 1)
+
+
+@pytest.mark.parametrize("fault", [400, "nan", "error"])
+def test_a_model_that_fails_for_a_moment_refuses_no_row(fault):
+    """The batch, its half, a text that is alone, and the first control text."""
+    result = embed_texts(faulty_embedder([fault] * 4), TEXTS, 5)
+    assert (len(result.vectors), result.refused) == (5, {})
+
+
+def test_no_text_asks_nothing():
+    embedder = faulty_embedder([401])
+    assert embed_texts(embedder, [], 1) == EmbeddingResult()
 
 
 def test_every_row_of_a_batch_can_be_refused():

@@ -213,7 +213,7 @@ def test_an_embedder_of_another_space_is_refused(migration):
     """The same dimension, another model: only the contract shows the difference."""
     expand(migration)
     other = load_embedder(NEW)
-    other.model = replace(other.model, name="impostor")
+    other.model = replace(other.model, behind="impostor")
     with pytest.raises(SpaceMismatch, match="impostor"):
         list(run_backfill(migration, other))
     assert set(column_of(migration.engine, migration, "new vector").values()) == {None}

@@ -17,7 +17,7 @@ def test_after_expand_the_contract_names_the_models(flawed):
     expand(flawed)
     assert [(column.column, column.model) for column in vector_columns(flawed)] == [
         ("embedding", "wordllama-256"),
-        ("new vector", flawed.plan.new.model),
+        ("new vector", "tests.Letters"),
     ]
 
 

@@ -3,8 +3,10 @@ from datetime import date
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.errors import ModelUnavailable
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.readiness import check_readiness
+from tests.conftest import swap_vectors
 
 TODAY = date(2026, 11, 23)
 
@@ -50,3 +52,31 @@ def test_the_extension_the_disk_and_the_old_model_are_checked(migration):
     assert checks["pgvector"].passed
     assert "more, the database has" in checks["disk"].observed
     assert checks["old model"].passed
+
+
+def test_foreign_old_vectors_are_found_before_anything_is_paid_for(migration):
+    local = load_embedder("wordllama-256")
+    assert readiness_checks(migration, local, local)["old vectors"].passed is True
+    swap_vectors(migration, 0.5)
+    checks = readiness_checks(migration, local, local)
+    assert checks["old vectors"].passed is False
+    assert "foreign" in checks["old vectors"].observed
+    assert "old.model" in checks["old vectors"].fix
+    assert "256 dimensions" in checks["old vectors: length"].observed
+
+
+def test_without_the_old_model_the_vectors_are_described(migration):
+    checks = readiness_checks(migration, None, load_embedder("wordllama-256"))
+    assert checks["old vectors: length"].passed is None
+    assert "old vectors" not in checks
+
+
+def test_an_old_model_that_fails_now_decides_nothing(migration, vertex):
+    class Busy:
+        model = load_embedder("wordllama-256").model
+
+        def embed_documents(self, texts):
+            raise ModelUnavailable("no permission")
+
+    check = readiness_checks(migration, Busy(), embedder(vertex))["old vectors"]
+    assert (check.passed, check.observed) == (None, "no permission")

@@ -1,5 +1,5 @@
 from ragkit.migration import ledger, phases
-from ragkit.migration.schema.expansion import expand
+from ragkit.migration.schema.expansion import allow_missing_old, expand
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import FILLING, READY
 from tests.conftest import column_of
@@ -24,3 +24,22 @@ def test_expand_does_not_change_the_old_column(migration):
     vectors = column_of(migration.engine, migration, "embedding")
     expand(migration)
     assert column_of(migration.engine, migration, "embedding") == vectors
+
+
+def test_rows_without_an_old_vector_are_allowed_before_the_deployment(migration):
+    with migration.engine.begin() as connection:
+        connection.exec_driver_sql('alter table "Amenities" alter embedding set not null')
+    for key in (100, 101):
+        allow_missing_old(migration)
+        with migration.engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"insert into \"Amenities\" (id, content) values ({key}, 'New.')"
+            )
+
+
+def test_a_restored_contract_counts_by_names(filled):
+    """In a copy of the database, a column's number can be another one's."""
+    with filled.engine.begin() as connection:
+        connection.exec_driver_sql("update ragkit.contract set attnum = 1, table_oid = 1")
+        bindings = contract.read_bindings(connection, filled.plan.table.qualified_name)
+    assert {binding.column for binding in bindings} == {"embedding", "new vector"}

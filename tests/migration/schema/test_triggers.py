@@ -1,6 +1,11 @@
 import pytest
 import sqlalchemy as sa
 
+from ragkit.migration.schema.expansion import expand, keep_old_column_current
+from ragkit.migration.schema.triggers import drop_triggers, trigger_faults
+from ragkit.migration.status import read_status
+from ragkit.migration.verdict import database_gates
+from ragkit.retrieval.contract import read_bindings
 from tests.conftest import TEXTS, column_of
 
 
@@ -44,3 +49,107 @@ def test_a_text_that_another_trigger_changes_clears_the_new_vector(filled):
         )
     update_first_row(filled, name="Loud")
     assert new_vectors(filled)[1] is None
+
+
+def run(migration, *statements):
+    with migration.engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def faults(migration):
+    with migration.engine.connect() as connection:
+        return trigger_faults(connection, migration)
+
+
+def test_a_session_that_replicates_clears_the_vector_too(filled, server):
+    admin = server.engine(database=filled.engine.url.database)
+    with admin.begin() as connection:
+        connection.exec_driver_sql("set local session_replication_role = replica")
+        connection.execute(
+            sa.update(filled.table).where(filled.key == 1).values(content="Applied.")
+        )
+    admin.dispose()
+    assert new_vectors(filled)[1] is None
+
+
+def test_triggers_of_both_directions_see_every_write(filled):
+    assert faults(filled) == []
+    keep_old_column_current(filled)
+    assert faults(filled) == faults(filled.reversed()) == []
+
+
+def test_disabled_triggers_are_told_and_put_back_with_a_warning(filled, caplog):
+    run(filled, 'alter table "Amenities" disable trigger user')
+    assert [fault.split()[-1] for fault in faults(filled)] == ["disabled", "disabled"]
+    run(filled, 'alter table "Amenities" enable trigger user')
+    assert [fault.partition(" is ")[2] for fault in faults(filled)] == ["not ALWAYS"] * 2
+    assert expand(filled) is False
+    assert faults(filled) == []
+    assert "set new vector to NULL" in caplog.text
+    with filled.engine.begin() as connection:
+        drop_triggers(connection, filled)
+    assert [fault.partition(" is ")[2] for fault in faults(filled)] == ["missing"] * 2
+    expand(filled)
+    update_first_row(filled, content="Seen again.")
+    assert new_vectors(filled)[1] is None
+
+
+def test_a_trigger_that_fires_later_is_a_fault(filled):
+    run(
+        filled,
+        "create function shout() returns trigger language plpgsql as "
+        "$$ begin new.content := upper(new.content); return new; end $$",
+        'create trigger zzz before update on "Amenities" for each row execute function shout()',
+    )
+    assert faults(filled) == ["zzz fires after it and can change the text"]
+    with filled.engine.connect() as connection:
+        gates = {gate.name: gate for gate in database_gates(connection, filled)}
+    assert gates["triggers"].passed is False
+    assert read_status(filled, None).triggers == gates["triggers"].observed
+
+
+class TestRenamed:
+    """Somebody swaps the columns by hand: no write of the app may fail."""
+
+    def test_a_renamed_vector_column_is_still_cleared(self, filled):
+        run(filled, 'alter table "Amenities" rename "new vector" to embedding_new')
+        run(filled, "update \"Amenities\" set content = 'Renamed.' where id = 1")
+        with filled.engine.connect() as connection:
+            query = 'select id from "Amenities" where embedding_new is null'
+            assert connection.exec_driver_sql(query).scalars().all() == [1]
+
+    def test_a_renamed_content_column_is_still_watched(self, filled):
+        run(filled, 'alter table "Amenities" rename content to body')
+        run(filled, "update \"Amenities\" set body = 'Renamed.' where id = 1")
+        with filled.engine.connect() as connection:
+            query = 'select id from "Amenities" where "new vector" is null'
+            assert connection.exec_driver_sql(query).scalars().all() == [1]
+
+    def test_swapped_columns_are_followed_by_trigger_and_contract(self, filled):
+        run(
+            filled,
+            'alter table "Amenities" rename embedding to embedding_old',
+            'alter table "Amenities" rename "new vector" to embedding',
+            "update \"Amenities\" set content = 'Swapped.' where id = 1",
+        )
+        with filled.engine.connect() as connection:
+            query = 'select id from "Amenities" where embedding is null'
+            assert connection.exec_driver_sql(query).scalars().all() == [1]
+            query = 'select count(embedding_old) from "Amenities"'
+            assert connection.exec_driver_sql(query).scalar() == len(TEXTS)
+            bindings = read_bindings(connection, filled.plan.table.qualified_name)
+        assert {binding.column: binding.space.model for binding in bindings} == {
+            "embedding_old": "wordllama-256", "embedding": "tests.Letters",
+        }  # fmt: skip
+
+    def test_every_other_field_of_the_row_is_kept(self, filled):
+        before = column_of(filled.engine, filled, "embedding")[1]
+        update_first_row(filled, content='Quotes " and \\ and ü.')
+        assert column_of(filled.engine, filled, "embedding")[1] == before
+        assert column_of(filled.engine, filled, "content")[1] == 'Quotes " and \\ and ü.'
+
+    def test_a_dropped_column_disarms_the_trigger(self, filled):
+        run(filled, 'alter table "Amenities" drop column "new vector" cascade')
+        run(filled, "update \"Amenities\" set content = 'Dropped.' where id = 1")
+        assert [fault.partition(" is ")[2] for fault in faults(filled)] == ["missing"] * 2

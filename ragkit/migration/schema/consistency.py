@@ -1,0 +1,69 @@
+"""What a table must not have, if its vectors are to stay those of its texts."""
+
+import hashlib
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from ragkit.database.identifiers import quote_identifier
+
+_CHILDREN = sa.text("select count(*) from pg_inherits where inhparent = to_regclass(:table)")
+_IS_PARTITION = sa.text("select relispartition from pg_class where oid = to_regclass(:table)")
+_CONTENT = sa.text("""
+    select t.typname = 'bpchar' as padded, coalesce(not c.collisdeterministic, false) as loose,
+           format_type(a.atttypid, a.atttypmod) as full_type
+    from pg_attribute a join pg_type t on t.oid = a.atttypid
+    left join pg_collation c on c.oid = a.attcollation
+    where a.attrelid = to_regclass(:table) and a.attname = :content and not a.attisdropped
+""")
+_LATER = sa.text("""
+    select tgname from pg_trigger
+    where tgrelid = to_regclass(:table) and not tgisinternal and tgenabled <> 'D'
+      and tgtype & 1 <> 0 and tgtype & 2 <> 0 and tgtype & 16 <> 0  -- row, before, update
+      and tgname > cast(:own as name) and not starts_with(tgname, 'zz_ragkit_')
+    order by tgname
+""")
+
+
+def clear_trigger(migration_id: str) -> str:
+    """The name of the trigger that clears a vector. It begins with zz, because triggers fire in the
+    order of their names, and this one must see the text as the others leave it."""
+    return f"zz_ragkit_clear_{hashlib.sha256(migration_id.encode()).hexdigest()[:8]}"
+
+
+def consistency_faults(
+    connection: sa.Connection, regclass: str, content: str, migration_id: str
+) -> Iterator[str]:
+    """One text for each, with the way out. `regclass` is the quoted table."""
+    table = {"table": regclass}
+    if children := connection.scalar(_CHILDREN, table):
+        yield (
+            f"{children} tables inherit from it, and their rows would have no trigger: migrate "
+            "them on their own, after ALTER TABLE … NO INHERIT"
+        )
+    if connection.scalar(_IS_PARTITION, table):
+        yield "it is a partition, which takes no column of its own: detach it first"
+    column = quote_identifier(content)
+    row = connection.execute(_CONTENT, {**table, "content": content}).first()
+    if row and row.padded:
+        yield (
+            f"content {content!r} is {row.full_type}, whose blanks at the end come and go: "
+            f"ALTER TABLE {regclass} ALTER COLUMN {column} TYPE text"
+        )
+    if row and row.loose:
+        yield (
+            f"content {content!r} has a nondeterministic collation, under which two texts can be "
+            f'equal: ALTER TABLE {regclass} ALTER COLUMN {column} TYPE text COLLATE "default"'
+        )
+    for name in later_triggers(connection, regclass, migration_id):
+        yield (
+            f"trigger {name!r} fires after the one that clears vectors, which would not see its "
+            f"changes: ALTER TRIGGER {quote_identifier(name)} ON {regclass} RENAME TO "
+            f"{quote_identifier(f'a_{name}'[:63])}"
+        )
+
+
+def later_triggers(connection: sa.Connection, regclass: str, migration_id: str) -> list[str]:
+    """The table's own triggers that can still change a text after ours has looked at it."""
+    own = {"table": regclass, "own": clear_trigger(migration_id)}
+    return list(connection.scalars(_LATER, own))

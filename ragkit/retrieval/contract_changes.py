@@ -1,0 +1,75 @@
+"""Changes of the contract, in the caller's transaction: bind, unbind, state and cut-off."""
+
+from dataclasses import asdict
+
+import sqlalchemy as sa
+
+from ragkit.errors import SpaceMismatch
+from ragkit.retrieval.contract import CONTRACT, SCHEMA, read_bindings, regclass
+from ragkit.retrieval.space import Binding
+
+_COLUMN_NUMBER = sa.text("""
+    select attrelid, attnum from pg_attribute
+    where attrelid = to_regclass(:table) and attname = :column and not attisdropped
+""")
+
+
+def bind(connection: sa.Connection, binding: Binding) -> None:
+    """Writes a binding; does nothing when the same one is there.
+
+    Raises SpaceMismatch, and changes nothing, when the column is bound to another space.
+    """
+    CONTRACT.metadata.create_all(connection)
+    _add_missing_columns(connection)
+    for bound in read_bindings(connection, binding.table):
+        if bound.column == binding.column:
+            if bound.space != binding.space:
+                raise SpaceMismatch(
+                    f"column {bound.column} is bound to {bound.space} and cannot take "
+                    f"{binding.space}: choose another column"
+                )
+            return
+    row = {
+        "table_name": binding.table,
+        "column_name": binding.column,
+        **asdict(binding.space),
+        "distance": binding.distance,
+        "fingerprint": binding.space.fingerprint,
+        "state": binding.state,
+    }
+    where = {"table": regclass(binding.table), "column": binding.column}
+    if number := connection.execute(_COLUMN_NUMBER, where).first():
+        row |= {"table_oid": number.attrelid, "attnum": number.attnum}
+    connection.execute(sa.insert(CONTRACT).values(row))
+
+
+def unbind(connection: sa.Connection, table: str, column: str) -> None:
+    """Removes a binding, if it is there."""
+    connection.execute(sa.delete(CONTRACT).where(*_is_row(table, column)))
+
+
+def set_state(connection: sa.Connection, table: str, column: str, state: str) -> None:
+    """READY or FILLING."""
+    connection.execute(sa.update(CONTRACT).where(*_is_row(table, column)).values(state=state))
+
+
+def set_cutoff(connection: sa.Connection, table: str, column: str, cutoff: float | None) -> None:
+    """A running app follows within seconds; see `SearchService`."""
+    _add_missing_columns(connection)
+    connection.execute(sa.update(CONTRACT).where(*_is_row(table, column)).values(cutoff=cutoff))
+
+
+def _add_missing_columns(connection: sa.Connection) -> None:
+    """Those that a contract of an earlier version does not have."""
+    columns = sa.inspect(connection).get_columns(CONTRACT.name, schema=SCHEMA)
+    present = {column["name"] for column in columns}
+    for column in CONTRACT.columns:
+        if column.name not in present:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(
+                f"alter table {SCHEMA}.{CONTRACT.name} add column {column.name} {kind}"
+            )
+
+
+def _is_row(table: str, column: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return CONTRACT.c.table_name == table, CONTRACT.c.column_name == column
