@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from scipy.stats import binomtest
 
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
@@ -44,6 +43,8 @@ class Fidelity:
 
     def share(self) -> tuple[float, float]:
         """The share of foreign rows in the whole table, as a 95 % Wilson interval."""
+        from scipy.stats import binomtest  # its import costs half a second
+
         trial = binomtest(len(self.foreign), self.rows)
         low, high = trial.proportion_ci(CONFIDENCE, method="wilson")
         return float(low), float(high)
