@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from ragkit.database.cloud_sql import connection_factory
 from ragkit.database.secret_manager import read_password
+from ragkit.database.sockets import tune
 from ragkit.errors import ConfigError
 
 _POOL: dict[str, Any] = {
@@ -34,12 +35,18 @@ def engine_from_env(
     """
     if env.get("DATABASE_URL"):
         url = parse_url(env["DATABASE_URL"], read_password(env))
-        return sa.create_engine(url, connect_args={"application_name": name}, **_POOL)
+        return _create(url, connect_args={"application_name": name})
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:
         raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
     connect = connection_factory(env, name, refresh)
-    return sa.create_engine("postgresql+pg8000://", creator=connect, **_POOL)
+    return _create("postgresql+pg8000://", creator=connect)
+
+
+def _create(url: URL | str, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(url, **options, **_POOL)
+    sa.event.listen(engine, "connect", lambda connection, _: tune(connection))
+    return engine
 
 
 def parse_url(text: str, password: str | None) -> URL:
