@@ -12,8 +12,7 @@ runbook: .venv/installed      ## the whole migration on the sandbox, with a repo
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## everything: unit, integration, function, notebooks
-	$(BIN)/python -m pytest tests/chaos
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/chaos --ignore=tests/cranfield
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/cranfield
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos

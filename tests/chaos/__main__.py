@@ -1,4 +1,5 @@
-"""python -m tests.chaos [ROWS [FOLDER]]: the full proof. Exits with 0 if every invariant holds."""
+"""python -m tests.chaos [ROWS [FOLDER [READS]]]: the full proof, with READS requests a second.
+Exits with 0 if every invariant holds."""
 
 import json
 import sys
@@ -32,14 +33,14 @@ INVARIANTS = (
 """Figures of a proof that must be 0."""
 
 
-def main(rows: int, runs: Path) -> int:
+def main(rows: int, runs: Path, reads_per_second: float = READS_PER_SECOND) -> int:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     run_dir = runs / f"chaos-{stamp}"
     run_dir.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
         environment = ChaosEnvironment(Path(folder), free_port(), rows, run_dir)
         try:
-            figures = prove(environment, run_dir)
+            figures = prove(environment, run_dir, reads_per_second)
         finally:
             environment.sandbox.remove()
     (run_dir / "chaos.json").write_text(json.dumps(figures, indent=2) + "\n")
@@ -56,7 +57,7 @@ def main(rows: int, runs: Path) -> int:
     return int(any(figures[name] for name in INVARIANTS))
 
 
-def prove(environment: ChaosEnvironment, run_dir: Path) -> dict:
+def prove(environment: ChaosEnvironment, run_dir: Path, reads_per_second: float) -> dict:
     sandbox = environment.sandbox
     proof, monitor = Proof(environment), LockMonitor(sandbox.url)
     proof.phase("build", environment.build)
@@ -64,7 +65,7 @@ def prove(environment: ChaosEnvironment, run_dir: Path) -> dict:
     url = sandbox.url.render_as_string()
     with ExitStack() as stack:
         stack.enter_context(
-            environment.process("tests.chaos.readers", sandbox.app.url, reads, READS_PER_SECOND)
+            environment.process("tests.chaos.readers", sandbox.app.url, reads, reads_per_second)
         )
         with environment.process(
             "tests.chaos.writers", url, writes, environment.cut_over_flag, WRITES_PER_SECOND,
@@ -115,5 +116,8 @@ def summarise(
 
 
 if __name__ == "__main__":
-    rows, *rest = [*sys.argv[1:], "20000"] if len(sys.argv) < 2 else sys.argv[1:]
-    sys.exit(main(int(rows), Path(rest[0]) if rest else ROOT / "runs"))
+    given = dict(zip(("rows", "runs", "reads"), sys.argv[1:], strict=False))
+    folder = Path(given.get("runs", ROOT / "runs"))
+    sys.exit(
+        main(int(given.get("rows", 20_000)), folder, float(given.get("reads", READS_PER_SECOND)))
+    )

@@ -202,7 +202,7 @@ def test_questions_of_a_log_show_differences_and_decide_nothing(filled, old_embe
 
 def test_a_worse_model_is_no_go_by_foreign_rows_in_the_old_column(engine):
     """Half of the old vectors belong to other rows, so that every model looks better."""
-    plan = make_plan({"old.model": "all-minilm-l6-v2", "new.model": "wordllama-64",
+    plan = make_plan({"new.model": "wordllama-64",
                       "evaluation.k": 10, "index.type": "none"})  # fmt: skip
     make_table(engine, plan, [row["content"] for row in sample_rows()])
     migration = Migration.open(plan, engine)

@@ -1,5 +1,7 @@
 """On vectors of real models: padding, two models in one column, one model alone."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -11,8 +13,13 @@ from tests.conftest import embedder_of
 TEXTS = [row["content"] for row in sample_rows()]
 
 
-def vectors_of(name, texts=TEXTS):
-    return embedder_of(name).embed_documents(texts)
+@cache
+def all_vectors(name):
+    return embedder_of(name).embed_documents(TEXTS)
+
+
+def vectors_of(name, rows=slice(None)):
+    return all_vectors(name)[rows].copy()
 
 
 def padded(vectors, dimension):
@@ -39,16 +46,18 @@ def test_padding_is_named_with_the_dimension_of_its_source():
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.3, 0.5])
 def test_two_models_in_one_column_are_two_groups(share):
     first = round(share * len(TEXTS))
-    other = vectors_of("all-minilm-l6-v2", TEXTS[:first])[:, :256]
-    traits = VectorTraits.of(np.concatenate([other, vectors_of("wordllama-256", TEXTS[first:])]))
+    other = vectors_of("all-minilm-l6-v2", slice(first))[:, :256]
+    traits = VectorTraits.of(
+        np.concatenate([other, vectors_of("wordllama-256", slice(first, None))])
+    )
     assert len(traits.groups) == 2
     assert traits.groups[-1] == pytest.approx(share, abs=0.03)
 
 
 def test_padded_rows_among_others_are_counted():
     half = len(TEXTS) // 2
-    rows = [padded(vectors_of("wordllama-64", TEXTS[:half]), 256),
-            vectors_of("wordllama-256", TEXTS[half:])]  # fmt: skip
+    rows = [padded(vectors_of("wordllama-64", slice(half)), 256),
+            vectors_of("wordllama-256", slice(half, None))]  # fmt: skip
     assert VectorTraits.of(np.concatenate(rows)).padded == pytest.approx(0.5, abs=0.01)
 
 
