@@ -16,6 +16,9 @@ DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
 DEFAULT_EF_SEARCH, MAX_EF_SEARCH = 40, 1000
 """pgvector's; see its README, "Query Options"."""
 
+_DISTANCE = "distance of ragkit"
+"""Beside the columns of a table, which may have one called distance."""
+
 
 def nearest(
     connection: sa.Connection,
@@ -27,19 +30,33 @@ def nearest(
     """`columns` of the `limit` rows nearest to `vector`, nearest first.
 
     Rows without a vector, and rows beyond the binding's cut-off, are left out. `vector` has shape
-    (dimension,).
+    (dimension,). Where the index yields fewer rows, for example because most of its candidates are
+    outdated entries that no vacuum has removed yet, the table is searched without it.
     """
     if limit > DEFAULT_EF_SEARCH:
         wider = sa.func.set_config("hnsw.ef_search", str(ef_search(limit)), True)
         connection.execute(sa.select(wider))
     distance = distance_to(binding, vector)
     shown: list[sa.ColumnElement[Any]] = [sa.column(name) for name in columns]
+    shown.append(distance.label(_DISTANCE))
     query = sa.select(*shown).select_from(table_clause(binding.table))
     # Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index.
     query = query.where(stored_vector(binding).is_not(None)).order_by(distance).limit(limit)
+    rows = connection.execute(query).mappings().all()
+    if len(rows) < limit:
+        rows = _without_index(connection, query)
     if binding.cutoff is not None:
-        query = query.where(distance <= binding.cutoff)
-    return [dict(row) for row in connection.execute(query).mappings()]
+        rows = [row for row in rows if row[_DISTANCE] <= binding.cutoff]
+    return [{name: row[name] for name in columns} for row in rows]
+
+
+def _without_index(connection: sa.Connection, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+    """By a savepoint, which takes the setting back."""
+    with connection.begin_nested() as savepoint:
+        connection.execute(sa.select(sa.func.set_config("enable_indexscan", "off", True)))
+        rows = connection.execute(query).mappings().all()
+        savepoint.rollback()
+    return rows
 
 
 def stored_vector(binding: Binding) -> sa.ColumnClause[Any]:
