@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -62,12 +63,22 @@ def test_the_query_of_the_app_uses_the_index(filled, new_embedder, distance, ind
     new = replace(filled.new, distance=distance)
     plan = changed(filled.plan, {"table.distance": distance, "index.type": index_type})
     built = index.build(replace(filled, plan=plan, known_new=new))
-    with filled.engine.connect() as connection:
+    with filled.engine.connect() as connection, plans(connection) as explained:
         connection.exec_driver_sql("set enable_seqscan = off")
-        sa.event.listen(connection, "before_cursor_execute", _explain, retval=True)
-        rows = nearest(connection, new, new_embedder.embed_query("coffee"), ["name"], 3)
-    assert built.name in " ".join(str(value) for row in rows for value in row.values())
+        assert len(nearest(connection, new, new_embedder.embed_query("coffee"), ["name"], 3)) == 3
+    assert built.name in explained[0]
 
 
-def _explain(conn, cursor, statement, parameters, context, executemany):
-    return f"explain {statement}", parameters
+@contextmanager
+def plans(connection):
+    """What EXPLAIN says of each query for nearest rows."""
+    explained = []
+
+    def explain(conn, cursor, statement, parameters, context, executemany):
+        if "ORDER BY" in statement and not statement.startswith("explain"):
+            rows = conn.exec_driver_sql(f"explain {statement}", parameters)
+            explained.append("\n".join(rows.scalars()))
+
+    sa.event.listen(connection, "before_cursor_execute", explain)
+    yield explained
+    sa.event.remove(connection, "before_cursor_execute", explain)
