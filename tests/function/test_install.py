@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from ragkit.deploy.vendor import build_source
 from ragkit.sandbox.sample import amenities, sample_rows
-from tests.conftest import ROLE
+from tests.conftest import PYTHON, ROLE
 from tests.function.serve import serve_function
 from tests.stand_ins import vertex
 
@@ -50,8 +50,8 @@ def test_the_function_needs_nothing_but_its_own_requirements(python, upload, ser
     if not is_installed(python):
         pytest.skip(f"{python} is not installed")
     home = tmp_path / "environment"
-    subprocess.run([python, "-m", "venv", home], check=True)
-    pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile"]
+    subprocess.run([python, "-m", "venv", "--without-pip", home], check=True)
+    pip = [PYTHON, "-m", "pip", "--python", home, "install", "--quiet", "--no-compile"]
     install = subprocess.run(
         [*pip, "-r", upload / "requirements.txt"], capture_output=True, text=True, check=False
     )

@@ -106,7 +106,7 @@ def test_cut_over_and_rollback_lose_no_request(runbook, verdict):
 
     def send_requests():
         with httpx.Client(base_url=app.url, timeout=30) as client:
-            while not stop.is_set():
+            while not stop.wait(0.02):
                 answer = client.post("/", json={"name": "a quiet place"})
                 answers.append((answer.status_code, answer.headers["X-Embedding-Model"]))
 

@@ -65,7 +65,7 @@ def test_a_change_of_revision_under_traffic_loses_no_request(app):
 
     def send_requests():
         with httpx.Client(base_url=app.url, timeout=30) as client:
-            while not stop.is_set():
+            while not stop.wait(0.02):
                 statuses.append(client.post("/", json={"name": "coffee"}).status_code)
 
     threads = [threading.Thread(target=send_requests) for _ in range(4)]
