@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from ragkit.database.connecting import explain
 from ragkit.database.secret_manager import read_password
+from ragkit.database.translate import server_fields
 from ragkit.errors import ConfigError, DatabaseUnavailable, RagkitError
 
 CONNECT_SECONDS = 10
@@ -57,28 +59,31 @@ def connection_factory(env: Mapping[str, str], name: str, refresh: str) -> Calla
 
 def _explain(instance: str, ip_type: str, error: Exception) -> RagkitError:
     """By the type of the error, and the HTTP or SQL state that it carries."""
-    if isinstance(error, ConfigError):
-        return error
-    status, kind = getattr(error, "status", None), type(error).__name__
-    state = error.args[0].get("C", "") if error.args and isinstance(error.args[0], dict) else ""
-    if state.startswith("28"):
-        why = "the password is wrong or the user is unknown: check DB_USER and DB_PASS"
-    elif state == "3D000":
-        why = "there is no such database: check DB_NAME"
-    elif state:
-        why = f"the server refused with SQLSTATE {state}: try again"
-    elif kind == "DefaultCredentialsError":
-        why = "no Google credentials here: run gcloud auth application-default login"
-    elif kind == "RefreshError":
-        why = "the credentials are expired: run gcloud auth application-default login"
-    elif status == 404:
-        why = "there is no such instance: check INSTANCE_CONNECTION_NAME"
-    elif kind == "ValueError":
-        why = "the instance is in another region: check INSTANCE_CONNECTION_NAME"
-    elif status == 403:
-        why = "not allowed: enable sqladmin.googleapis.com and grant roles/cloudsql.client"
-    elif kind == "CloudSQLIPTypeError":
-        why = f"the instance has no {ip_type} address: set IP_TYPE"
-    else:
-        why = f"{kind}: check INSTANCE_CONNECTION_NAME, IP_TYPE, the network and the credentials"
-    return DatabaseUnavailable(f"Cloud SQL instance {instance!r} cannot be reached: {why}")
+    place, kind = f"Cloud SQL instance {instance!r}", type(error).__name__
+    if isinstance(error, RagkitError) or server_fields(error):
+        return explain(place, error, "")
+    setting = _wrong_setting(ip_type, kind, getattr(error, "status", None))
+    if setting:
+        return ConfigError(f"{place} cannot be reached: {setting}")
+    return DatabaseUnavailable(
+        f"{place} cannot be reached: {kind}: check INSTANCE_CONNECTION_NAME, IP_TYPE, the network "
+        "and the credentials"
+    )
+
+
+def _wrong_setting(ip_type: str, kind: str, status: int | None) -> str | None:
+    """None for what may pass."""
+    match kind, status:
+        case "DefaultCredentialsError", _:
+            return "no Google credentials here: run gcloud auth application-default login"
+        case "RefreshError", _:
+            return "the credentials are expired: run gcloud auth application-default login"
+        case _, 404:
+            return "there is no such instance: check INSTANCE_CONNECTION_NAME"
+        case "ValueError", _:
+            return "the instance is in another region: check INSTANCE_CONNECTION_NAME"
+        case _, 403:
+            return "not allowed: enable sqladmin.googleapis.com and grant roles/cloudsql.client"
+        case "CloudSQLIPTypeError", _:
+            return f"the instance has no {ip_type} address: set IP_TYPE"
+    return None

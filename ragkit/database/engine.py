@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ragkit.database.cloud_sql import connection_factory
+from ragkit.database.connecting import explain_failed_connects
 from ragkit.database.secret_manager import read_password
 from ragkit.database.sockets import tune
 from ragkit.errors import ConfigError
@@ -45,6 +46,7 @@ def engine_from_env(
 
 def _create(url: URL | str, **options: Any) -> sa.Engine:
     engine = sa.create_engine(url, **options, **_POOL)
+    explain_failed_connects(engine, "check DATABASE_URL, that the server runs, and the network")
     sa.event.listen(engine, "connect", lambda connection, _: tune(connection))
     return engine
 

@@ -12,6 +12,9 @@ from ragkit.errors import DatabaseError, DatabaseUnavailable
 
 _UNAVAILABLE = ("08", "57P", "53300")
 """SQLSTATE prefixes of a server that is starting, stopping or full, or of a broken connection."""
+_NOT_MADE = ("communication error", "Can't create a connection")
+_BROKEN = ("network error", "connection is closed")
+"""How pg8000 words that a connection could not be made, or broke."""
 
 LOCK_NOT_AVAILABLE = "55P03"
 """The SQLSTATE of a statement that lock_timeout has ended."""
@@ -27,23 +30,46 @@ def translate_errors(action: str) -> Iterator[None]:
         yield
     except PoolTimeout:
         raise DatabaseUnavailable(f"{action}: no free database connection in time") from None
-    except DBAPIError as error:
-        unavailable = (sqlstate(error) or "08").startswith(_UNAVAILABLE)
-        if error.connection_invalidated or unavailable:
-            raise DatabaseUnavailable(f"{action}: the database cannot be reached") from None
-        raise DatabaseError(f"{action}: {_server_fields(error).get('M', '')}") from None
-    except (pg8000.Error, OSError) as error:
-        raise DatabaseUnavailable(
-            f"{action}: the database cannot be reached ({type(error).__name__})"
-        ) from None
+    except (DBAPIError, pg8000.Error, OSError) as error:
+        if is_unavailable(error):
+            raise DatabaseUnavailable(f"{action}: {_why_unavailable(error)}") from None
+        reason = server_fields(error).get("M", f"{type(error).__name__} of the driver")
+        raise DatabaseError(f"{action}: {reason}") from None
 
 
-def sqlstate(error: DBAPIError) -> str | None:
+def is_unavailable(error: Exception) -> bool:
+    """Whether the server is away, so that a later attempt may work."""
+    if state := sqlstate(error):
+        return state.startswith(_UNAVAILABLE)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause = _driver_error(error)
+    is_driver = isinstance(cause, pg8000.InterfaceError)
+    return isinstance(cause, OSError) or (is_driver and str(cause).startswith(_NOT_MADE + _BROKEN))
+
+
+def _why_unavailable(error: Exception) -> str:
+    if message := server_fields(error).get("M"):
+        return str(message)
+    if str(_driver_error(error)).startswith(_NOT_MADE):
+        return "the database cannot be reached"
+    return "the connection to the database broke"
+
+
+def sqlstate(error: Exception) -> str | None:
     """The five-character SQLSTATE of a server's error; None when no server answered."""
-    return _server_fields(error).get("C")
+    return server_fields(error).get("C")
 
 
-def _server_fields(error: DBAPIError) -> dict[str, Any]:
-    """PostgreSQL's error fields by their one-letter codes; {} when no server answered."""
-    arguments = error.orig.args if error.orig else ()
+def server_fields(error: Exception) -> dict[str, Any]:
+    """PostgreSQL's error fields by their one-letter codes; {} when no server answered.
+
+    `error` is SQLAlchemy's or, as from a COPY, the driver's own.
+    """
+    cause = _driver_error(error)
+    arguments = cause.args if isinstance(cause, pg8000.Error) else ()
     return arguments[0] if arguments and isinstance(arguments[0], dict) else {}
+
+
+def _driver_error(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error

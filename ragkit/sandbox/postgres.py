@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from ragkit import retry
+from ragkit.database.connecting import explain_failed_connects
 from ragkit.database.engine import autocommit
 from ragkit.database.identifiers import quote_identifier
 from ragkit.errors import SandboxError
@@ -88,11 +89,13 @@ class Postgres:
         )
 
     def engine(self, user: str = "postgres", database: str = "postgres") -> sa.Engine:
-        return sa.create_engine(
+        engine = sa.create_engine(
             self.url(user, database),
             pool_pre_ping=True,
             connect_args={"application_name": "ragkit"},
         )
+        explain_failed_connects(engine, "start the sandbox: ragkit sandbox up")
+        return engine
 
     def create(self, database: str, owner: str) -> None:
         """Makes a role, a database it owns, and the extension that only a superuser may create."""

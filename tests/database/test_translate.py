@@ -1,3 +1,5 @@
+from io import BytesIO
+
 import pytest
 import sqlalchemy as sa
 
@@ -28,3 +30,37 @@ def test_a_server_error_has_its_sqlstate(engine):
     with engine.connect() as connection, pytest.raises(sa.exc.DBAPIError) as error:
         connection.execute(sa.text("select no_such_column"))
     assert sqlstate(error.value) == "42703"
+
+
+def test_an_error_of_the_drivers_own_cursor_keeps_its_meaning(engine):
+    """As of a COPY, which SQLAlchemy does not wrap."""
+    with (
+        pytest.raises(DatabaseError, match='copying: relation "no_such_table" does not') as error,
+        translate_errors("copying"),
+        engine.connect() as connection,
+    ):
+        connection.connection.cursor().execute("copy no_such_table from stdin", stream=BytesIO())
+    assert not isinstance(error.value, DatabaseUnavailable)
+
+
+def test_an_error_that_no_server_answered_is_not_unavailable(engine):
+    """The driver refuses a statement before it is sent: another attempt would be refused too."""
+    with (
+        pytest.raises(DatabaseError, match="asking: .* of the driver") as error,
+        translate_errors("asking"),
+        engine.connect() as connection,
+    ):
+        connection.exec_driver_sql("select %d", (1,))
+    assert not isinstance(error.value, DatabaseUnavailable)
+
+
+def test_a_broken_connection_is_unavailable(engine, server):
+    with (
+        pytest.raises(DatabaseUnavailable, match=r"asking: .*(terminating|broke)"),
+        translate_errors("asking"),
+        engine.connect() as connection,
+    ):
+        pid = connection.scalar(sa.text("select pg_backend_pid()"))
+        with server.engine().connect() as admin:
+            admin.execute(sa.text("select pg_terminate_backend(:pid)"), {"pid": pid})
+        connection.execute(sa.text("select 1"))
