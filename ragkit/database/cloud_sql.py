@@ -4,13 +4,23 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from ragkit.database.connecting import explain
+from ragkit.database.connecting import explain_refusal
 from ragkit.database.secret_manager import read_password
 from ragkit.database.translate import server_fields
 from ragkit.errors import ConfigError, DatabaseUnavailable, RagkitError
 
 CONNECT_SECONDS = 10
 _IP_TYPES = ("PUBLIC", "PRIVATE", "PSC")
+_WRONG_SETTINGS: dict[object, str] = {
+    403: "not allowed: enable sqladmin.googleapis.com and grant roles/cloudsql.client",
+    404: "there is no such instance: check INSTANCE_CONNECTION_NAME",
+    "ValueError": "the instance is in another region: check INSTANCE_CONNECTION_NAME",
+    "CloudSQLIPTypeError": "the instance has no {ip_type} address: set IP_TYPE",
+    "DefaultCredentialsError": "no Google credentials here: run gcloud auth "
+    "application-default login",
+    "RefreshError": "the credentials are expired: run gcloud auth application-default login",
+}
+"""By HTTP status or name of the error. What is not here may pass."""
 
 
 def connection_factory(env: Mapping[str, str], name: str, refresh: str) -> Callable[[], Any]:
@@ -59,31 +69,16 @@ def connection_factory(env: Mapping[str, str], name: str, refresh: str) -> Calla
 
 def _explain(instance: str, ip_type: str, error: Exception) -> RagkitError:
     """By the type of the error, and the HTTP or SQL state that it carries."""
-    place, kind = f"Cloud SQL instance {instance!r}", type(error).__name__
-    if isinstance(error, RagkitError) or server_fields(error):
-        return explain(place, error, "")
-    setting = _wrong_setting(ip_type, kind, getattr(error, "status", None))
-    if setting:
-        return ConfigError(f"{place} cannot be reached: {setting}")
+    if isinstance(error, RagkitError):
+        return error
+    place = f"Cloud SQL instance {instance!r}"
+    if server_fields(error):
+        return explain_refusal(place, error)
+    kind = type(error).__name__
+    wrong = _WRONG_SETTINGS.get(getattr(error, "status", None) or kind)
+    if wrong:
+        return ConfigError(f"{place} cannot be reached: {wrong.format(ip_type=ip_type)}")
     return DatabaseUnavailable(
         f"{place} cannot be reached: {kind}: check INSTANCE_CONNECTION_NAME, IP_TYPE, the network "
         "and the credentials"
     )
-
-
-def _wrong_setting(ip_type: str, kind: str, status: int | None) -> str | None:
-    """None for what may pass."""
-    match kind, status:
-        case "DefaultCredentialsError", _:
-            return "no Google credentials here: run gcloud auth application-default login"
-        case "RefreshError", _:
-            return "the credentials are expired: run gcloud auth application-default login"
-        case _, 404:
-            return "there is no such instance: check INSTANCE_CONNECTION_NAME"
-        case "ValueError", _:
-            return "the instance is in another region: check INSTANCE_CONNECTION_NAME"
-        case _, 403:
-            return "not allowed: enable sqladmin.googleapis.com and grant roles/cloudsql.client"
-        case "CloudSQLIPTypeError", _:
-            return f"the instance has no {ip_type} address: set IP_TYPE"
-    return None

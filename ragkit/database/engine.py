@@ -41,10 +41,14 @@ def engine_from_env(
     if missing:
         raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
     connect = connection_factory(env, name, refresh)
-    return _create("postgresql+pg8000://", creator=connect)
+    named = URL.create(  # names the database; the creator alone connects
+        "postgresql+pg8000", env["DB_USER"], host=env["INSTANCE_CONNECTION_NAME"],
+        database=env["DB_NAME"],
+    )  # fmt: skip
+    return _create(named, creator=connect)
 
 
-def _create(url: URL | str, **options: Any) -> sa.Engine:
+def _create(url: URL, **options: Any) -> sa.Engine:
     engine = sa.create_engine(url, **options, **_POOL)
     explain_failed_connects(engine, "check DATABASE_URL, that the server runs, and the network")
     sa.event.listen(engine, "connect", lambda connection, _: tune(connection))

@@ -4,7 +4,8 @@
 
 An open loop: requests leave on time whether or not the ones before came back, and latency
 counts from the time a request was due, so that a stall is seen in full (no coordinated
-omission). One JSON line a request: due (UNIX time), ms, status, model, error.
+omission). Two JSON lines a request: due (UNIX time) when it is sent; due, ms, status, model and
+error when it came back.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import httpx
 import pandas as pd
@@ -27,6 +28,8 @@ RATE = 12.0
 TIMEOUT_SECONDS = 10.0
 BYTES_A_SECOND = 10_000
 """More than the log of the fastest probe grows by in a second."""
+OUTSTANDING_SECONDS = TIMEOUT_SECONDS + 1
+"""No request is outstanding for longer: an older one was sent by a probe that is gone."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Summary:
 
 
 def read(log: Path) -> pd.DataFrame:
-    """One row for each request, in the order they were due; a torn last line is left out."""
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
-    rows = [json.loads(line) for line in lines if line.endswith("\n")]
+    """One row for each request that came back, in the order they were due; a torn last line is
+    left out."""
+    rows = [row for row in _parse(log.read_bytes() if log.exists() else b"") if "ms" in row]
     columns = ["due", "ms", "status", "model", "error"]
     return pd.DataFrame(rows, columns=columns).sort_values("due", ignore_index=True)
 
@@ -64,14 +67,24 @@ def summary(requests: pd.DataFrame) -> Summary:
 
 
 def recent_p95(log: Path, seconds: float = 3.0) -> float:
-    """p95 in ms of the requests due in the last seconds; 0.0 when there are none."""
+    """p95 in ms of the requests due in the last seconds, and of those that are still outstanding,
+    which have taken at least their age; 0.0 when there are none."""
+    reach = int((seconds + OUTSTANDING_SECONDS) * BYTES_A_SECOND)
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - int(seconds * BYTES_A_SECOND)))
-        lines = file.read().splitlines(keepends=True)[1:]
-    rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    since = time.time() - seconds
-    recent = [row["ms"] for row in rows if row["due"] >= since]
+        start = max(0, log.stat().st_size - reach)
+        file.seek(start)
+        tail = file.read()
+    rows, now = _parse(tail.partition(b"\n")[2] if start else tail), time.time()
+    answered = {row["due"]: row["ms"] for row in rows if "ms" in row}
+    ages = {row["due"]: now - row["due"] for row in rows if row["due"] not in answered}
+    recent = [ms for due, ms in answered.items() if due >= now - seconds]
+    recent += [age * 1000 for age in ages.values() if age < OUTSTANDING_SECONDS]
     return float(pd.Series(recent).quantile(0.95)) if recent else 0.0
+
+
+def _parse(log: bytes) -> list[dict[str, Any]]:
+    lines = log.splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 async def run(url: str, questions: Iterable[str], log: Path, rate: float = RATE) -> None:
@@ -97,6 +110,7 @@ async def _ask(
     client: httpx.AsyncClient, url: str, question: str, due: float, file: TextIO
 ) -> None:
     status, model, error = None, None, None
+    file.write(json.dumps({"due": due}) + "\n")
     try:
         answer = await client.post(url, json={"name": question})
         status, model = answer.status_code, answer.headers.get("X-Embedding-Model")

@@ -29,9 +29,10 @@ class TrafficSwitch:
 def cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -> TrafficSwitch:
     """Gives the traffic to the new model; `question` is the smoke test's.
 
-    Raises PhaseError, GateError when the verdict is not GO and the plan holds no override, or
+    Raises ConfigError, PhaseError, GateError when the verdict is not GO and the plan holds no override, or
     DeployError when the new revision does not answer. The old revision then still serves.
     """
+    migration.require_named_database("cut over")
     with exclusive(migration, "cut over"):
         migration.require_phase("cut over")
         return _cut_over(migration, app, verdict, question)

@@ -8,11 +8,13 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy.types import TypeEngine
 
+from ragkit.database.connecting import describe
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.embedding.catalogue import find_model, is_known
 from ragkit.embedding.load import resolve_model
+from ragkit.errors import ConfigError
 from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
@@ -45,8 +47,10 @@ class Migration:
     def open(cls, plan: Plan, engine: sa.Engine) -> "Migration":
         """Checks the plan against the database; changes nothing, and calls no model.
 
-        Raises SchemaError with all faults or DatabaseUnavailable.
+        Raises ConfigError for another database than the plan expects, SchemaError with all faults
+        or DatabaseUnavailable.
         """
+        _require_expected(plan, describe(engine.url))
         with translate_errors("opening the migration"), engine.connect() as connection:
             old = _known_binding(connection, plan, plan.old, READY)
             new = _known_binding(connection, plan, plan.new, FILLING)
@@ -57,6 +61,24 @@ class Migration:
     @property
     def id(self) -> str:
         return self.plan.migration_id
+
+    @property
+    def database(self) -> str:
+        """Such as "shop at db.example.com"."""
+        return describe(self.engine.url)
+
+    def require_named_database(self, step: str) -> None:
+        """For steps that a variable of the environment alone must not send to another database.
+
+        Raises ConfigError when the plan does not name its database.
+        """
+        section = self.plan.database
+        if section.url == "env" and not section.expect:
+            raise ConfigError(
+                f"{step} needs the database's name in the params file, so that no environment "
+                f"variable leads it to another one: if this is the one you mean, set "
+                f"database.expect: {self.database}"
+            )
 
     @cached_property
     def old(self) -> Binding:
@@ -156,6 +178,14 @@ class Migration:
         """The way back: the old column filled from what is written after the cut-over."""
         return Migration(
             self.plan.reversed(), self.engine, self.known_new, self.known_old, self.key_type
+        )
+
+
+def _require_expected(plan: Plan, database: str) -> None:
+    if plan.database.expect not in ("", database):
+        raise ConfigError(
+            f"database.expect is {plan.database.expect!r}, but the connection leads to "
+            f"{database!r}: check the environment, or change database.expect; nothing was changed"
         )
 
 

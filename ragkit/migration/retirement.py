@@ -28,8 +28,8 @@ class Retirement:
 def retire(migration: Migration, app: App) -> Retirement:
     """Drops the old column if the plan says `old.retire`. Safe to repeat.
 
-    The trigger on the new column stays: it clears a vector whose text changes. Raises PhaseError,
-    GateError when the app does not serve the new model or rows lack its vector, DatabaseError or
+    The trigger on the new column stays: it clears a vector whose text changes. Raises ConfigError,
+    PhaseError, GateError when the app does not serve the new model or rows lack its vector, DatabaseError or
     DeployError.
     """
     with exclusive(migration, "retire"):
@@ -48,6 +48,7 @@ def _retire(migration: Migration, app: App) -> Retirement:
             "To drop it for good, set old.retire: true (in the notebook: retire = True).",
         )
     phases.require_phase("retire", phase)
+    migration.require_named_database("retire")
     serving = app.serving()
     if serving is None or serving.model != plan.new.model:
         raise GateError(

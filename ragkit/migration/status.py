@@ -15,12 +15,13 @@ IN_PLACE = "in place"
 
 @dataclass(frozen=True)
 class Status:
-    """`done` of `total` rows have a new vector. `serving` is the model that the app says it
+    """`database` is where this is. `done` of `total` rows have a new vector. `serving` is the model that the app says it
     serves; None when it does not answer. `old_missing` counts the rows that lack an old vector
     after a cut-over or a rollback, until `follow` fills them; before, it is None. `triggers`: what
     is wrong with them, "in place" when nothing is; None where there are none yet, or no more."""
 
     migration: str
+    database: str
     phase: str
     done: int
     total: int
@@ -54,6 +55,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         next_step = f"the verdict is {verdict.verdict}: see notebook 03"
     return Status(
         migration=migration.id,
+        database=migration.database,
         phase=phase,
         done=counts.filled,
         total=counts.fillable,

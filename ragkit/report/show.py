@@ -64,6 +64,7 @@ def card(status: Status) -> None:
     """The status card at the top of every notebook."""
     missing = status.old_missing
     facts = {
+        "database": status.database,
         "phase": status.phase,
         "rows done": f"{status.done:,} of {status.total:,}"
         + (f" ({status.empty:,} without text)" if status.empty else "")

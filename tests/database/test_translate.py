@@ -46,7 +46,7 @@ def test_an_error_of_the_drivers_own_cursor_keeps_its_meaning(engine):
 def test_an_error_that_no_server_answered_is_not_unavailable(engine):
     """The driver refuses a statement before it is sent: another attempt would be refused too."""
     with (
-        pytest.raises(DatabaseError, match="asking: .* of the driver") as error,
+        pytest.raises(DatabaseError, match=r"asking: .* of the driver") as error,
         translate_errors("asking"),
         engine.connect() as connection,
     ):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -18,13 +19,13 @@ class FailingApp(BaseHTTPRequestHandler):
     """Slow for one request in the middle, then broken for three requests."""
 
     count, protocol_version = 0, "HTTP/1.1"
-    stall_at, broken = 8, range(14, 17)
+    stall_at, stall_seconds, broken = 8, 0.5, range(14, 17)
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         number, FailingApp.count = FailingApp.count, FailingApp.count + 1
         if number == self.stall_at:
-            time.sleep(0.5)
+            time.sleep(self.stall_seconds)
         body = b'{"error":"x"}' if number in self.broken else b'{"results":[1]}'
         self.send_response(503 if number in self.broken else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -147,3 +148,33 @@ def test_the_recent_p95_covers_the_last_seconds_only(tmp_path):
     log.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
     assert probe.recent_p95(log, seconds=8) == 10.0
     assert probe.recent_p95(log, seconds=0.0) == 0.0
+
+
+def test_requests_that_have_not_come_back_count(tmp_path):
+    """A stall is seen while it lasts, not when it is over."""
+    log, now = tmp_path / "log", time.time()
+    answered = [{"due": now - 3 + n / 10, "ms": 4.0} for n in range(10)]
+    outstanding = [{"due": now - 2 + n / 10} for n in range(20)]
+    gone = {"due": now - 3600}  # of a probe that was killed
+    log.write_text("".join(json.dumps(row) + "\n" for row in [gone, *answered, *outstanding]))
+    assert 1700 < probe.recent_p95(log) < 2100
+    back = [{**row, "ms": 5.0} for row in outstanding]
+    log.write_text("".join(json.dumps(row) + "\n" for row in [*answered, *outstanding, *back]))
+    assert probe.recent_p95(log) < 6
+
+
+def test_a_stall_of_the_app_is_seen_while_it_lasts(url, tmp_path, monkeypatch):
+    log, seen = tmp_path / "log", []
+    monkeypatch.setattr(FailingApp, "stall_at", 5)
+    monkeypatch.setattr(FailingApp, "stall_seconds", 1.5)
+
+    async def probe_and_watch():
+        running = asyncio.create_task(probe.run(url, ["coffee"], log, 20.0))
+        await asyncio.sleep(1.3)
+        seen.append(probe.recent_p95(log, 0.5))
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(probe_and_watch())
+    assert seen[0] > 500

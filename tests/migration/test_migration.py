@@ -3,16 +3,18 @@
 import pytest
 import sqlalchemy as sa
 
+from ragkit.database.connecting import describe
 from ragkit.deploy.manual import ManualApp
 from ragkit.embedding.load import load_embedder
-from ragkit.errors import GateError
+from ragkit.errors import ConfigError, GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.cutover import roll_back
+from ragkit.migration.cutover import cut_over, roll_back
 from ragkit.migration.migration import Migration
 from ragkit.migration.retirement import retire
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.status import read_status
+from ragkit.migration.verdict import GO, Verdict
 from tests.conftest import TEXTS, changed, column_of
 from tests.stand_ins import app
 from tests.stand_ins.mortal import Mortal
@@ -65,7 +67,10 @@ def dead(engine, plan, amenities, monkeypatch):
 @pytest.fixture
 def finishing(engine, dead):
     """The plan of the retirement."""
-    return Migration.open(changed(dead, {"old.retire": True, "index.type": "none"}), engine)
+    named = {"database.expect": describe(engine.url)}
+    return Migration.open(
+        changed(dead, {"old.retire": True, "index.type": "none", **named}), engine
+    )
 
 
 def test_a_dead_provider_hinders_no_status_and_no_retirement(finishing):
@@ -93,3 +98,26 @@ def test_retire_is_refused_while_rows_lack_the_new_vector(engine, finishing):
     ):
         retire(finishing, ManualApp(url))
     assert "embedding" in {c["name"] for c in sa.inspect(engine).get_columns("Amenities")}
+
+
+def test_another_database_than_expected_is_refused_at_once(engine, plan, amenities):
+    other = changed(plan, {"database.expect": "shop at db.example.com"})
+    with pytest.raises(ConfigError, match="'shop at db.example.com', but .* leads to 'test ") as e:
+        Migration.open(other, engine)
+    assert "nothing was changed" in str(e.value)
+
+
+def test_the_environment_alone_leads_no_cut_over_and_no_retirement(engine, plan, finishing):
+    """Its database must stand in the params file, as the message does."""
+    unnamed = changed(finishing.plan, {"database.expect": ""})
+    steps = [
+        lambda migration: cut_over(migration, ManualApp(""), Verdict(GO, [], {}), "tea"),
+        lambda migration: retire(migration, ManualApp("")),
+    ]
+    with app.serving(PLUGIN) as url:
+        for step in steps:
+            with pytest.raises(ConfigError, match="set database.expect: test ") as error:
+                step(Migration.open(unnamed, engine))
+        name = str(error.value).partition("database.expect: ")[2]
+        named = changed(unnamed, {"database.expect": name})
+        assert retire(Migration.open(named, engine), ManualApp(url)).done

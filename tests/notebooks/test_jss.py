@@ -140,10 +140,20 @@ def before(site):
     return answer.json()
 
 
+def jss_yaml() -> str:
+    """params/jss.yaml with the database that its user means."""
+    text = (ROOT / "params" / "jss.yaml").read_text()
+    named = text.replace('expect: ""', "expect: assistantdemo at acme:us-central1:jss")
+    assert named != text
+    return named
+
+
 @pytest.fixture(scope="module")
 def dry(site, before):
-    """As params/jss.yaml is: all but the last step, by the command line."""
-    params = ("--params", ROOT / "params" / "jss.yaml")
+    """All but the last step, by the command line."""
+    file = site.folder / "jss.yaml"
+    file.write_text(jss_yaml())
+    params = ("--params", file)
     return site.command("backfill", *params), site.command("cutover", *params)
 
 
@@ -151,8 +161,7 @@ def dry(site, before):
 def migrated(site, dry):
     """The same with `apply: true`, and somebody who asks all the while."""
     params = site.folder / "jss apply.yaml"
-    text = (ROOT / "params" / "jss.yaml").read_text()
-    params.write_text(text.replace("apply: false", "apply: true"))
+    params.write_text(jss_yaml().replace("apply: false", "apply: true"))
     answers, stop = [], threading.Event()
 
     def ask() -> None:

@@ -20,6 +20,7 @@ def steps() -> Iterator[Progress]:
 def test_the_status_card_shows_rows_app_and_next_step(shown):
     status = Status(
         migration="public.t: a -> b",
+        database="shop at db.example.com",
         phase="expanded",
         done=12_400,
         total=50_000,
@@ -31,6 +32,7 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
         next_step="go on <b>",
     )
     html, text = shown(show.card, status)
+    assert "database: shop at db.example.com · phase: expanded" in text
     assert "12,400 of 50,000 (3 without text)" in text
     assert "dead letters" not in text
     assert "without an old vector: 2 rows" in text
@@ -42,6 +44,7 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
 def test_the_status_card_shows_dead_letters(shown):
     status = Status(
         migration="public.t: a -> b",
+        database="shop at db.example.com",
         phase="backfilled",
         done=9_998,
         total=10_000,

@@ -62,6 +62,7 @@ def test_backfill_is_the_missions_migration_script(jss):
     """With nothing but the environment: embedding_005 is added and filled, embedding untouched."""
     env, engine, vertex = jss
     first = ragkit("backfill", **env)
+    assert first.startswith("database: assistant demo at ")
     assert "column embedding_005: added" in first
     assert "6 of 6 rows" in first
     with engine.connect() as connection:
@@ -89,6 +90,9 @@ def test_a_cut_over_without_a_comparison_is_refused(jss, tmp_path):
     params.write_text(yaml.safe_dump(strict))
     ragkit("backfill", "--params", params, **env)
     said = ragkit("cutover", "--params", params, code=1, **env)
+    assert "set database.expect: assistant demo at a Unix socket" in said
+    named = ("--set", "database.expect=assistant demo at a Unix socket")
+    said = ragkit("cutover", "--params", params, *named, code=1, **env)
     assert "GateError: NO-GO: comparison: none yet" in said
 
 

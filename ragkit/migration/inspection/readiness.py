@@ -38,6 +38,7 @@ def check_readiness(
     """`old` is None when the old model cannot be called. Writes nothing. Raises DatabaseError."""
     app, old_model = migration.plan.app, migration.plan.old.model
     checks = [
+        _database(migration),
         _extension(migration, new.model),
         _new_model(new),
         _old_model(old, migration),
@@ -51,6 +52,14 @@ def check_readiness(
         account = app.service_account or os.environ.get("SERVICE_ACCOUNT", "")
         checks += check_project(os.environ.get("GCP_PROJECT_ID", ""), account)
     return checks
+
+
+def _database(migration: Migration) -> Check:
+    """Whether the params file says which one it is about."""
+    section, advice = migration.plan.database, ""
+    if section.url == "env" and not section.expect:
+        advice = f"before the cut-over, set database.expect: {migration.database}"
+    return Check("database", migration.database, None if advice else True, advice)
 
 
 def _extension(migration: Migration, model: Model) -> Check:

@@ -19,6 +19,11 @@ class DatabaseSection(Section):
         description="`env` (the Cloud SQL variables or DATABASE_URL), `sandbox`, or "
         "postgresql+pg8000://user@host:port/database without a password (set DB_PASS)",
     )
+    expect: str = Field(
+        "",
+        description="the database as inspect names it, such as `shop at db.example.com`: another "
+        "one is refused; the cut-over and the retirement need it where url is `env`",
+    )
     lock_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
         500, description="how long a schema statement waits for a lock, in ms"
     )

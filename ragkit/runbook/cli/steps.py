@@ -14,6 +14,7 @@ from ragkit.migration.backfill.metering import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection import inventory
 from ragkit.migration.inspection.cost import estimate_cost
+from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
@@ -43,7 +44,7 @@ def inspect_command(runbook: Runbook) -> None:
 @click.option("--retry", is_flag=True, help="Retry the rows that the model refused.")
 def backfill_command(runbook: Runbook, retry: bool) -> None:
     """Add the new column, fill it while the app serves, and index it."""
-    migration = runbook.migration
+    migration = _open(runbook)
     click.echo(runbook.check_questions())
     if retry:
         click.echo(f"{dead_letters.clear(migration)} dead letters are pending again")
@@ -63,9 +64,10 @@ def follow_command(runbook: Runbook) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    migration = _open(runbook)
     click.echo("following; stop with Ctrl-C")
     new, old, done = runbook.new_embedder, runbook.old_embedder_or_none(), None
-    for step in follow(runbook.migration, new, old, stop, runbook.probe_log):
+    for step in follow(migration, new, old, stop, runbook.probe_log):
         if step.done != done:
             done = step.done
             click.echo(f"{step.done:,} of {step.total:,} rows")
@@ -75,6 +77,7 @@ def follow_command(runbook: Runbook) -> None:
 @with_runbook
 def compare_command(runbook: Runbook) -> None:
     """Compare both columns and print the gates. Exit 1 unless GO, or overridden."""
+    _open(runbook)
     evidence = runbook.evidence()
     verdict = runbook.decide(evidence)
     for item in (*evidence.differences, *evidence.slices, *evidence.index, *verdict.gates):
@@ -89,7 +92,7 @@ def compare_command(runbook: Runbook) -> None:
 @with_runbook
 def cutover_command(runbook: Runbook) -> None:
     """Switch the app to the new model: gates, a revision without traffic, smoke test, traffic."""
-    verdict = recheck_verdict(runbook.migration)
+    verdict = recheck_verdict(_open(runbook))
     for line in runbook.app.commands(runbook.plan.new.model):
         click.echo(line)
     switch = cutover.cut_over(runbook.migration, runbook.app, verdict, runbook.smoke_question)
@@ -101,14 +104,14 @@ def cutover_command(runbook: Runbook) -> None:
 @with_runbook
 def rollback_command(runbook: Runbook) -> None:
     """Put the app back on the old revision, and check its answer."""
-    _print(cutover.roll_back(runbook.migration, runbook.app, runbook.smoke_question))
+    _print(cutover.roll_back(_open(runbook), runbook.app, runbook.smoke_question))
 
 
 @click.command("retire")
 @with_runbook
 def retire_command(runbook: Runbook) -> None:
     """Drop the old column, if the plan says old.retire: true."""
-    click.echo(retirement.retire(runbook.migration, runbook.app).message)
+    click.echo(retirement.retire(_open(runbook), runbook.app).message)
 
 
 @click.command("status")
@@ -137,6 +140,12 @@ COMMANDS = (
     status_command,
     ask_command,
 )
+
+
+def _open(runbook: Runbook) -> Migration:
+    """Says first which database a step is about to change."""
+    click.echo(f"database: {runbook.migration.database}")
+    return runbook.migration
 
 
 def _print(item: Any) -> None:
