@@ -29,8 +29,9 @@ class TrafficSwitch:
 def cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -> TrafficSwitch:
     """Gives the traffic to the new model; `question` is the smoke test's.
 
-    Raises ConfigError, PhaseError, GateError when the verdict is not GO and the plan holds no override, or
-    DeployError when the new revision does not answer. The old revision then still serves.
+    Raises ConfigError when the plan does not name its database, PhaseError, GateError when the
+    verdict is not GO and the plan holds no override, or DeployError when the new revision does not
+    answer. The old revision then still serves.
     """
     migration.require_named_database("cut over")
     with exclusive(migration, "cut over"):

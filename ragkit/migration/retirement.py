@@ -29,8 +29,8 @@ def retire(migration: Migration, app: App) -> Retirement:
     """Drops the old column if the plan says `old.retire`. Safe to repeat.
 
     The trigger on the new column stays: it clears a vector whose text changes. Raises ConfigError,
-    PhaseError, GateError when the app does not serve the new model or rows lack its vector, DatabaseError or
-    DeployError.
+    PhaseError, GateError when the app does not serve the new model or rows lack its vector,
+    DatabaseError or DeployError.
     """
     with exclusive(migration, "retire"):
         return _retire(migration, app)

@@ -15,10 +15,11 @@ IN_PLACE = "in place"
 
 @dataclass(frozen=True)
 class Status:
-    """`database` is where this is. `done` of `total` rows have a new vector. `serving` is the model that the app says it
-    serves; None when it does not answer. `old_missing` counts the rows that lack an old vector
-    after a cut-over or a rollback, until `follow` fills them; before, it is None. `triggers`: what
-    is wrong with them, "in place" when nothing is; None where there are none yet, or no more."""
+    """`database` is where this is. `done` of `total` rows have a new vector. `serving` is the model
+    that the app says it serves; None when it does not answer. `old_missing` counts the rows that
+    lack an old vector after a cut-over or a rollback, until `follow` fills them; before, it is
+    None. `triggers`: what is wrong with them, "in place" when nothing is; None where there are none
+    yet, or no more."""
 
     migration: str
     database: str

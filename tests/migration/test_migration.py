@@ -102,9 +102,9 @@ def test_retire_is_refused_while_rows_lack_the_new_vector(engine, finishing):
 
 def test_another_database_than_expected_is_refused_at_once(engine, plan, amenities):
     other = changed(plan, {"database.expect": "shop at db.example.com"})
-    with pytest.raises(ConfigError, match="'shop at db.example.com', but .* leads to 'test ") as e:
+    with pytest.raises(ConfigError, match=r"'shop at .*', but .* leads to 'test ") as error:
         Migration.open(other, engine)
-    assert "nothing was changed" in str(e.value)
+    assert "nothing was changed" in str(error.value)
 
 
 def test_the_environment_alone_leads_no_cut_over_and_no_retirement(engine, plan, finishing):
@@ -116,7 +116,7 @@ def test_the_environment_alone_leads_no_cut_over_and_no_retirement(engine, plan,
     ]
     with app.serving(PLUGIN) as url:
         for step in steps:
-            with pytest.raises(ConfigError, match="set database.expect: test ") as error:
+            with pytest.raises(ConfigError, match=r"set database\.expect: test ") as error:
                 step(Migration.open(unnamed, engine))
         name = str(error.value).partition("database.expect: ")[2]
         named = changed(unnamed, {"database.expect": name})

@@ -22,7 +22,7 @@ from ragkit.migration import ledger
 from ragkit.migration.backfill.batches import Batch, pending_batches
 from ragkit.migration.backfill.embed import EmbeddingResult, embed_texts
 from ragkit.migration.backfill.metering import meter_requests
-from ragkit.migration.backfill.stripes import claim_stripes
+from ragkit.migration.backfill.stripes import OtherBackfills, claim_stripes
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.backfill.write_size import WriteSize
 from ragkit.migration.backfill.writer import write_vectors
@@ -39,8 +39,8 @@ from ragkit.retry import retry_database
 
 AHEAD = 1
 """Batches with the model while one is written; the size of a batch takes it into account."""
-WAIT_SECONDS = 0.5
-"""Between two passes when other runs have claimed everything."""
+MODEL_ATTEMPTS = 2
+"""No batch takes longer with the model than backfill.model_seconds times this."""
 log = logging.getLogger(__name__)
 
 
@@ -68,8 +68,8 @@ def run_backfill(
 
     The first Progress tells where the run starts. `executor` runs the model (default: one thread);
     `probe_log` is a running probe's, for the throttle. Raises SpaceMismatch (the embedder makes
-    another space than the contract binds), ModelError or DatabaseError; what was written stays,
-    and the next run continues.
+    another space than the contract binds), ModelError, DatabaseError, or PhaseError when another
+    backfill holds rows and writes none; what was written stays, and the next run continues.
     """
     migration.require_phase("backfill")
     _require_bound_space(migration, embedder)
@@ -82,6 +82,9 @@ def run_backfill(
     workers = executor or ThreadPoolExecutor(1, "embed")
     size = WriteSize(migration.plan.backfill.batch_size)
     throttle = throttle_for(migration, probe_log) if start.pending else None
+    others = OtherBackfills(
+        migration, stripes, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds
+    )
     try:
         last_pass = None
         while not (check := retry_database(try_to_complete, migration, last_pass)).complete:
@@ -101,7 +104,7 @@ def run_backfill(
                         rate = (done - start.filled) / seconds
                         yield Progress(done, max(total, done), rate, seconds)
             if idle:
-                time.sleep(WAIT_SECONDS)
+                others.wait(check.counts.pending)
     finally:
         if workers is not executor:
             workers.shutdown(wait=False, cancel_futures=True)  # a model may hang
@@ -145,13 +148,13 @@ def _embed_ahead(
 def _next_result(
     waiting: deque[tuple[Batch, Future[EmbeddingResult]]], seconds: float
 ) -> tuple[Batch, EmbeddingResult]:
-    """Raises ModelBusy when no answer comes in twice the time that a busy model is retried."""
+    """Raises ModelBusy when no answer comes in time."""
     batch, future = waiting.popleft()
     try:
-        return batch, future.result(timeout=2 * seconds)
+        return batch, future.result(timeout=MODEL_ATTEMPTS * seconds)
     except TimeoutError:
         raise ModelBusy(
-            f"the model did not answer in {2 * seconds:g} s: run this again, or raise "
+            f"the model did not answer in {MODEL_ATTEMPTS * seconds:g} s: run this again, or raise "
             "backfill.model_seconds"
         ) from None
 
