@@ -13,14 +13,15 @@ from ragkit.deploy.vendor import CORE, build_source, vendor_core
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "ragkit"
-TOP = {"errors", "retry", "checkout"}
+TOP = {"errors", "retry", "deadline", "checkout"}
 MAY_IMPORT = {  # a folder of ragkit, and the folders and modules that it may import
     "errors": set(),
     "checkout": {"errors"},
     "retry": {"errors"},
-    "embedding": {"errors"},
-    "database": {"errors"},
-    "retrieval": {"errors", "embedding", "database"},
+    "deadline": set(),
+    "embedding": {"errors", "deadline"},
+    "database": {"errors", "deadline"},
+    "retrieval": {"errors", "deadline", "embedding", "database"},
     "deploy": {"errors", "checkout"},
     "sandbox": {*TOP, "embedding", "database", "deploy"},
     "migration": {*TOP, "embedding", "database", "retrieval", "deploy"},

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from ragkit.database.connecting import explain_refusal
+from ragkit.database.connecting import explain_refusal, find_refusal
 from ragkit.database.secret_manager import read_password
-from ragkit.database.translate import server_fields
+from ragkit.deadline import call_within
 from ragkit.errors import ConfigError, DatabaseUnavailable, RagkitError
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 20.0
+"""With a new certificate; the connector has no deadline of its own."""
 _IP_TYPES = ("PUBLIC", "PRIVATE", "PSC")
 _WRONG_SETTINGS: dict[object, str] = {
     403: "not allowed: enable sqladmin.googleapis.com and grant roles/cloudsql.client",
@@ -57,9 +58,9 @@ def connection_factory(env: Mapping[str, str], name: str, refresh: str) -> Calla
     def connect() -> Any:
         credentials = {} if iam else {"password": password()}
         try:
-            return connector().connect(
-                instance, "pg8000", user=env["DB_USER"], db=env["DB_NAME"],
-                timeout=CONNECT_SECONDS, application_name=name, **credentials,
+            return call_within(
+                CONNECT_SECONDS, connector().connect, instance, "pg8000", user=env["DB_USER"],
+                db=env["DB_NAME"], application_name=name, **credentials,
             )  # fmt: skip
         except Exception as error:  # Google's, aiohttp's, pg8000's: their texts may hold anything
             raise _explain(instance, ip_type, error) from None
@@ -72,8 +73,8 @@ def _explain(instance: str, ip_type: str, error: Exception) -> RagkitError:
     if isinstance(error, RagkitError):
         return error
     place = f"Cloud SQL instance {instance!r}"
-    if server_fields(error):
-        return explain_refusal(place, error)
+    if refusal := find_refusal(error):
+        return explain_refusal(place, refusal)
     kind = type(error).__name__
     wrong = _WRONG_SETTINGS.get(getattr(error, "status", None) or kind)
     if wrong:

@@ -23,8 +23,8 @@ def explain_failed_connects(engine: sa.Engine, remedy: str) -> None:
         try:
             return dialect.connect(*args, **options)
         except Exception as error:  # a driver without a password fails in its own code
-            if server_fields(error):
-                raise explain_refusal(place, error) from None
+            if refusal := find_refusal(error):
+                raise explain_refusal(place, refusal) from None
             if options.get("password") is None and not _is_network(error):
                 raise ConfigError(
                     f"{place} asks for a password: set DB_PASS or DB_PASS_SECRET"
@@ -36,6 +36,16 @@ def describe(url: URL) -> str:
     """Such as "shop at db.example.com:5432", never with the password."""
     host = url.host or ("a Unix socket" if "unix_sock" in url.query else "localhost")
     return f"{url.database} at {host}" + (f":{url.port}" if url.port else "")
+
+
+def find_refusal(error: BaseException | None) -> Exception | None:
+    """The server's answer behind an error: pg8000 fails again when it says goodbye to a server
+    that has hung up. None when there was no answer."""
+    while isinstance(error, Exception):
+        if server_fields(error):
+            return error
+        error = error.__context__
+    return None
 
 
 def explain_refusal(place: str, error: Exception) -> RagkitError:

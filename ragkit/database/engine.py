@@ -24,19 +24,29 @@ _POOL: dict[str, Any] = {
 }
 
 
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 600.0
+"""More than any statement of a migration takes but the building of an index."""
+
+
 def engine_from_env(
-    env: Mapping[str, str] = os.environ, name: str = "ragkit", refresh: str = "background"
+    env: Mapping[str, str] = os.environ,
+    name: str = "ragkit",
+    refresh: str = "background",
+    read_seconds: float = READ_SECONDS,
 ) -> sa.Engine:
     """A lazy engine: nothing connects until it is used.
 
     Settings: DATABASE_URL (`postgresql+pg8000://…`, for a server that is reached directly), else
     those of `ragkit.database.cloud_sql`. `name` is the application_name of its sessions;
     `refresh` is the connector's refresh strategy: "lazy" in a function, which has no CPU between
-    requests. Raises ConfigError, which names the settings that are missing.
+    requests. A server that is silent for `read_seconds` while an answer is due has failed. Raises
+    ConfigError, which names the settings that are missing.
     """
     if env.get("DATABASE_URL"):
         url = parse_url(env["DATABASE_URL"], read_password(env))
-        return _create(url, connect_args={"application_name": name})
+        arguments = {"application_name": name, "timeout": CONNECT_SECONDS}
+        return _create(url, read_seconds, connect_args=arguments)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:
         raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
@@ -45,13 +55,13 @@ def engine_from_env(
         "postgresql+pg8000", env["DB_USER"], host=env["INSTANCE_CONNECTION_NAME"],
         database=env["DB_NAME"],
     )  # fmt: skip
-    return _create(named, creator=connect)
+    return _create(named, read_seconds, creator=connect)
 
 
-def _create(url: URL, **options: Any) -> sa.Engine:
+def _create(url: URL, read_seconds: float, **options: Any) -> sa.Engine:
     engine = sa.create_engine(url, **options, **_POOL)
     explain_failed_connects(engine, "check DATABASE_URL, that the server runs, and the network")
-    sa.event.listen(engine, "connect", lambda connection, _: tune(connection))
+    sa.event.listen(engine, "connect", lambda connection, _: tune(connection, read_seconds))
     return engine
 
 

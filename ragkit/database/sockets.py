@@ -1,7 +1,12 @@
-"""Options of the TCP connections to the server."""
+"""The connections' sockets: options of TCP, and a deadline for each answer."""
 
 import socket
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import pg8000
+import sqlalchemy as sa
 
 IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 10, 5, 3
 """A server that vanished without a word, as in a failover, is noticed after 25 seconds."""
@@ -12,14 +17,20 @@ _KEEPALIVE = {
     "TCP_USER_TIMEOUT": 1000 * (IDLE_SECONDS + PROBES * INTERVAL_SECONDS),
 }
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def tune(connection: Any) -> None:
-    """Sets them on a pg8000 connection; one on a Unix socket has none.
 
-    Without TCP_NODELAY, a statement with a vector is sent in two parts, and the second one waits up
-    to 40 ms until the server has acknowledged the first.
+def tune(connection: Any, read_seconds: float | None) -> None:
+    """Prepares a pg8000 connection; one on a Unix socket has no options of TCP.
+
+    A server that sends nothing for `read_seconds` while an answer is due has failed; None is no
+    limit. Without TCP_NODELAY, a statement with a vector is sent in two parts, and the second one
+    waits up to 40 ms until the server has acknowledged the first.
     """
     sock: socket.socket = connection._usock  # pg8000 has no public name for it
+    sock.settimeout(read_seconds)
+    connection._sock = _Stream(connection._sock)
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -27,3 +38,29 @@ def tune(connection: Any) -> None:
     for name, value in _KEEPALIVE.items():
         if option := getattr(socket, name, None):  # a platform may lack some of them
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def wait_without_limit(connection: sa.Connection) -> None:
+    """For a statement that takes as long as it takes. A server that vanished is still noticed."""
+    driver: Any = connection.connection.dbapi_connection
+    driver._usock.settimeout(None)
+
+
+class _Stream:
+    """pg8000's stream. pg8000 makes an InterfaceError of an operating system's error, by which
+    SQLAlchemy knows a broken connection, but not where it waits for an answer to begin."""
+
+    def __init__(self, stream: Any):
+        self.read = _as_driver_error(stream.read)
+        self.write, self.flush = stream.write, stream.flush
+
+
+def _as_driver_error(call: Callable[P, T]) -> Callable[P, T]:
+    @wraps(call)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return call(*args, **kwargs)
+        except OSError as error:
+            raise pg8000.InterfaceError("network error") from error
+
+    return wrapped

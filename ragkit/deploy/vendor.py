@@ -11,7 +11,7 @@ from ragkit.checkout import PACKAGE, ROOT
 from ragkit.errors import ConfigError
 
 FUNCTION = ROOT / "function"
-CORE = ("__init__.py", "errors.py", "py.typed", "embedding", "database", "retrieval")
+CORE = ("__init__.py", "deadline.py", "errors.py", "py.typed", "embedding", "database", "retrieval")
 """What the function needs, by name: a new module or folder is never shipped by accident."""
 
 FILES = ("main.py", "requirements.txt", ".gcloudignore")

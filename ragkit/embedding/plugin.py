@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ragkit.deadline import call_within
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import PROBE_TEXT, validate_vectors
 from ragkit.errors import ConfigError, ModelBusy, ModelError, ModelUnavailable, RowRefused
 
+CALL_SECONDS = 120.0
+"""For one call, with whatever retries the object makes. A batch on a slow machine fits in."""
 _MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
 """Where LangChain's integrations keep the name of the model."""
 
@@ -36,7 +39,7 @@ class PluginEmbedder:
 
     def _call(self, verb: str, argument: object) -> Any:
         try:
-            return getattr(self._embeddings, verb)(argument)
+            return call_within(CALL_SECONDS, getattr(self._embeddings, verb), argument)
         except Exception as error:  # a third party's object may raise anything
             raise _classify_error(verb, error) from None
 

@@ -11,6 +11,7 @@ from pgvector.sqlalchemy import HALFVEC
 
 from ragkit.database.engine import autocommit
 from ragkit.database.identifiers import quote_identifier
+from ragkit.database.sockets import wait_without_limit
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.migration import ledger
@@ -112,6 +113,7 @@ def _build(migration: Migration, current: IndexState) -> str:
     plan, settings = migration.plan, migration.plan.index
     with translate_errors("building the index"), autocommit(migration.engine) as connection:
         connection.detach()
+        wait_without_limit(connection)
         run = connection.exec_driver_sql
         run(f"set maintenance_work_mem = '{settings.memory_mb:d}MB'")
         run(f"set max_parallel_maintenance_workers = {settings.workers:d}")
