@@ -7,7 +7,8 @@ the new revision left.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from ragkit.database.translate import translate_errors
@@ -36,23 +37,26 @@ def follow(
     """
     policy = database_until_stopped(stop)
     while not stop.is_set():
-        yield from policy(_follow_once, migration, new, old, stop, probe_log)
+        with ExitStack() as stack:
+            steps, wait = policy(_listen_and_fill, stack, migration, new, old, probe_log)
+            yield from steps
+            wait(stop)
 
 
-def _follow_once(
+def _listen_and_fill(
+    stack: ExitStack,
     migration: Migration,
     new: Embedder,
     old: Embedder | None,
-    stop: threading.Event,
     probe_log: Path | None,
-) -> list[Progress]:
-    """Listens before it fills, so that it misses no write in between."""
-    with translate_errors("listening"), listen(migration) as wait:
+) -> tuple[list[Progress], Callable[[threading.Event], None]]:
+    """Listens before it fills, so that it misses no write in between; until `stack` is closed."""
+    with translate_errors("listening"):
+        wait = stack.enter_context(listen(migration))
         steps = list(run_backfill(migration, new, probe_log=probe_log))
         if old is not None and migration.phase() in phases.BOTH_KEPT:
             _fill_old_column(migration, old, probe_log)
-        wait(stop)
-    return steps
+    return steps, wait
 
 
 def _fill_old_column(migration: Migration, old: Embedder, probe_log: Path | None) -> None:

@@ -14,6 +14,7 @@ import click
 from ragkit import __version__
 from ragkit.errors import RagkitError
 from ragkit.runbook.cli import steps, tools
+from ragkit.runbook.cli.stopping import end
 
 
 @click.group(
@@ -50,5 +51,5 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
-        print("stopped: run this again, it continues from where it was", file=sys.stderr)
-        sys.exit(130)
+        sys.stdout.flush()
+        end(130)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.parameters import Parameters, default_params, run_folder
 from ragkit.runbook.runbook import Runbook
 
@@ -35,12 +36,13 @@ def with_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_runbook(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Passes a Runbook as the command's first argument."""
+    """Passes a Runbook as the command's first argument; the command can be stopped at any time."""
 
     @with_parameters
     @_RUN_DIR
     @functools.wraps(command)
     def invoke(parameters: Parameters, run_dir: str, **options: Any) -> Any:
+        stop_on_signals()
         located = replace(parameters, run_dir=run_folder(run_dir))
         return command(Runbook.of(located), **options)
 

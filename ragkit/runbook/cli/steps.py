@@ -1,6 +1,5 @@
 """The steps of a migration as commands."""
 
-import signal
 import threading
 from dataclasses import asdict
 from typing import Any
@@ -20,6 +19,7 @@ from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import recheck_verdict, require_go
 from ragkit.runbook.cli.options import with_runbook
+from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.runbook import Runbook
 
 
@@ -62,8 +62,7 @@ def backfill_command(runbook: Runbook, retry: bool) -> None:
 def follow_command(runbook: Runbook) -> None:
     """Keep embedding what people write, until stopped (Ctrl-C or SIGTERM)."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     migration = _open(runbook)
     click.echo("following; stop with Ctrl-C")
     new, old, done = runbook.new_embedder, runbook.old_embedder_or_none(), None
