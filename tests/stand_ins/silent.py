@@ -37,6 +37,7 @@ class SilentProxy:
 
     def _connect(self, front: socket.socket) -> None:
         self._open.add(front)
+        front.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as PostgreSQL does
         self.talking.wait()
         back = socket.socket(socket.AF_UNIX)
         self._open.add(back)
