@@ -6,6 +6,7 @@ EMBEDDING_MODEL chooses the model, and through the contract in the database the 
 SHADOW_MODEL is asked too, after the answer, for SHADOW_SHARE of the requests.
 """
 
+import hmac
 import json
 import logging
 import os
@@ -17,24 +18,37 @@ from typing import Any
 
 import functions_framework
 from flask import Request, Response
+from werkzeug.exceptions import HTTPException
 
 from ragkit.database.engine import engine_from_env
+from ragkit.deadline import call_within
 from ragkit.embedding.load import load_embedder
-from ragkit.errors import ConfigError, RagkitError, RowRefused
+from ragkit.errors import (
+    ConfigError,
+    ContractError,
+    DatabaseError,
+    ModelError,
+    RagkitError,
+    RowRefused,
+)
 from ragkit.retrieval.contract import STOCK_COLUMNS
+from ragkit.retrieval.question import MAX_BODY_BYTES, BadRequest, Question, read_question
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.shadow import Shadow, parse_share
 
-MAX_NAME = 2000
-"""Characters of a question; longer ones are refused, never cut."""
-TOP_K, MAX_TOP_K = 3, 50
+READ_SECONDS = 5.0
+"""Of the database's answers: a broken connection is replaced within one request's deadline."""
+REASONS: dict[type[Exception], str] = {
+    TimeoutError: "no answer in time: try again",
+    DatabaseError: "the database does not answer: try again",
+    ModelError: "the model does not answer: try again",
+    ContractError: "this model cannot search yet",
+    ConfigError: "the function is not set up",
+}
+"""What a caller is told. The log says more: names of tables, columns and models."""
 
 # When the database dies, the pool logs a traceback for each connection; a 503 is enough.
 logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
-
-
-class BadRequest(ValueError):
-    """The message says what was expected."""
 
 
 class Application:
@@ -59,16 +73,18 @@ class Application:
                 self._parts = service, make_shadow(model, os.environ.get("SHADOW_MODEL"))
             return self._parts
 
-    def search(self, name: str, top_k: int) -> list[dict[str, Any]]:
+    def search(self, question: Question) -> dict[str, Any]:
         service, shadow = self.parts()
         start = time.perf_counter()
-        rows = service.search(name, top_k)
+        rows = service.search(question.name, question.top_k)
         if shadow:
-            shadow.offer(name, top_k, rows, (time.perf_counter() - start) * 1000)
-        return [dict(row) for row in rows]
+            milliseconds = (time.perf_counter() - start) * 1000
+            shadow.offer(question.name, question.top_k, rows, milliseconds)
+        return {"results": [dict(row) for row in rows]}
 
-    def health(self) -> dict[str, Any]:
-        return asdict(self.parts()[0].health())
+    def health(self, details: bool) -> dict[str, Any]:
+        health = asdict(self.parts()[0].health())
+        return {"ok": True, **(health if details else {"model": health["model"]})}
 
 
 application = Application()
@@ -76,26 +92,43 @@ application = Application()
 
 @functions_framework.http
 def hello_http(request: Request) -> Response:
+    request.max_content_length = MAX_BODY_BYTES
+    is_health = request.path.rstrip("/") == "/healthz"
+    if request.method not in (("GET", "HEAD") if is_health else ("GET", "HEAD", "POST")):
+        return respond_wrong_method()
     try:
-        if request.path.rstrip("/") == "/healthz" and request.method == "GET":
-            return respond(200, application.health())
-        if request.path.rstrip("/") == "/healthz" or request.method not in ("GET", "POST"):
-            return respond_wrong_method()
-        return respond(200, {"results": application.search(*parse_question(request))})
+        return respond(200, health(request) if is_health else search(request))
     except (BadRequest, RowRefused) as error:
         return respond(400, {"error": str(error)})
-    except RagkitError as error:
-        logging.warning("%s: %s", type(error).__name__, error)
-        return respond(503, {"error": str(error)})
-    except Exception as error:  # a traceback may hold a connection string: log its type only
-        logging.error("unexpected %s", type(error).__name__)
-        return respond(503, {"error": f"unexpected {type(error).__name__}; ask the operator"})
+    except HTTPException as error:  # of the body: it is too large, or was broken off
+        said = f"{error.name}: expected a body of at most {MAX_BODY_BYTES} bytes"
+        return respond(error.code or 400, {"error": said})
+    except Exception as error:
+        return respond_failure(error)
+
+
+def search(request: Request) -> dict[str, Any]:
+    question = read_question(request.get_data(), request.args)
+    return call_within(request_seconds(), application.search, question)
+
+
+def health(request: Request) -> dict[str, Any]:
+    """All that is known for a caller with HEALTH_TOKEN; for others, the model."""
+    token = os.environ.get("HEALTH_TOKEN", "").encode()
+    sent = request.headers.get("X-Health-Token", "").encode()
+    may_see = bool(token) and hmac.compare_digest(sent, token)
+    return call_within(request_seconds(), application.health, may_see)
+
+
+def request_seconds() -> float:
+    """The deadline of every answer."""
+    return float(os.environ.get("REQUEST_SECONDS", "10"))
 
 
 def make_service(model: str, name: str) -> SearchService:
     """With a pool of its own: the shadow never takes a connection that a request waits for."""
     return SearchService(
-        engine_from_env(os.environ, name, refresh="lazy"),
+        engine_from_env(os.environ, name, refresh="lazy", read_seconds=READ_SECONDS),
         load_embedder(model),
         table=os.environ.get("DB_TABLE", "public.amenities"),
         columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),
@@ -122,28 +155,20 @@ def parse_stock_columns(text: str) -> dict[str, str]:
     return {model: column for model, _, column in pairs} or dict(STOCK_COLUMNS)
 
 
-def parse_question(request: Request) -> tuple[str, int]:
-    """`name` and `top_k` from the JSON body or the query string. Raises BadRequest."""
-    body = request.get_json(silent=True, force=True) if request.get_data() else {}
-    if not isinstance(body, dict):
-        raise BadRequest('expected a JSON object such as {"name": "restaurants"}')
-    values = {**request.args.to_dict(), **body}
-    name, top_k = values.get("name"), values.get("top_k", TOP_K)
-    if not isinstance(name, str) or not name.strip():
-        raise BadRequest('expected "name", a text that is not empty, as in {"name": "restaurants"}')
-    if len(name) > MAX_NAME:
-        raise BadRequest(f'expected "name" of at most {MAX_NAME} characters, got {len(name)}')
-    if isinstance(top_k, str) and top_k.isdecimal():
-        top_k = int(top_k)
-    if not isinstance(top_k, int) or isinstance(top_k, bool) or not 1 <= top_k <= MAX_TOP_K:
-        raise BadRequest(f'expected "top_k", a whole number from 1 to {MAX_TOP_K}')
-    return name, top_k
-
-
 def respond_wrong_method() -> Response:
     response = respond(405, {"error": "expected POST with a JSON body, or GET /healthz"})
-    response.headers["Allow"] = "GET, POST"
+    response.headers["Allow"] = "GET, HEAD, POST"
     return response
+
+
+def respond_failure(error: Exception) -> Response:
+    """Logs what happened. Of an error that is not ours only the type: its text may hold a
+    connection string."""
+    text = str(error) if isinstance(error, RagkitError) else "unexpected"
+    logging.warning("%s: %s", type(error).__name__, text)
+    reasons = (text for kind, text in REASONS.items() if isinstance(error, kind))
+    said = f"{next(reasons, 'the function failed')}; its log says why"
+    return respond(503, {"ok": False, "model": os.environ.get("EMBEDDING_MODEL"), "error": said})
 
 
 def respond(status: int, body: dict[str, Any]) -> Response:

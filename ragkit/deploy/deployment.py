@@ -38,14 +38,15 @@ class Deployment:
         )  # fmt: skip
 
     def deploy(self, model: str, source: Path) -> Command:
-        """As in the mission's document. Access is left alone unless it is to be public."""
+        """Access is left alone unless it is to be public, and so are the variables that are not in
+        `environment`: --set-env-vars, as in the solution's guide, would remove them."""
         values = {**self.environment, "EMBEDDING_MODEL": model}
         pairs = ",".join(f"{name}={value}" for name, value in sorted(values.items()))
         return (
             "functions", "deploy", self.function, "--gen2", f"--region={self.region}",
             "--runtime=python312", f"--source={source}", "--entry-point=hello_http",
             "--trigger-http", f"--service-account={self.service_account}",
-            f"--set-env-vars={pairs}", f"--set-secrets=DB_PASS={self.secret}:latest",
+            f"--update-env-vars={pairs}", f"--update-secrets=DB_PASS={self.secret}:latest",
             *(["--allow-unauthenticated"] if self.allow_unauthenticated else []),
         )  # fmt: skip
 

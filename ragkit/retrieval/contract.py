@@ -5,6 +5,7 @@ of answering with unrelated rows.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import OID
@@ -37,6 +38,10 @@ _COLUMN_NAMES = sa.text("""
     select attrelid, attnum, attname from pg_attribute
     where attrelid = to_regclass(:table) and attnum > 0 and not attisdropped
 """)
+_QUALIFIED_NAME = sa.text("""
+    select n.nspname || '.' || c.relname
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass(:table)
+""")
 
 STOCK_COLUMNS = {
     "textembedding-gecko@001": "embedding",
@@ -51,17 +56,18 @@ def exists(connection: sa.Connection) -> bool:
 
 
 def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
-    """The contract of `table` ("schema.table"); [] when the database has none.
+    """The contract of `table`; [] when the database has none. Without a schema, as in "table", it
+    is the table that a statement would find.
 
     A column that was renamed is followed by its number, unless the table is another one than when
     it was bound, such as a restored copy: then only names count.
     """
     if not exists(connection):
         return []
-    columns = connection.execute(_COLUMN_NAMES, {"table": regclass(table)})
-    names = {(oid, number): name for oid, number, name in columns}
+    names = column_names(connection, table)
+    bound_as = connection.scalar(_QUALIFIED_NAME, {"table": regclass(table)}) or table
     # "*", because an older contract has fewer columns, and the function must read it too.
-    query = sa.select(sa.text("*")).select_from(CONTRACT).where(CONTRACT.c.table_name == table)
+    query = sa.select(sa.text("*")).select_from(CONTRACT).where(CONTRACT.c.table_name == bound_as)
     return [
         Binding(
             row["table_name"],
@@ -73,6 +79,13 @@ def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
         )
         for row in connection.execute(query).mappings()
     ]
+
+
+def column_names(connection: sa.Connection, table: str) -> dict[tuple[Any, Any], str]:
+    """The columns by the numbers of table and column; {} when there is no such table. Waits for no
+    lock, as the inspector of SQLAlchemy may."""
+    rows = connection.execute(_COLUMN_NAMES, {"table": regclass(table)})
+    return {(oid, number): name for oid, number, name in rows}
 
 
 def find_binding(

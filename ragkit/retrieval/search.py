@@ -16,6 +16,9 @@ DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
 DEFAULT_EF_SEARCH, MAX_EF_SEARCH = 40, 1000
 """pgvector's; see its README, "Query Options"."""
 
+STATEMENT_MS = 5000
+"""Of the app's query: the server ends it then, though the app may be gone."""
+
 _DISTANCE = "distance of ragkit"
 """Beside the columns of a table, which may have one called distance."""
 
@@ -57,6 +60,12 @@ def _without_index(connection: sa.Connection, query: sa.Select[Any]) -> Sequence
         rows = connection.execute(query).mappings().all()
         savepoint.rollback()
     return rows
+
+
+def limit_statement(connection: sa.Connection) -> None:
+    """For the connection's transaction only, so that a pooler's other clients keep their limits."""
+    limit = sa.func.set_config("statement_timeout", str(STATEMENT_MS), True)
+    connection.execute(sa.select(limit))
 
 
 def stored_vector(binding: Binding) -> sa.ColumnClause[Any]:

@@ -8,23 +8,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ragkit.database.identifiers import split_name, table_clause
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import SpaceNotReady
 from ragkit.retrieval import contract
-from ragkit.retrieval.search import nearest
+from ragkit.retrieval.search import limit_statement, nearest
 from ragkit.retrieval.space import Binding
 
 
 @dataclass(frozen=True)
 class Health:
-    """What /healthz answers. `coverage` is the share of rows that have a vector; `contract` is the
-    space's fingerprint, "none" without a contract."""
+    """The model that searches, and its column. `contract` is the space's fingerprint, "none"
+    without a contract."""
 
     model: str
     column: str
-    coverage: float
     contract: str
 
 
@@ -61,20 +59,15 @@ class SearchService:
         vector = self._embedder.embed_query(question)
         with translate_errors("search"), self._engine.connect() as connection:
             binding, _ = self._binding(connection)
+            limit_statement(connection)
             return nearest(connection, binding, vector, self._columns, limit)
 
     def health(self) -> Health:
-        """Raises ContractError or DatabaseError."""
+        """Looks at the contract, not at the table. Raises ContractError or DatabaseError."""
         with translate_errors("health check"), self._engine.connect() as connection:
             binding, in_contract = self._binding(connection)
-            counts = sa.select(sa.func.count(), sa.func.count(sa.column(binding.column)))
-            rows, filled = connection.execute(counts.select_from(table_clause(binding.table))).one()
-        return Health(
-            self._embedder.model.name,
-            binding.column,
-            round(filled / rows if rows else 1.0, 4),
-            binding.space.fingerprint if in_contract else "none",
-        )
+        fingerprint = binding.space.fingerprint if in_contract else "none"
+        return Health(self._embedder.model.name, binding.column, fingerprint)
 
     def _binding(self, connection: sa.Connection) -> tuple[Binding, bool]:
         """The binding, and whether a contract gave it."""
@@ -91,11 +84,9 @@ class SearchService:
 
 
 def _require_column(connection: sa.Connection, binding: Binding) -> None:
-    schema, table = split_name(binding.table)
-    inspector = sa.inspect(connection)
-    if not inspector.has_table(table, schema=schema):
+    names = contract.column_names(connection, binding.table).values()
+    if not names:
         raise SpaceNotReady(f"the database has no table {binding.table}")
-    names = {column["name"] for column in inspector.get_columns(table, schema=schema)}
     if binding.column not in names:
         raise SpaceNotReady(
             f"{binding.table} has no column {binding.column} for {binding.space.model} yet: "

@@ -54,9 +54,9 @@ def test_a_cut_over_pins_the_traffic_deploys_and_moves_the_traffic_in_steps(clou
     assert deploy.replace(source, "SOURCE") == (
         f"functions deploy {FN} --gen2 --region=us-central1 --runtime=python312 --source=SOURCE "
         "--entry-point=hello_http --trigger-http --service-account=fn@acme.iam "
-        "--set-env-vars=DB_NAME=assistantdemo,DB_USER=retrieval-service,"
+        "--update-env-vars=DB_NAME=assistantdemo,DB_USER=retrieval-service,"
         f"EMBEDDING_MODEL={NEW},GCP_LOCATION=us-central1,"
-        "INSTANCE_CONNECTION_NAME=acme:us-central1:jss --set-secrets=DB_PASS=jss-pass:latest"
+        "INSTANCE_CONNECTION_NAME=acme:us-central1:jss --update-secrets=DB_PASS=jss-pass:latest"
     )
     assert rest == [
         f"{traffic} --update-tags=candidate={new.name}",
@@ -67,6 +67,20 @@ def test_a_cut_over_pins_the_traffic_deploys_and_moves_the_traffic_in_steps(clou
     ]
     assert app.serving() == new
     assert "canary-password" not in " ".join(cloud.calls)
+
+
+def test_settings_of_the_serving_revision_survive(cloud, old):
+    """Those that the plan does not know: a cut-over would else change the fields of the answer."""
+    state = cloud.read()
+    state["revisions"][-1]["env"]["RESULT_COLUMNS"] = "title,price"
+    cloud.write(revisions=state["revisions"])
+    app = cloud_app()
+    app.promote(app.stage(NEW))
+    app.release()
+    assert [r["env"].get("RESULT_COLUMNS") for r in cloud.read()["revisions"]] == 3 * [
+        "title,price"
+    ]
+    assert cloud.read()["revisions"][-1]["model"] == NEW
 
 
 def test_the_uploaded_source_has_the_function_and_the_core(cloud, old):

@@ -20,8 +20,8 @@ def test_a_function_is_deployed_with_its_environment_and_its_secret():
     assert " ".join(command) == (
         "functions deploy rag-fn --gen2 --region=us-central1 --runtime=python312 --source=source "
         "--entry-point=hello_http --trigger-http --service-account=fn@acme.iam "
-        "--set-env-vars=DB_NAME=assistantdemo,DB_USER=retrieval-service,"
-        "EMBEDDING_MODEL=text-embedding-005 --set-secrets=DB_PASS=jss-pass:latest"
+        "--update-env-vars=DB_NAME=assistantdemo,DB_USER=retrieval-service,"
+        "EMBEDDING_MODEL=text-embedding-005 --update-secrets=DB_PASS=jss-pass:latest"
     )
 
 

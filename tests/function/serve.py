@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tests.conftest import PYTHON, free_port
 
 CANARY = "canary-password"
+HEALTH_TOKEN = "health-token"
 START_SECONDS = 20
 
 
@@ -56,5 +57,6 @@ def function_variables(engine: sa.Engine, **more: str) -> dict[str, str]:
         "DB_PASS": CANARY,
         "EMBEDDING_MODEL": "wordllama-256",
         "STOCK_COLUMNS": "wordllama-256=embedding",
+        "HEALTH_TOKEN": HEALTH_TOKEN,
         **more,
     }

@@ -15,7 +15,7 @@ from ragkit.retrieval.space import READY, Binding, Space
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from tests.conftest import PYTHON, ROLE, TEXTS, make_plan, make_table
-from tests.function.serve import CANARY, function_variables, serve_function
+from tests.function.serve import CANARY, HEALTH_TOKEN, function_variables, serve_function
 from tests.stand_ins import vertex
 
 STOCK = make_plan({"table.name": "amenities"})
@@ -35,6 +35,19 @@ def stock(server):
 def client(source, stock):
     with serve_function(source, **function_variables(stock)) as client:
         yield client
+
+
+def details(client):
+    return client.get("/healthz", headers={"X-Health-Token": HEALTH_TOKEN}).json()
+
+
+def logged(source):
+    return (source.parent / "function.log").read_text()
+
+
+def test_without_a_token_in_the_settings_nobody_has_it(source, stock):
+    with serve_function(source, **function_variables(stock, HEALTH_TOKEN="")) as client:
+        assert "column" not in client.get("/healthz", headers={"X-Health-Token": ""}).json()
 
 
 class TestRequests:
@@ -88,7 +101,7 @@ class TestRequests:
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
     def test_another_method_is_refused_with_the_allowed_ones(self, client, method):
         answer = client.request(method, "/", json={"name": "x"})
-        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
         assert "expected POST" in answer.json()["error"]
 
     def test_a_question_may_be_in_any_script(self, client):
@@ -99,9 +112,12 @@ class TestRequests:
 
 
 class TestContract:
-    def test_healthz_reports_a_missing_contract(self, client):
-        assert client.get("/healthz").json() == {
-            "contract": "none", "coverage": 1.0, "column": "embedding", "model": "wordllama-256",
+    def test_healthz_tells_strangers_the_model_and_holders_of_the_token_the_rest(self, client):
+        assert client.get("/healthz").json() == {"model": "wordllama-256", "ok": True}
+        wrong = client.get("/healthz", headers={"X-Health-Token": "no"})
+        assert wrong.json() == {"model": "wordllama-256", "ok": True}
+        assert details(client) == {
+            "column": "embedding", "contract": "none", "model": "wordllama-256", "ok": True,
         }  # fmt: skip
 
     def test_a_stock_database_is_searched_by_the_stock_mapping(self, server, source):
@@ -129,13 +145,13 @@ class TestContract:
                 assert app.post("/", json={"name": "restaurants"}).json() == {
                     "results": [{"description": "…", "name": "Bourbon Pub"}]
                 }
-                assert app.get("/healthz").json()["contract"] == "none"
+                assert app.get("/healthz").json()["ok"]
             with serve_function(
                 source, DATABASE_URL=url, EMBEDDING_MODEL="text-embedding-005", **env
             ) as app:
                 answer = app.post("/", json={"name": "restaurants"})
                 assert answer.status_code == 503
-                assert "no column embedding_005" in answer.json()["error"]
+                assert "no column embedding_005" in logged(source)
         engine.dispose()
 
     def test_a_changed_contract_is_followed_without_a_restart(self, source, server):
@@ -150,20 +166,19 @@ class TestContract:
         with serve_function(source, **function_variables(engine)) as app:
             refused = app.post("/", json={"name": "tea"})
             assert refused.status_code == 503
-            assert "filling: finish the backfill" in refused.json()["error"]
+            assert refused.json()["error"] == "this model cannot search yet; its log says why"
+            assert "filling: finish the backfill" in logged(source)
             with engine.begin() as connection:
                 contract_changes.set_state(connection, "public.amenities", "embedding", READY)
             assert app.post("/", json={"name": "tea"}).status_code == 200
-            assert app.get("/healthz").json()["contract"] == space.fingerprint
+            assert details(app)["contract"] == space.fingerprint
         with serve_function(
             source, **function_variables(engine, EMBEDDING_MODEL="all-minilm-l6-v2")
         ) as app:
             answer = app.post("/", json={"name": "tea"})
             assert answer.status_code == 503
-            assert (
-                "no column of public.amenities holds vectors of all-minilm"
-                in answer.json()["error"]
-            )
+            assert "amenities" not in answer.text
+            assert "no column of public.amenities holds vectors of all-minilm" in logged(source)
         engine.dispose()
 
     def test_a_column_bound_to_another_space_is_refused(self, source, server):
@@ -179,7 +194,22 @@ class TestContract:
         with serve_function(source, **function_variables(engine)) as app:
             answer = app.get("/healthz")
         assert answer.status_code == 503
-        assert "RETRIEVAL_DOCUMENT; this service makes 256 dimensions, task None" in answer.text
+        assert answer.json()["ok"] is False
+        assert "RETRIEVAL_DOCUMENT; this service makes 256 dimensions, task None" in logged(source)
+        engine.dispose()
+
+    def test_a_table_without_its_schema_has_its_contract_too(self, source, server):
+        """Else a column of another space would answer, by the stock mapping."""
+        server.create("schema", owner=ROLE)
+        engine = server.engine(ROLE, "schema")
+        make_table(engine, STOCK, TEXTS)
+        space = Space.of(find_model("wordllama-64"), "content")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("create schema ragkit")
+            contract_changes.bind(connection, Binding("public.amenities", "embedding", space))
+        with serve_function(source, **function_variables(engine, DB_TABLE="amenities")) as app:
+            assert app.post("/", json={"name": "tea"}).status_code == 503
+            assert "no column of amenities holds vectors of wordllama-256" in logged(source)
         engine.dispose()
 
 
@@ -201,9 +231,11 @@ class TestUnavailable:
     ):
         with serve_function(source, **function_variables(stock, **changes)) as app:
             answer = app.post("/", json={"name": "tea"})
-        log = (source.parent / "function.log").read_text()
+        log = logged(source)
         assert answer.status_code == 503
-        assert message in answer.json()["error"]
+        assert "its log says why" in answer.json()["error"]
+        assert message in log
+        assert not any(name in answer.text for name in ("amenities", "price", "gecko'", "127.0.0"))
         assert CANARY not in answer.text + log
         assert "Traceback" not in answer.text + log
 
@@ -220,8 +252,8 @@ class TestUnavailable:
                 server.stop()
                 refused = app.post("/", json={"name": "tea"})
                 assert refused.status_code == 503
-                assert "cannot be reached" in refused.json()["error"]
-                assert "Traceback" not in (source.parent / "function.log").read_text()
+                assert "the database does not answer" in refused.json()["error"]
+                assert "Traceback" not in logged(source)
                 server.start()
                 assert app.post("/", json={"name": "tea"}).status_code == 200
         finally:

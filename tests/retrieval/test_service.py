@@ -1,7 +1,8 @@
 import pytest
+import sqlalchemy as sa
 
-from ragkit.errors import SpaceNotReady
-from ragkit.retrieval import contract_changes
+from ragkit.errors import DatabaseError, SpaceNotReady
+from ragkit.retrieval import contract_changes, search
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
 from tests.conftest import TEXTS
@@ -31,11 +32,38 @@ def test_the_nearest_row_comes_first(service):
     assert len(service.search(TEXTS[3], 50)) == 6
 
 
-def test_health_reports_model_column_coverage_and_contract(service, filled):
+def test_health_reports_model_column_and_contract(service, filled):
     health = service.health()
     assert (health.model, health.column) == (filled.plan.new.model, "new vector")
-    assert health.coverage == 1.0
     assert health.contract == filled.new.space.fingerprint
+
+
+def test_health_does_not_read_the_table(service, filled):
+    """So that its cost does not grow with the rows."""
+    with filled.engine.connect() as connection:
+        connection.exec_driver_sql(f"lock table {filled.quoted_table}")
+        with filled.engine.connect() as other:
+            other.exec_driver_sql("set lock_timeout = 100")
+            with pytest.raises(sa.exc.DBAPIError):
+                other.execute(filled.select(filled.key))
+        assert service.health().column == "new vector"
+
+
+def test_a_table_without_its_schema_is_the_same_table(filled, new_embedder):
+    bare = SearchService(filled.engine, new_embedder, filled.plan.table.name, ["name"])
+    assert bare.health().contract == filled.new.space.fingerprint
+    assert bare.search(TEXTS[3], 1)[0]["name"] == "Bubbles"
+
+
+def test_a_search_has_a_limit_that_the_server_keeps(service, filled, monkeypatch):
+    """Of its transaction only."""
+    monkeypatch.setattr(search, "STATEMENT_MS", 1)
+    with filled.engine.connect() as connection:
+        connection.exec_driver_sql(f"lock table {filled.quoted_table}")
+        with pytest.raises(DatabaseError, match="statement timeout"):
+            service.search("tea", 1)
+    with filled.engine.connect() as connection:
+        assert connection.scalar(sa.text("show statement_timeout")) == "0"
 
 
 def test_a_changed_contract_is_followed_after_the_refresh_interval(service, filled, clock):

@@ -152,7 +152,10 @@ def main(arguments: list[str]) -> int:
 
 def _deploy(cloud: Cloud, state: dict, function: str, options: dict, flags: set) -> None:
     name = f"{function}-{len(state['revisions']) + 1:05d}-abc"
-    env = dict(pair.split("=", 1) for pair in options["set-env-vars"].split(","))
+    latest = state["revisions"][-1]["env"] if state["revisions"] else {}
+    kept = {} if "set-env-vars" in options else latest
+    changed = options.get("set-env-vars") or options["update-env-vars"]
+    env = {**kept, **dict(pair.split("=", 1) for pair in changed.split(","))}
     source = cloud.folder / name
     shutil.copytree(options["source"], source)
     port, pid = _start(cloud, state, source, env) if state["secrets"] else (0, 0)
