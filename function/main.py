@@ -18,7 +18,7 @@ from typing import Any
 
 import functions_framework
 from flask import Request, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ragkit.database.engine import engine_from_env
 from ragkit.deadline import call_within
@@ -36,8 +36,9 @@ from ragkit.retrieval.question import MAX_BODY_BYTES, BadRequest, Question, read
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.shadow import Shadow, parse_share
 
-READ_SECONDS = 5.0
-"""Of the database's answers: a broken connection is replaced within one request's deadline."""
+READ_SECONDS = 3.0
+"""Of each answer of the database: within a request's deadline, a connection that is silent is given
+up, and another one tried."""
 REASONS: dict[type[Exception], str] = {
     TimeoutError: "no answer in time: try again",
     DatabaseError: "the database does not answer: try again",
@@ -92,7 +93,7 @@ application = Application()
 
 @functions_framework.http
 def hello_http(request: Request) -> Response:
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = MAX_BODY_BYTES + 1  # one more tells a long body from a whole one
     is_health = request.path.rstrip("/") == "/healthz"
     if request.method not in (("GET", "HEAD") if is_health else ("GET", "HEAD", "POST")):
         return respond_wrong_method()
@@ -100,16 +101,28 @@ def hello_http(request: Request) -> Response:
         return respond(200, health(request) if is_health else search(request))
     except (BadRequest, RowRefused) as error:
         return respond(400, {"error": str(error)})
-    except HTTPException as error:  # of the body: it is too large, or was broken off
-        said = f"{error.name}: expected a body of at most {MAX_BODY_BYTES} bytes"
-        return respond(error.code or 400, {"error": said})
+    except RequestEntityTooLarge:
+        return respond_too_large()
     except Exception as error:
         return respond_failure(error)
 
 
 def search(request: Request) -> dict[str, Any]:
-    question = read_question(request.get_data(), request.args)
+    question = read_question(read_body(request), request.args)
     return call_within(request_seconds(), application.search, question)
+
+
+def read_body(request: Request) -> bytes:
+    """Raises RequestEntityTooLarge, or BadRequest for a body that is no valid HTTP."""
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge:
+        raise
+    except Exception:  # each server has its own
+        raise BadRequest("expected a whole body, this one broke off") from None
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    return body
 
 
 def health(request: Request) -> dict[str, Any]:
@@ -159,6 +172,12 @@ def respond_wrong_method() -> Response:
     response = respond(405, {"error": "expected POST with a JSON body, or GET /healthz"})
     response.headers["Allow"] = "GET, HEAD, POST"
     return response
+
+
+def respond_too_large() -> Response:
+    """As a stream: for other answers, functions-framework reads the rest of the body first."""
+    text = respond(413, {"error": f"expected a body of at most {MAX_BODY_BYTES} bytes"}).get_data()
+    return Response(iter([text]), 413, mimetype="application/json")
 
 
 def respond_failure(error: Exception) -> Response:

@@ -45,7 +45,8 @@ def engine_from_env(
     """
     if env.get("DATABASE_URL"):
         url = parse_url(env["DATABASE_URL"], read_password(env))
-        arguments = {"application_name": name, "timeout": CONNECT_SECONDS}
+        timeout = min(CONNECT_SECONDS, read_seconds)
+        arguments = {"application_name": name, "timeout": timeout}
         return _create(url, read_seconds, connect_args=arguments)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:

@@ -16,7 +16,7 @@ DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
 DEFAULT_EF_SEARCH, MAX_EF_SEARCH = 40, 1000
 """pgvector's; see its README, "Query Options"."""
 
-STATEMENT_MS = 5000
+STATEMENT_MS = 3000
 """Of the app's query: the server ends it then, though the app may be gone."""
 
 _DISTANCE = "distance of ragkit"
