@@ -195,6 +195,7 @@ def make_table(engine: sa.Engine, plan: Plan, texts: list[str | None]) -> sa.Tab
         sa.Column(names.content, sa.Text),
         sa.Column(plan.old.column, VECTOR(embedder.model.dimension)),
         *(sa.Column(name, sa.Text) for name in {names.category} if name),
+        schema=None if names.schema_name == "public" else names.schema_name,
     )
     rows = [
         {

@@ -52,6 +52,7 @@ class Migration:
         """
         _require_expected(plan, describe(engine.url))
         with translate_errors("opening the migration"), engine.connect() as connection:
+            preflight.check_privileges(connection, plan)
             old = _known_binding(connection, plan, plan.old, READY)
             new = _known_binding(connection, plan, plan.new, FILLING)
             phase = ledger.phase(connection, plan.migration_id)

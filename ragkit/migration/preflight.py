@@ -10,6 +10,7 @@ from ragkit.errors import SchemaError
 from ragkit.migration import phases
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.consistency import consistency_faults
+from ragkit.migration.schema.privileges import missing_privileges, missing_schema_usage
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Binding
 
@@ -27,15 +28,25 @@ _UNIQUE = sa.text("""
           and i.indisunique and i.indisvalid and i.indpred is null
           and i.indnkeyatts = 1 and i.indkey[0] = a.attnum and a.attnotnull)
 """)
-_TABLE = sa.text("""
-    select current_user as role, pg_has_role(c.relowner, 'USAGE') as owner,
-           c.relkind::text as kind, c.relforcerowsecurity as forced,
-           pg_get_userbyid(c.relowner) as owned_by,
-           (to_regnamespace(:schema) is null
-            and not has_database_privilege(current_database(), 'CREATE')) as no_create,
-           current_database() as database
-    from pg_class c where c.oid = to_regclass(:table)
-""")
+_KIND = sa.text("select relkind::text from pg_class where oid = to_regclass(:table)")
+
+
+def check_privileges(connection: sa.Connection, plan: Plan) -> None:
+    """Comes first: without these rights, the other checks would fail in the middle.
+
+    Raises SchemaError, which lists every missing one as SQL to paste.
+    """
+    name, schema = plan.table.qualified_name, plan.table.schema_name
+    regclass = quote_identifier(schema, plan.table.name)
+    if fault := missing_schema_usage(connection, schema):
+        raise SchemaError(f"{name} is not ready to migrate: {fault}")
+    kind = connection.scalar(_KIND, {"table": regclass})
+    if kind is None:
+        raise SchemaError(f"there is no table {name}: set table.name and table.schema")
+    if kind != "r":
+        raise SchemaError(f"{name} is no plain table (relkind {kind}): name a plain table")
+    if faults := list(missing_privileges(connection, schema, regclass)):
+        raise SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults))
 
 
 def check_table(
@@ -43,24 +54,19 @@ def check_table(
 ) -> str:
     """The key's type as SQL. Raises SchemaError, which lists every fault and what to do.
 
+    For a table and a role that check_privileges has passed.
     `old` and `new` are None where only a model can tell. What a migration must not begin with does
     not keep one that has begun from being opened, which the way back needs.
     """
     known = [binding for binding in (old, new) if binding]
     name = plan.table.qualified_name
     regclass = quote_identifier(plan.table.schema_name, plan.table.name)
-    table = connection.execute(_TABLE, {"table": regclass, "schema": contract.SCHEMA}).first()
-    if table is None:
-        raise SchemaError(f"there is no table {name}: set table.name and table.schema")
-    if table.kind != "r":
-        raise SchemaError(f"{name} is no plain table (relkind {table.kind}): name a plain table")
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
         *_missing_columns(plan, columns, phase == phases.RETIRED),
         *_key_and_content(connection, plan, columns, regclass),
         *_unknown_vectors(connection, plan, columns, regclass),
         *_dimensions(plan, columns, known),
-        *_privileges(table),
         *_contract_faults(connection, known),
     ]
     if phase == phases.PLANNED:
@@ -88,7 +94,7 @@ def _key_and_content(
     connection: sa.Connection, plan: Plan, columns: Mapping[str, Any], regclass: str
 ) -> Iterator[str]:
     if not connection.scalar(_HAS_PGVECTOR):
-        yield "the extension pgvector is missing: CREATE EXTENSION vector"
+        yield "the extension pgvector is missing: CREATE EXTENSION vector;"
     key, content = plan.table.key, plan.table.content
     if key in columns and not connection.scalar(_UNIQUE, {"table": regclass, "key": key}):
         yield f"key {key!r} is not unique and NOT NULL: choose or create such a key"
@@ -131,21 +137,6 @@ def _dimensions(plan: Plan, columns: Mapping[str, Any], known: Sequence[Binding]
                 f"column {side.column!r} is {column.full_type}, but {side.model} "
                 f"makes {space.dimension} dimensions"
             )
-
-
-def _privileges(table: Any) -> Iterator[str]:
-    if table.forced:
-        yield (
-            "row-level security is forced: rows that this role cannot see would be left out; "
-            "use a role with BYPASSRLS, or ALTER TABLE … NO FORCE ROW LEVEL SECURITY"
-        )
-    if not table.owner:
-        yield f"role {table.role} cannot alter the table: GRANT {table.owned_by} TO it"
-    if table.no_create:
-        yield (
-            f"role {table.role} cannot create the schema {contract.SCHEMA}: "
-            f"GRANT CREATE ON DATABASE {table.database} TO it"
-        )
 
 
 def _contract_faults(connection: sa.Connection, known: Sequence[Binding]) -> Iterator[str]:

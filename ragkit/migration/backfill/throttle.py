@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-import sqlalchemy as sa
 
+from ragkit.database.standbys import read_standbys
 from ragkit.database.translate import translate_errors
 from ragkit.deploy import probe
 from ragkit.errors import DatabaseError, DatabaseUnavailable
@@ -27,9 +27,8 @@ CHECK_SECONDS, MIN_PAUSE, MAX_PAUSE = 1.0, 0.05, 2.0
 NOISE_MS = 5.0
 """A smaller difference is noise, whatever the factor."""
 MAX_LAG_SECONDS = 10.0
+UNSEEN_STANDBYS = "the backfill does not slow down for them; inspect shows the GRANT"
 log = logging.getLogger(__name__)
-
-_LAG = sa.text("select extract(epoch from max(replay_lag)) from pg_stat_replication")
 
 
 class Throttle:
@@ -90,6 +89,8 @@ def throttle_for(migration: Migration, probe_log: Path | None) -> Throttle:
     else:
         measure = _canary(migration)
         baseline = _p95([measure() for _ in range(BASELINE_QUERIES)])
+    if _replica_lag(migration) is None:
+        log.warning("this role may not see how far standbys are behind: %s", UNSEEN_STANDBYS)
     factor = migration.plan.backfill.slow_factor
     return Throttle(baseline, measure, lambda: _replica_lag(migration), factor)
 
@@ -113,13 +114,13 @@ def _canary(migration: Migration) -> Callable[[], float]:
 
 
 def _replica_lag(migration: Migration) -> float | None:
-    """None without a replica, or without the privilege to see one."""
+    """In seconds, of the slowest standby; None when it cannot be seen."""
     try:
         with translate_errors("replication lag"), migration.engine.connect() as connection:
-            lag = connection.scalar(_LAG)
+            standbys = read_standbys(connection)
     except DatabaseError:
         return None
-    return None if lag is None else float(lag)
+    return None if standbys.hidden else standbys.lag_seconds
 
 
 def _p95(values: Iterable[float]) -> float:

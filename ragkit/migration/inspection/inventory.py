@@ -17,7 +17,9 @@ UNIT_TOLERANCE = 1e-3
 
 _VECTOR_COLUMNS = sa.text("""
     select n.nspname as schema, c.relname as table, a.attname as column, t.typname as type,
-           a.atttypmod as dimension, pg_total_relation_size(c.oid) as bytes
+           a.atttypmod as dimension, pg_total_relation_size(c.oid) as bytes,
+           has_schema_privilege(n.oid, 'USAGE') and has_column_privilege(c.oid, a.attnum, 'SELECT')
+             as readable, current_user as role
     from pg_attribute a
     join pg_class c on c.oid = a.attrelid and c.relkind = 'r'
     join pg_namespace n on n.oid = c.relnamespace
@@ -36,17 +38,18 @@ _INDEXES = sa.text("""
 class VectorColumn:
     """Counts are of rows; `bytes` is the table's size with its indexes. `model` is the contract's.
 
+    The counts are None, and `model` says so, for a table that this role may not read.
     `duplicates` share their vector with another row; `not_unit` vectors have another length than 1.
     """
 
     table: str
     column: str
     dimension: int
-    rows: int
-    nulls: int
-    duplicates: int
-    zero: int
-    not_unit: int
+    rows: int | None
+    nulls: int | None
+    duplicates: int | None
+    zero: int | None
+    not_unit: int | None
     bytes: int
     model: str
 
@@ -83,6 +86,13 @@ def vector_columns(migration: Migration) -> list[VectorColumn]:
 def _measure(connection: sa.Connection, column: sa.Row[Any]) -> VectorColumn:
     table_name = f"{column.schema}.{column.table}"
     vector, table = quote_identifier(column.column), quote_identifier(column.schema, column.table)
+    if not column.readable:
+        unread = dict.fromkeys(("rows", "nulls", "duplicates", "zero", "not_unit"))
+        return VectorColumn(
+            table=table_name, column=column.column, dimension=column.dimension, **unread,
+            bytes=column.bytes,
+            model=f"not read: GRANT SELECT ON {table} TO {quote_identifier(column.role)};",
+        )  # fmt: skip
     norm = f"{'vector_norm' if column.type == 'vector' else 'l2_norm'}({vector})"
     counts = connection.exec_driver_sql(
         f"select count(*), count(*) - count({vector}), "

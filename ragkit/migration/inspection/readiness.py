@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from humanize import naturalsize
 from pgvector.sqlalchemy import HALFVEC
 
+from ragkit.database.identifiers import quote_identifier
+from ragkit.database.standbys import read_standbys
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.deploy.project_checks import Check, check_project
@@ -21,8 +23,10 @@ from ragkit.migration import phases
 from ragkit.migration.backfill.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.fidelity import measure_fidelity
+from ragkit.migration.inspection.side_effects import side_effects
 from ragkit.migration.inspection.vector_traits import read_traits
 from ragkit.migration.migration import Migration
+from ragkit.migration.schema.privileges import app_grants, readers
 
 HNSW_VERSION, HALFVEC_VERSION = (0, 5), (0, 7)
 """The first versions of pgvector with these."""
@@ -47,6 +51,9 @@ def check_readiness(
         _retirement(new.model.name, new.model, today),
         _quota(migration, new.model, cost),
         _disk(migration, new.model),
+        *_standbys(migration),
+        *_app_rights(migration),
+        *side_effects(migration),
     ]
     if app.target == "cloud":
         account = app.service_account or os.environ.get("SERVICE_ACCOUNT", "")
@@ -145,3 +152,27 @@ def _disk(migration: Migration, model: Model) -> Check:
     needed = rows * vector_bytes * (1 + index)
     observed = f"{naturalsize(needed)} more, the database has {naturalsize(current)}"
     return Check("disk", observed, None)
+
+
+def _standbys(migration: Migration) -> Iterator[Check]:
+    """Whether the backfill can slow down for them."""
+    role = sa.select(sa.func.current_user())
+    with translate_errors("looking for standbys"), migration.engine.connect() as connection:
+        standbys, name = read_standbys(connection), connection.scalars(role).one()
+    if standbys.hidden:
+        observed = f"{standbys.count}, and this role may not see how far they are behind: the "
+        observed += "backfill would not slow down for them"
+        yield Check("standbys", observed, None, f"GRANT pg_monitor TO {quote_identifier(name)};")
+    elif standbys.count:
+        yield Check("standbys", f"{standbys.count}, {standbys.lag_seconds:.1f} s behind", True)
+
+
+def _app_rights(migration: Migration) -> Iterator[Check]:
+    """For each role that may be the app's: ragkit's function reads the contract too."""
+    with translate_errors("looking at the app's rights"), migration.engine.connect() as connection:
+        names = readers(connection, migration.quoted_table)
+    schema = migration.plan.table.schema_name
+    for name in names:
+        lines = " ".join(app_grants(name, schema, migration.quoted_table))
+        observed = "reads the table; ragkit's function under it needs these rights, once the "
+        yield Check(f"role {name}", f"{observed}backfill has begun", None, lines)
