@@ -24,6 +24,7 @@ _POOL: dict[str, Any] = {
 }
 
 
+ENCODING = "password with special characters must be percent-encoded, or set as DB_PASS instead"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0
 """More than any statement of a migration takes but the building of an index."""
@@ -67,13 +68,22 @@ def _create(url: URL, read_seconds: float, **options: Any) -> sa.Engine:
 
 
 def parse_url(text: str, password: str | None) -> URL:
-    """The pg8000 URL of `text`; `password` replaces the URL's own. Raises ConfigError."""
+    """The pg8000 URL of `text`; `password` replaces the URL's own.
+
+    Raises ConfigError, never with a part of `text`: where a password is not percent-encoded, any
+    part may be one.
+    """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigError(
-            "the database URL is not of the form postgresql+pg8000://user@host:port/database"
+            "the database URL is not of the form postgresql+pg8000://user@host:port/database; a "
+            f"{ENCODING}"
         ) from None
+    if "@" in f"{url.host}{url.database}":
+        raise ConfigError(f"the database URL has several @: a {ENCODING}")
+    if secret := [name for name in url.query if "pass" in name.lower()]:
+        raise ConfigError(f"the database URL has a parameter {secret[0]!r}: set DB_PASS instead")
     if url.get_backend_name() != "postgresql":
         raise ConfigError(f"expected a postgresql URL, got {url.get_backend_name()!r}")
     return url.set(drivername="postgresql+pg8000", password=password or url.password)

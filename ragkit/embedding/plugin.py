@@ -1,7 +1,10 @@
 """Any LangChain `Embeddings` object (or class of one) as an embedder, by `module:attribute`."""
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,10 @@ from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import PROBE_TEXT, validate_vectors
 from ragkit.errors import ConfigError, ModelBusy, ModelError, ModelUnavailable, RowRefused
 
+PLUGIN_PATH = "RAGKIT_PLUGIN_PATH"
+"""The environment variable with further folders of plug-ins."""
+SITE_PACKAGES = ("site-packages", "dist-packages")
+_BESIDE_RAGKIT = Path(__file__).resolve().parents[2]
 CALL_SECONDS = 120.0
 """For one call, with whatever retries the object makes. A batch on a slow machine fits in."""
 _MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
@@ -22,10 +29,10 @@ class PluginEmbedder:
 
     def __init__(self, name: str):
         attribute = import_attribute(name)
-        self._embeddings: Any = attribute() if isinstance(attribute, type) else attribute
         for verb in ("embed_documents", "embed_query"):
-            if not callable(getattr(self._embeddings, verb, None)):
+            if not callable(getattr(attribute, verb, None)):
                 raise ConfigError(f"{name} has no {verb}(): expected a LangChain Embeddings object")
+        self._embeddings: Any = attribute() if isinstance(attribute, type) else attribute
         dimension = len(self._call("embed_query", PROBE_TEXT))
         behind = _class_and_model(self._embeddings)
         self.model = Model(name, "plugin", dimension=dimension, behind=behind)
@@ -72,9 +79,33 @@ def _classify_error(verb: str, error: Exception) -> ModelError:
 
 
 def import_attribute(path: str) -> Any:
-    """The object behind `module:attribute`. Raises ConfigError when there is none."""
+    """The object behind `module:attribute`.
+
+    Raises ConfigError when there is none, or when its module lies in no allowed place: beside
+    ragkit, in site-packages, or in a folder of RAGKIT_PLUGIN_PATH. Nothing is run before.
+    """
     module, _, attribute = path.partition(":")
     try:
+        _require_allowed(module.partition(".")[0])
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"cannot load {path!r} as module:attribute: {error}") from error
+
+
+def _require_allowed(package: str) -> None:
+    """For a top-level name. The current folder and the standard library are not allowed."""
+    spec = find_spec(package)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {package!r}")
+    in_file = [spec.origin] if spec.has_location and spec.origin else []
+    origins: list[str] = list(spec.submodule_search_locations or in_file)
+    added = filter(None, os.environ.get(PLUGIN_PATH, "").split(os.pathsep))
+    allowed = [_BESIDE_RAGKIT, *(Path(folder).resolve() for folder in added)]
+    for origin in origins or ["/"]:  # the interpreter's own
+        folder = Path(origin).resolve().parent
+        if folder.name not in SITE_PACKAGES and folder not in allowed:
+            place = origin if origins else "the standard library"
+            raise ConfigError(
+                f"{package!r} may not be loaded from {place}: a params file is code; if it is "
+                f"yours, add its folder to {PLUGIN_PATH}"
+            )

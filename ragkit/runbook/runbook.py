@@ -36,7 +36,7 @@ from ragkit.migration.verdict import Verdict
 from ragkit.runbook.deployment import deployment_from
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
-from ragkit.runbook.parameters import Parameters, notebook_parameters
+from ragkit.runbook.parameters import Parameters, make_private, notebook_parameters
 from ragkit.runbook.questions import check_questions, load_questions
 
 if TYPE_CHECKING:
@@ -202,8 +202,7 @@ class Runbook:
         return self._write("verdict.json", body)
 
     def _write(self, name: str, body: dict[str, Any]) -> Path:
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        path = self.run_dir / name
+        path = make_private(self.run_dir) / name
         text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8")
         return path

@@ -17,8 +17,8 @@ INSTALL = "pginstall18"
 
 @dataclass(frozen=True)
 class Folders:
-    """`home` holds the app's revisions and logs, `server` the database, `sockets` the sockets of
-    both.
+    """`home` holds the app's revisions and logs, `server` the database, `sockets` the server's
+    socket, and `app_sockets` those of the app and its supervisor. Each is open to its owner only.
 
     PostgreSQL refuses to run as root. As root it runs under an unprivileged account, on its own
     copy of the binaries in a folder that this account can reach: the checkout may lie in a closed
@@ -28,6 +28,7 @@ class Folders:
     home: Path
     server: Path
     sockets: Path
+    app_sockets: Path
     binaries: Path
     account: str | None
 
@@ -39,14 +40,16 @@ class Folders:
         account = _account() if os.getuid() == 0 else None
         owner = pwd.getpwnam(account).pw_uid if account else os.getuid()
         sockets = Path(tempfile.gettempdir()) / name  # a socket's path is limited to 107 bytes
+        app_sockets = sockets.with_name(f"{name}-app")
         server = Path("/var/tmp") / name if account else home / "postgres"
-        _make(home, os.getuid())
+        for folder in (home, app_sockets):
+            _make(folder, os.getuid())
         for folder in (server, sockets):
             _make(folder, owner)
         binaries = _packaged()
         if account:
             binaries = _copied(binaries, server / "programs")
-        return cls(home, server, sockets, binaries / "bin", account)
+        return cls(home, server, sockets, app_sockets, binaries / "bin", account)
 
 
 def _account() -> str:

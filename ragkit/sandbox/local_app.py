@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from multiprocessing.connection import Client
 from pathlib import Path
 
 import httpx
@@ -20,20 +19,22 @@ from ragkit.errors import DeployError, SandboxError
 from ragkit.sandbox.folders import Folders
 
 START_SECONDS = 20
+ANSWER_SECONDS = 100
+"""More than the supervisor takes to start a revision and to stop another."""
 
 
 class LocalApp:
     """An App whose revisions are folders and whose traffic is one port of this machine."""
 
     def __init__(self, folders: Folders, port: int, settings: Mapping[str, str]):
-        self._sockets = folders.sockets
+        self._sockets = folders.app_sockets
         self._home = folders.home / "app"
         self._port, self._settings = port, dict(settings)
         self.url = f"http://127.0.0.1:{port}"
 
     def up(self) -> None:
         """Starts the supervisor, without a revision. Raises SandboxError when the port is taken."""
-        if self._send("serving") is not Ellipsis:
+        if self._is_up():
             return
         self.down()  # its socket may be lost, for example to a cleaner of temporary files
         self._home.mkdir(exist_ok=True)
@@ -55,7 +56,7 @@ class LocalApp:
             )
         (self._home / "supervisor.pid").write_text(str(process.pid))
         deadline = time.monotonic() + START_SECONDS
-        while self._send("serving") is Ellipsis:
+        while not self._is_up():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SandboxError(
                     f"the app's supervisor did not start; see {self._home}/supervisor.log"
@@ -64,10 +65,12 @@ class LocalApp:
 
     def down(self) -> None:
         """Stops the supervisor and all revisions."""
-        answered = self._send("pid")
         try:
-            pid = (self._home / "supervisor.pid").read_text() if answered is Ellipsis else answered
-            supervisor = psutil.Process(int(str(pid)))
+            pid = self._ask("pid")
+        except ConnectionError:
+            pid = None
+        try:
+            supervisor = psutil.Process(int(pid or (self._home / "supervisor.pid").read_text()))
             if str(self._sockets) in supervisor.cmdline():  # not another program with that number
                 supervisor.terminate()
                 supervisor.wait(START_SECONDS)
@@ -82,9 +85,12 @@ class LocalApp:
                 shutil.rmtree(self._folder(revision))
 
     def serving(self) -> Revision | None:
-        source = self._send("serving")
-        if not isinstance(source, str) or not (Path(source) / "env.json").exists():
-            return None  # no supervisor, no traffic yet, or its folder was deleted
+        try:
+            source = self._ask("serving")
+        except ConnectionError:
+            return None
+        if source is None or not (Path(source) / "env.json").exists():
+            return None  # no traffic yet, or its folder was deleted
         return self._revision(Path(source))
 
     def revisions(self) -> list[Revision]:
@@ -124,20 +130,32 @@ class LocalApp:
         return httpx.Client(base_url=self.url, transport=transport, timeout=30)
 
     def _command(self, verb: str, revision: Revision) -> None:
-        error = self._send(verb, str(self._folder(revision)))
-        if error is Ellipsis:
-            raise DeployError("the sandbox's app is not up: run the sandbox notebook (make lab)")
+        try:
+            error = self._ask(verb, str(self._folder(revision)))
+        except ConnectionError:
+            raise DeployError("the sandbox's app is not up: start it: ragkit sandbox up") from None
         if error:
             raise DeployError(f"{revision.name} ({revision.model}) cannot {verb}: {error}")
 
-    def _send(self, verb: str, source: str = "") -> object:
-        """The supervisor's answer; Ellipsis when there is no supervisor."""
+    def _is_up(self) -> bool:
         try:
-            with Client(str(self._sockets / "supervisor.sock"), "AF_UNIX") as supervisor:
-                supervisor.send((verb, source))
-                return supervisor.recv()
-        except (OSError, EOFError):
-            return Ellipsis
+            self._ask("pid")
+        except ConnectionError:
+            return False
+        return True
+
+    def _ask(self, verb: str, source: str = "") -> str | None:
+        """The supervisor's answer. Raises ConnectionError when there is none."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ANSWER_SECONDS)
+            try:
+                connection.connect(str(self._sockets / "supervisor.sock"))
+                connection.sendall(json.dumps([verb, source]).encode() + b"\n")
+                with connection.makefile("rb") as answer:
+                    reply: str | None = json.loads(answer.readline())
+            except (OSError, ValueError):
+                raise ConnectionError("no supervisor answers") from None
+        return reply
 
     def _folder(self, revision: Revision) -> Path:
         return self._home / revision.name

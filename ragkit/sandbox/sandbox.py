@@ -48,7 +48,8 @@ class Sandbox:
         """Stops everything and deletes its folders."""
         self.app.down()
         self.postgres.remove()
-        shutil.rmtree(self.folders.home, ignore_errors=True)
+        for folder in (self.folders.home, self.folders.app_sockets):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def has_table(self) -> bool:
         with self.engine().connect() as connection:

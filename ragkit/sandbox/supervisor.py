@@ -3,8 +3,8 @@
     python -m ragkit.sandbox.supervisor SOCKET_FOLDER PORT
 
 Every revision that has traffic accepts from the same socket, so that a connection in the queue is
-answered by the old or the new revision and never reset. Commands come over a unix socket: (verb,
-revision's folder) in, an error text or None out.
+answered by the old or the new revision and never reset. Commands come over a unix socket, one line
+of JSON each: [verb, revision's folder] in, a text or null out.
 """
 
 import ctypes
@@ -16,13 +16,16 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing.connection import Listener
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 CONFIG = Path(__file__).with_name("gunicorn_conf.py")
 APPLICATION = "functions_framework:create_app(target='hello_http', source='main.py')"
 READY_SECONDS = 60
 CRASH_PAUSE = 0.5
+CALLER_SECONDS, MAX_COMMAND_BYTES = 5, 10_000
+Verbs = Mapping[str, Callable[[str], str | None]]
 
 
 class Supervisor:
@@ -140,17 +143,32 @@ def main(folder: Path, port: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     address = folder / "supervisor.sock"
     address.unlink(missing_ok=True)
+    verbs = {
+        "start": supervisor.start, "promote": supervisor.promote, "discard": supervisor.discard,
+        "serving": supervisor.serving, "pid": supervisor.pid,
+    }  # fmt: skip
     try:
-        with Listener(str(address), "AF_UNIX") as commands:
+        with socket.socket(socket.AF_UNIX) as commands:
+            commands.bind(str(address))
+            commands.listen()
             while True:
-                try:
-                    with commands.accept() as caller:
-                        verb, source = caller.recv()
-                        caller.send(getattr(supervisor, verb)(source))
-                except (EOFError, ConnectionError):
-                    continue  # the caller was killed
+                caller, _ = commands.accept()
+                with caller, suppress(OSError):  # the caller was killed
+                    answer(caller, verbs)
     finally:
         supervisor.stop()
+
+
+def answer(caller: socket.socket, verbs: Verbs) -> None:
+    """One command; a line that is none is not answered."""
+    caller.settimeout(CALLER_SECONDS)
+    with caller.makefile("rwb") as line:
+        try:
+            verb, source = json.loads(line.readline(MAX_COMMAND_BYTES))
+            command = verbs[verb]
+        except (ValueError, KeyError, TypeError):
+            return
+        line.write(json.dumps(command(str(source))).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+import traceback
+
 import pytest
 
 from ragkit.database.engine import autocommit, engine_from_env, parse_url
@@ -31,3 +33,27 @@ def test_autocommit_is_outside_of_transactions(engine):
         with autocommit(engine) as connection:
             connection.exec_driver_sql("create table if not exists t (id int)")
             connection.exec_driver_sql("create index concurrently on t (id)")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:p@{CANARY}@h/d",
+        f"postgresql://u:p@h/{CANARY}@h/d",
+        f"postgresql://u:{CANARY}@h:5432x/d",
+        f"postgresql://u@h/d?password={CANARY}",
+        f"postgresql://u@h/d?sslpassword={CANARY}",
+        f"://{CANARY}",
+        f"{CANARY}",
+    ],
+)
+def test_a_url_that_may_hold_a_password_in_the_wrong_place_is_refused_without_it(url):
+    with pytest.raises(ConfigError, match="DB_PASS") as error:
+        engine_from_env({"DATABASE_URL": url})
+    assert CANARY not in repr(error.value)
+    assert CANARY not in "".join(traceback.format_exception(error.value))
+
+
+def test_a_percent_encoded_password_is_taken():
+    engine = engine_from_env({"DATABASE_URL": "postgresql://u:p%40s%2Fs@h/d"})
+    assert engine.url.password == "p@s/s"

@@ -1,8 +1,11 @@
+import os
+
 import numpy as np
 import pytest
 
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import BadVectors, ConfigError, ModelUnavailable
+from tests.conftest import ROOT
 
 LETTERS = "tests.stand_ins.letters:Letters"
 
@@ -36,7 +39,38 @@ def test_a_name_that_cannot_be_imported_is_a_configuration_error(name):
 
 def test_an_object_without_embed_documents_is_refused():
     with pytest.raises(ConfigError, match="embed_documents"):
-        load_embedder("pathlib:Path")
+        load_embedder("yaml:SafeLoader")
+
+
+@pytest.mark.parametrize("path", ["os:system", "builtins:eval", "subprocess:Popen", "sys:exit"])
+def test_the_standard_library_is_no_plug_in(path):
+    with pytest.raises(ConfigError, match="may not be loaded from"):
+        load_embedder(path)
+
+
+def test_a_module_in_the_current_folder_is_not_run_unless_its_folder_is_allowed(
+    tmp_path, monkeypatch
+):
+    source = (ROOT / "tests" / "stand_ins" / "letters.py").read_text()
+    (tmp_path / "planted_model.py").write_text(f"{source}\nopen('ran', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"'planted_model' may not be loaded.*a params file is"):
+        load_embedder("planted_model:Letters")
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setenv("RAGKIT_PLUGIN_PATH", f"/nowhere{os.pathsep}{tmp_path}")
+    assert load_embedder("planted_model:Letters").model.dimension == 64
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_class_that_is_no_model_is_not_called(tmp_path):
+    with pytest.raises(ConfigError, match="has no embed_documents"):
+        load_embedder(f"{__name__}:Dangerous")
+
+
+class Dangerous:
+    def __init__(self):
+        raise AssertionError("it was called")
 
 
 def test_a_failure_is_reported_without_the_text_of_its_error():

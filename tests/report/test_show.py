@@ -117,13 +117,13 @@ def test_a_wide_table_scrolls_in_its_own_box(shown):
         description: str
 
     html, _ = shown(show.table, [Wide("word " * 100)])
-    assert html.startswith("<div style='overflow-x:auto;max-width:100%'>")
+    assert "<div style='overflow-x:auto;max-width:100%'>" in html
     assert "white-space: normal" in html
 
 
 def test_a_chart_is_a_picture_with_its_title_as_alternative_text(shown, comparison):
     html, text = shown(show.chart, charts.rank_slopes, comparison)
-    assert html.startswith('<img alt="Of 2 best-judged rows 1 rose and 1 fell" src="data:image/png')
+    assert '<img alt="Of 2 best-judged rows 1 rose and 1 fell" src="data:image/png' in html
     assert "max-width:100%" in html
     assert "1 rose and 1 fell" in text
 

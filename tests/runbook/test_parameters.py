@@ -1,11 +1,14 @@
+import stat
 from pathlib import Path
 
 import pytest
 
 from ragkit.errors import PlanError
+from ragkit.runbook import parameters as module
 from ragkit.runbook.parameters import (
     PARAMS,
     default_params,
+    make_private,
     notebook_parameters,
     run_folder,
 )
@@ -119,3 +122,13 @@ def test_a_relative_run_folder_is_in_the_checkout(tmp_path, monkeypatch):
     assert run_folder("") == ROOT / "runs" / "lab"
     assert run_folder("runs/x") == ROOT / "runs" / "x"
     assert run_folder(str(tmp_path)) == tmp_path
+
+
+def test_what_a_run_writes_is_for_its_user_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "runs").mkdir(mode=0o755)
+    for folder in (tmp_path / "runs" / "lab", tmp_path / "elsewhere" / "run"):
+        assert stat.S_IMODE(make_private(folder).stat().st_mode) == 0o700
+        make_private(folder)
+    assert stat.S_IMODE((tmp_path / "runs").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) != 0o700  # not ours to change

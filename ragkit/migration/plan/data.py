@@ -3,11 +3,10 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from ragkit.database.engine import parse_url
 from ragkit.embedding.catalogue import find_model
-from ragkit.errors import UnknownModel
+from ragkit.errors import ConfigError, UnknownModel
 from ragkit.migration.plan.section import Identifier, OptionalIdentifier, Section
 
 
@@ -37,12 +36,10 @@ class DatabaseSection(Section):
         if text in ("sandbox", "env"):
             return text
         try:
-            url = make_url(text)
-        except (ArgumentError, ValueError):
-            raise ValueError(
-                'expected "env", "sandbox" or postgresql+pg8000://user@host:port/database'
-            ) from None
-        if url.password is not None or "password" in url.query:
+            url = parse_url(text, None)
+        except ConfigError as error:
+            raise ValueError(f'expected "env", "sandbox" or a URL: {error}') from None
+        if url.password is not None:
             raise ValueError("holds a password: remove it and set DB_PASS in the environment")
         return text
 

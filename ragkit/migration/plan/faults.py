@@ -58,7 +58,7 @@ def _describe(detail: ErrorDetails, places: list[str], sections: set[str]) -> st
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error" and isinstance(value, dict):  # a check of a section
         return f"{path}.{message}"
-    secret = path == "database.url" or "://" in str(value)  # a URL may hold a password
+    secret = path.endswith(".url") or "://" in str(value)  # a URL may hold a password
     return f"{path}: {message}" + ("" if secret else f", got {value!r}")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ragkit.migration.plan.section import Section, Share
 
@@ -105,6 +105,14 @@ class AppSection(Section):
     smoke_question: str = Field(
         "", description="asked of a new revision before it gets traffic; empty: a row's label"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, text: str) -> str:
+        address = text.partition("://")[2] or text
+        if "@" in address or "?" in address:
+            raise ValueError("expected an address without user, password and parameters")
+        return text
 
     @model_validator(mode="after")
     def _names_the_function(self) -> Self:

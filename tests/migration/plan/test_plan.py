@@ -117,3 +117,22 @@ def test_every_params_file_is_a_valid_plan(file):
 def test_relative_paths_start_at_the_checkout(tmp_path):
     assert file_path("params").is_dir()
     assert file_path(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "database.url=postgresql://u:canary@h/d",
+        "database.url=postgresql://u@h/d?password=canary",
+        "database.url=postgresql://u:p@canary@h/d",
+        "database.url=canary://u:canary@h:port/d",
+        "app.url=https://u:canary@search.example.com",
+        "app.url=https://search.example.com?key=canary",
+        "app.url=u:canary@search.example.com",
+    ],
+)
+def test_a_url_with_a_secret_is_refused_without_it(override):
+    with pytest.raises(PlanError) as error:
+        Plan.of(MINIMAL, [override])
+    assert "canary" not in repr(error.value)
+    assert override.partition("=")[0] in str(error.value)
