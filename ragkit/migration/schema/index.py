@@ -115,6 +115,8 @@ def _build(migration: Migration, current: IndexState) -> str:
         connection.detach()
         wait_without_limit(connection)
         run = connection.exec_driver_sql
+        for limit in ("statement_timeout", "lock_timeout"):  # the role's would end the build
+            run(f"set {limit} = 0")
         run(f"set maintenance_work_mem = '{settings.memory_mb:d}MB'")
         run(f"set max_parallel_maintenance_workers = {settings.workers:d}")
         if current.exists:

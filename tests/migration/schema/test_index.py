@@ -1,3 +1,5 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -82,3 +84,22 @@ def plans(connection):
     sa.event.listen(connection, "before_cursor_execute", explain)
     yield explained
     sa.event.remove(connection, "before_cursor_execute", explain)
+
+
+def test_timeouts_of_the_role_do_not_end_a_build(filled, server):
+    """It waits for transactions that are older than it."""
+    name, database = filled.engine.url.username, filled.engine.url.database
+    role = f'alter role "{name}" in database "{database}"'
+    with server.engine().begin() as admin:
+        admin.exec_driver_sql(f"{role} set statement_timeout = '300ms'")
+        admin.exec_driver_sql(f"{role} set lock_timeout = '200ms'")
+    filled.engine.dispose()
+    older = server.engine(database=database)
+    with ThreadPoolExecutor(1) as executor, older.connect() as connection:
+        connection.exec_driver_sql(f"update {filled.quoted_table} set name = name")
+        built = executor.submit(index.build, filled)
+        time.sleep(1)
+        assert not built.done()
+        connection.rollback()
+        assert built.result(30).valid
+    older.dispose()
