@@ -6,7 +6,7 @@ PARAMS ?= params/sandbox.yaml
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos cranfield vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test chaos attack cranfield vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
@@ -16,6 +16,9 @@ test: .venv/installed         ## everything: unit, integration, function, notebo
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
+
+attack: .venv/installed       ## bad requests and Schemathesis against the function, and a silent database
+	ATTACK_EXAMPLES=500 $(BIN)/python -m pytest tests/attack
 
 cranfield: .venv/installed    ## the comparison on a judged collection, where ../shared/data has it
 	$(BIN)/python -m pytest tests/cranfield

@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from typing import Any
@@ -95,8 +96,9 @@ application = Application()
 def hello_http(request: Request) -> Response:
     request.max_content_length = MAX_BODY_BYTES + 1  # one more tells a long body from a whole one
     is_health = request.path.rstrip("/") == "/healthz"
-    if request.method not in (("GET", "HEAD") if is_health else ("GET", "HEAD", "POST")):
-        return respond_wrong_method()
+    allowed = ("GET", "HEAD") if is_health else ("GET", "HEAD", "POST")
+    if request.method not in allowed:
+        return respond_wrong_method(allowed)
     try:
         return respond(200, health(request) if is_health else search(request))
     except (BadRequest, RowRefused) as error:
@@ -168,9 +170,9 @@ def parse_stock_columns(text: str) -> dict[str, str]:
     return {model: column for model, _, column in pairs} or dict(STOCK_COLUMNS)
 
 
-def respond_wrong_method() -> Response:
+def respond_wrong_method(allowed: Sequence[str]) -> Response:
     response = respond(405, {"error": "expected POST with a JSON body, or GET /healthz"})
-    response.headers["Allow"] = "GET, HEAD, POST"
+    response.headers["Allow"] = ", ".join(allowed)
     return response
 
 

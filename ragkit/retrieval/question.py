@@ -54,6 +54,8 @@ def _text(name: object) -> str:
 def _whole_number(top_k: object) -> int:
     if isinstance(top_k, str) and top_k.isascii() and top_k.isdigit() and len(top_k) <= 4:
         top_k = int(top_k)
+    if isinstance(top_k, float) and top_k.is_integer():  # in JSON, 3.0 is a whole number
+        top_k = int(top_k)
     if not isinstance(top_k, int) or isinstance(top_k, bool) or not 1 <= top_k <= MAX_TOP_K:
         raise BadRequest(f'expected "top_k", a whole number from 1 to {MAX_TOP_K}')
     return top_k

@@ -119,7 +119,8 @@ def test_a_slow_shadow_does_not_slow_the_answers(source, migrated, tmp_path):
     with serve_function(source, **function_variables(migrated)) as client:
         median_seconds(client, 5)
         without_shadow = median_seconds(client, 60)
-    slow_shadow = {"SHADOW_MODEL": "slow:Slow", "SHADOW_SHARE": "1", "PYTHONPATH": str(tmp_path)}
+    slow_shadow = {"SHADOW_MODEL": "slow:Slow", "SHADOW_SHARE": "1", "PYTHONPATH": str(tmp_path),
+                   "RAGKIT_PLUGIN_PATH": str(tmp_path)}  # fmt: skip
     with serve_function(source, **function_variables(migrated, **slow_shadow)) as client:
         median_seconds(client, 5)
         with_shadow = median_seconds(client, 60)

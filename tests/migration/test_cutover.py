@@ -181,7 +181,7 @@ def test_an_override_is_recorded(runbook, verdict):
     with pytest.raises(PhaseError, match="this migration is 'expanded'; the next step is: cont"):
         cut_over(migration, runbook.app, no_go, "tea")
     migration.record(phases.BACKFILLED)
-    with pytest.raises(DeployError, match="filling: finish the backfill"):
+    with pytest.raises(DeployError, match="this model cannot search yet"):
         cut_over(migration, runbook.app, no_go, "tea")
     with runbook.engine.connect() as connection:
         event = ledger.last_event(connection, migration.id, "override")

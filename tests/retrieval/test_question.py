@@ -19,6 +19,7 @@ def body(**values):
 def test_the_body_comes_before_the_query_string():
     assert read_question(body(name="tea"), {"name": "x", "top_k": "7"}) == Question("tea", 7)
     assert read_question(b"", {"name": "x"}) == Question("x", 3)
+    assert read_question(b'{"name": "x", "top_k": 4.0}', {}) == Question("x", 4)
 
 
 @pytest.mark.parametrize(

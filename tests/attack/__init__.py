@@ -1,0 +1,1 @@
+"""Requests of somebody who means harm."""
