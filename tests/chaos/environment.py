@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,16 +14,21 @@ import sqlalchemy as sa
 import yaml
 
 from ragkit.embedding.load import load_embedder
-from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.sandbox.sample import OLD_COLUMN, amenities, sample_rows
-from ragkit.sandbox.sandbox import DATABASE, Sandbox
+from ragkit.sandbox.sandbox import DATABASE, ROLE, Sandbox
 from tests.conftest import changed, few_questions
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "wordllama-64", "wordllama-256"
 ROWS_PER_INSERT = 2000
 MIN_BATCH = 128
+CLAIMED = "select 1 from pg_stat_activity where application_name like 'ragkit backfill by %'"
+CLAIM_SECONDS = 30
+
+
+def write_plan(file: Path, plan: Plan) -> None:
+    file.write_text(yaml.safe_dump(plan.model_dump(by_alias=True)))
 
 
 class ChaosEnvironment:
@@ -52,7 +58,7 @@ class ChaosEnvironment:
 
     def change_plan(self, changes: dict[str, object] | None = None) -> None:
         self.plan = changed(self.plan, changes or {})
-        self.params.write_text(yaml.safe_dump(self.plan.model_dump(by_alias=True)))
+        write_plan(self.params, self.plan)
 
     def build(self) -> None:
         """Makes the table with its rows and an HNSW index on the old column, and starts the app."""
@@ -76,17 +82,36 @@ class ChaosEnvironment:
         app = self.sandbox.app
         app.promote(app.stage(OLD))
 
-    def migration(self) -> Migration:
-        return Migration.open(self.plan, self.engine)
-
     def ragkit(self, *arguments: str) -> subprocess.Popen:
         return self._run("ragkit", *arguments)
 
-    def backfill(self, behaviours: str) -> subprocess.Popen:
-        """With a model that shows these behaviours, one for each call."""
-        return self._run("tests.chaos.unreliable_model", behaviours, "backfill")
+    def backfill(
+        self,
+        behaviours: str,
+        changes: dict[str, object] | None = None,
+        preexec: Callable[[], None] | None = None,
+    ) -> subprocess.Popen:
+        """With a model that shows these behaviours, one for each call; `changes` of the plan."""
+        params = self.folder / "changed.yaml"
+        write_plan(params, changed(self.plan, changes or {}))
+        return self._run(
+            "tests.chaos.unreliable_model", behaviours, "backfill", params=params, preexec=preexec
+        )
 
-    def _run(self, *arguments: str) -> subprocess.Popen:
+    def wait_for_claim(self) -> None:
+        """Until a backfill has claimed rows."""
+        deadline = time.time() + CLAIM_SECONDS
+        while not self.scalar(CLAIMED):
+            if time.time() > deadline:
+                raise RuntimeError("no backfill has claimed rows")
+            time.sleep(0.05)
+
+    def _run(
+        self,
+        *arguments: str,
+        params: Path | None = None,
+        preexec: Callable[[], None] | None = None,
+    ) -> subprocess.Popen:
         env = {
             **os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1",
             "RAGKIT_SANDBOX": str(self.folder / "home"),
@@ -95,9 +120,9 @@ class ChaosEnvironment:
             return subprocess.Popen(
                 [
                     sys.executable, "-m", *arguments,
-                    "--params", str(self.params), "--run-dir", str(self.run_dir),
+                    "--params", str(params or self.params), "--run-dir", str(self.run_dir),
                 ],
-                env=env, cwd=ROOT, stdout=log, stderr=log,
+                env=env, cwd=ROOT, stdout=log, stderr=log, preexec_fn=preexec,  # noqa: PLW1509 (takes no lock)
             )  # fmt: skip
 
     def run_until_done(self, *arguments: str, max_runs: int = 10) -> int:
@@ -119,7 +144,9 @@ class ChaosEnvironment:
         """Ends ragkit's connections, or one of them, as a restart of a proxy does. Returns their
         number."""
         terminate = "select pg_terminate_backend(pid) from pg_stat_activity where " + (
-            f"pid = {pid:d}" if pid else f"application_name = 'ragkit' and datname = '{DATABASE}'"
+            f"pid = {pid:d}"
+            if pid
+            else f"application_name = 'ragkit' and datname = '{DATABASE}' and usename = '{ROLE}'"
         )
         with self.sandbox.postgres.engine().connect() as admin:
             return len(admin.execute(sa.text(terminate)).all())

@@ -78,6 +78,13 @@ class Proof:
         runs = environment.run_until_done("backfill")
         self.faults[-1]["followed"] += f"; valid after {runs} run(s)"
 
+    def make_pending(self) -> None:
+        """Some rows lose their new vector, as after an edit."""
+        with self.environment.engine.begin() as connection:
+            connection.execute(
+                sa.text("update amenities set embedding_256 = null where id % 10 = 0")
+            )
+
     def compare(self) -> None:
         """While a follower fills the rows of the writers."""
         environment = self.environment

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 QUESTIONS = ("coffee", "a quiet place", "phone charger", "train to the city", "vegan food")
-DEADLINE_SECONDS, PAUSE_SECONDS = 20.0, 0.2
+DEADLINE_SECONDS, PAUSE_SECONDS = 60.0, 0.2
 
 
 async def main(url: str, log: Path, rate: float) -> None:

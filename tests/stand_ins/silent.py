@@ -22,12 +22,18 @@ class SilentProxy:
         self._open: set[socket.socket] = {self._listening}
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def close(self) -> None:
-        self.talking.set()
-        for end in list(self._open):
+    def drop(self) -> None:
+        """Closes the connections that there are."""
+        for end in self._open - {self._listening}:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+        self._open = {self._listening}
+
+    def close(self) -> None:
+        self.talking.set()
+        self.drop()
+        self._listening.close()
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -25,7 +25,7 @@ from ragkit.migration.backfill.metering import meter_requests
 from ragkit.migration.backfill.stripes import OtherBackfills, claim_stripes
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.backfill.write_size import WriteSize
-from ragkit.migration.backfill.writer import write_vectors
+from ragkit.migration.backfill.writer import write_batch
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage, dead_letters
 from ragkit.migration.progress.completion import (
@@ -176,7 +176,6 @@ def _parts(
 
 
 def _write(migration: Migration, batch: Batch, vectors: np.ndarray, size: WriteSize) -> int:
-    with translate_errors("writing vectors"), migration.engine.begin() as connection:
-        landed, seconds = write_vectors(connection, migration, batch.keys, batch.texts, vectors)
-    size.record(len(batch.keys), seconds)
-    return landed
+    result = write_batch(migration, batch.keys, batch.texts, vectors)
+    size.record(len(batch.keys), result.seconds)
+    return result.landed

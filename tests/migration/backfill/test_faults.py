@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from ragkit import retry
 from ragkit.errors import DatabaseError, ModelBusy, ModelUnavailable, WrongDimension
 from ragkit.migration import ledger, phases
+from ragkit.migration.backfill import writer
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import count_rows
@@ -124,3 +126,47 @@ def test_a_server_that_stays_away_is_an_error_and_the_next_run_fills_the_rest(
         engine.dispose()
     finally:
         server.remove()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_application_with_idle_row_locks_delays_only_its_own_rows(
+    migration, engine, new_embedder
+):
+    """Two rows of a batch are locked for a while, then written in another order."""
+    expand(migration)
+    plan = with_plan(migration, {"backfill.batch_size": 64})
+    with ThreadPoolExecutor(1) as executor, engine.connect() as app, engine.connect() as other:
+        rows = sa.select(migration.key).where(migration.key.in_([5, 2]))
+        app.execute(rows.with_for_update())
+        backfill = executor.submit(lambda: list(run_backfill(plan, new_embedder)))
+        wait_until(lambda: read_counts(migration).filled == 4)
+        other.exec_driver_sql("set lock_timeout = 1000")
+        for key in (1, 3, 4, 6):  # nobody else waits
+            change = sa.update(migration.table).where(migration.key == key)
+            other.execute(change.values(name="edited"))
+            other.commit()
+        app.execute(sa.update(migration.table).where(migration.key == 2).values(name="x"))
+        app.execute(sa.update(migration.table).where(migration.key == 5).values(name="x"))
+        app.commit()
+        assert backfill.result(30)[-1].done == 6
+    check_vectors(migration, new_embedder)
+
+
+def test_a_row_that_stays_locked_stays_pending_and_holds_up_no_run(
+    migration, engine, new_embedder, monkeypatch, caplog
+):
+    monkeypatch.setattr(writer, "ROW_LOCK_MS", 200)
+    expand(migration)
+    with ThreadPoolExecutor(1) as executor, engine.connect() as app:
+        app.execute(sa.select(migration.key).where(migration.key == 2).with_for_update())
+        backfill = executor.submit(lambda: list(run_backfill(migration, new_embedder)))
+        wait_until(lambda: "row 2 was locked" in caplog.text)
+        app.rollback()
+        assert backfill.result(30)[-1].done == 6
+    check_vectors(migration, new_embedder)

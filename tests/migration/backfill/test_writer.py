@@ -1,11 +1,12 @@
 import numpy as np
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragkit.migration.backfill.writer import write_vectors
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
-from tests.conftest import column_of, make_table
+from tests.conftest import TEXTS, column_of, make_table
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
@@ -32,3 +33,17 @@ def test_vectors_are_read_back_bit_by_bit_and_written_once(engine, plan, texts, 
         assert second.landed == 0  # the rows have vectors
     stored = column_of(engine, migration, "new vector")
     np.testing.assert_array_equal(np.array([stored[int(key)] for key in keys], np.float32), vectors)
+
+
+def test_a_locked_row_is_not_waited_for_with_others_locked(migration, engine):
+    """An application's: whoever writes one of the others would wait for it too."""
+    expand(migration)
+    keys, vectors = [str(n) for n in range(1, 7)], np.ones((6, 64), np.float32)
+    with engine.connect() as app, engine.connect() as connection:
+        app.execute(sa.select(migration.key).where(migration.key == 3).with_for_update())
+        result = write_vectors(connection, migration, keys, TEXTS, vectors)
+        assert (result.landed, result.others) == (5, [2])
+        connection.commit()
+    with engine.begin() as connection:
+        result = write_vectors(connection, migration, keys[2:3], TEXTS[2:3], vectors[:1], wait=True)
+    assert (result.landed, result.others) == (1, [])
