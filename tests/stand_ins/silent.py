@@ -22,6 +22,10 @@ class SilentProxy:
         self._open: set[socket.socket] = {self._listening}
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def lead_to(self, socket_path: Path) -> None:
+        """New connections go to another server, as after a failover."""
+        self._socket_path = str(socket_path)
+
     def drop(self) -> None:
         """Closes the connections that there are."""
         for end in self._open - {self._listening}:
