@@ -22,10 +22,6 @@ from ragkit.deploy.smoke_test import curl_command, run_smoke_test
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
-from ragkit.evaluation.comparison import Comparison, compare
-from ragkit.evaluation.evidence import Evidence, collect_evidence
-from ragkit.evaluation.gates import decide
-from ragkit.evaluation.questions import QuestionSet
 from ragkit.migration.cutover import TrafficSwitch
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.readiness import check_readiness
@@ -37,9 +33,11 @@ from ragkit.runbook.deployment import deployment_from
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
 from ragkit.runbook.parameters import Parameters, make_private, notebook_parameters
-from ragkit.runbook.questions import check_questions, load_questions
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a third of the time that a command takes to start
+    from ragkit.evaluation.comparison import Comparison
+    from ragkit.evaluation.evidence import Evidence
+    from ragkit.evaluation.questions import QuestionSet
     from ragkit.sandbox.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
@@ -143,17 +141,23 @@ class Runbook:
             return None
 
     @cached_property
-    def questions(self) -> QuestionSet | None:
+    def questions(self) -> "QuestionSet | None":
         """None when the plan names none. Raises ConfigError."""
+        from ragkit.runbook.questions import load_questions
+
         return load_questions(self.migration)
 
     def check_questions(self) -> str:
         """One line about the questions, before anything is embedded. Raises ConfigError."""
+        from ragkit.runbook.questions import check_questions
+
         return check_questions(self.migration)
 
-    def compare(self) -> Comparison | None:
+    def compare(self) -> "Comparison | None":
         """Asks all questions of both columns; None without questions or without the old model:
         then only stored vectors are compared."""
+        from ragkit.evaluation.comparison import compare
+
         if self.questions is None:
             return None
         old = self.old_embedder_or_none()
@@ -161,12 +165,16 @@ class Runbook:
             return None
         return compare(self.migration, self.questions, old, self.new_embedder)
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> "Evidence":
         """Everything that can be found out about the two columns."""
+        from ragkit.evaluation.evidence import collect_evidence
+
         return collect_evidence(self.migration, self.compare())
 
-    def decide(self, evidence: Evidence) -> Verdict:
+    def decide(self, evidence: "Evidence") -> Verdict:
         """As gates.decide, with the old model if it can still be called."""
+        from ragkit.evaluation.gates import decide
+
         return decide(self.migration, evidence, self.old_embedder_or_none(), self.new_embedder)
 
     def readiness(self, cost: CostEstimate) -> list[Check]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from ragkit.evaluation.cutoff import carry_cutoffs
 from ragkit.migration import cutover, retirement
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.metering import read_costs
@@ -76,6 +75,8 @@ def follow_command(runbook: Runbook) -> None:
 @with_runbook
 def compare_command(runbook: Runbook) -> None:
     """Compare both columns and print the gates. Exit 1 unless GO, or overridden."""
+    from ragkit.evaluation.cutoff import carry_cutoffs  # loads what only a comparison needs
+
     _open(runbook)
     evidence = runbook.evidence()
     verdict = runbook.decide(evidence)
