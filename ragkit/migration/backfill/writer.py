@@ -89,8 +89,9 @@ def write_vectors(
     """
     dimension, start = migration.new.space.dimension, time.monotonic()
     connection.exec_driver_sql(
+        # without a dimension: a follower fills both columns, by the same connections
         "create temporary table if not exists ragkit_stage "
-        f"(key text, content text, vector vector({dimension})) on commit delete rows"
+        "(key text, content text, vector vector) on commit delete rows"
     )
     round_trip = time.monotonic() - start
     cursor = connection.connection.cursor()

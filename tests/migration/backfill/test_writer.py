@@ -47,3 +47,15 @@ def test_a_locked_row_is_not_waited_for_with_others_locked(migration, engine):
     with engine.begin() as connection:
         result = write_vectors(connection, migration, keys[2:3], TEXTS[2:3], vectors[:1], wait=True)
     assert (result.landed, result.others) == (1, [])
+
+
+def test_one_connection_writes_both_columns(filled, engine, old_embedder):
+    """Of different dimensions, as a follower does after the cut-over."""
+    new, old = np.ones((1, 64), np.float32), old_embedder.embed_documents(TEXTS[:1])
+    with engine.connect() as connection:
+        none = {"new vector": None, "embedding": None}
+        connection.execute(sa.update(filled.table).where(filled.key == 1).values(none))
+        connection.commit()
+        for migration, vectors in ((filled, new), (filled.reversed(), old)):
+            assert write_vectors(connection, migration, ["1"], TEXTS[:1], vectors).landed == 1
+            connection.commit()
