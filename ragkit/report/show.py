@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 import pandas as pd
 from humanize import naturalsize
 from IPython.display import DisplayHandle, display
-from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from ragkit.migration.backfill.pipeline import Progress
@@ -22,8 +21,9 @@ from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.status import IN_PLACE, Status
 from ragkit.report.style import NEW
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a notebook without charts does not load matplotlib
     from _typeshed import DataclassInstance
+    from matplotlib.figure import Figure
 
 T = TypeVar("T")
 CARD = (
@@ -142,7 +142,7 @@ def building(step: BuildProgress) -> None:
     print(f"{step.phase}{count}", flush=True)
 
 
-def chart(draw: Callable[[T], Figure | None], data: T | None) -> None:
+def chart(draw: "Callable[[T], Figure | None]", data: T | None) -> None:
     """The figure that `draw` makes of `data`, with its title as the alternative text.
 
     Shows nothing when there is no data, or no figure of it.

@@ -1,8 +1,10 @@
 """One colour language for all charts: old grey, new blue, loss red, gain green, open amber."""
 
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a notebook without charts does not load it
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 OLD, NEW, LOSS, GAIN, OPEN, INK = "#8c8c8c", "#1f6fb4", "#c0392b", "#2e8b57", "#b8860b", "#222222"
 RESULT: dict[bool | None, tuple[str, str]] = {
@@ -18,14 +20,16 @@ def share_bins(k: int) -> list[float]:
     return [(n - 0.5) / k for n in range(k + 2)]
 
 
-def plain_log(axis: Axis) -> None:
+def plain_log(axis: "Axis") -> None:
     """Labels the ticks of a log axis 5, 10, 20 and so on, not as powers of ten."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FormatStrFormatter("%g"))
     axis.set_minor_formatter(NullFormatter())
 
 
-def plain(figure: Figure) -> Figure:
+def plain(figure: "Figure") -> "Figure":
     """The same figure without the upper and the right spine of its axes."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)

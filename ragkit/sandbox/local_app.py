@@ -18,6 +18,7 @@ from ragkit.deploy.vendor import build_source
 from ragkit.errors import DeployError, SandboxError
 from ragkit.sandbox.folders import Folders
 
+MODULE = "ragkit.sandbox.supervisor"
 START_SECONDS = 20
 ANSWER_SECONDS = 100
 """More than the supervisor takes to start a revision and to stop another."""
@@ -44,7 +45,7 @@ class LocalApp:
                 [
                     sys.executable,
                     "-m",
-                    "ragkit.sandbox.supervisor",
+                    MODULE,
                     str(self._sockets),
                     str(self._port),
                 ],
@@ -71,7 +72,7 @@ class LocalApp:
             pid = None
         try:
             supervisor = psutil.Process(int(pid or (self._home / "supervisor.pid").read_text()))
-            if str(self._sockets) in supervisor.cmdline():  # not another program with that number
+            if MODULE in supervisor.cmdline():  # not another program with that number
                 supervisor.terminate()
                 supervisor.wait(START_SECONDS)
         except (FileNotFoundError, psutil.NoSuchProcess, psutil.ZombieProcess):
