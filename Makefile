@@ -6,16 +6,20 @@ PARAMS ?= params/sandbox.yaml
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos attack cranfield vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test chaos chaos-short attack cranfield vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## everything: unit, integration, function, notebooks
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/cranfield
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
+	  --ignore=tests/cranfield --ignore=tests/chaos
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
+
+chaos-short: .venv/installed  ## the same with fewer rows and faults; a minute and a half
+	$(BIN)/python -m pytest tests/chaos
 
 attack: .venv/installed       ## bad requests and Schemathesis against the function, and a silent database
 	ATTACK_EXAMPLES=500 $(BIN)/python -m pytest tests/attack
