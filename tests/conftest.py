@@ -47,7 +47,7 @@ TEXTS = [
     "Corbett Chemist is a medical. Over-the-counter remedies.",
 ]
 _numbers = itertools.count()
-SLOWEST = ("chaos/", "notebooks/test_run", "notebooks/test_jss", "notebooks/",
+SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "notebooks/",
            "migration/test_cutover", "function/", "sandbox/")  # fmt: skip
 """They start first, so that no worker is left with a long file at the end."""
 
