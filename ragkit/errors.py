@@ -48,7 +48,8 @@ class UnknownModel(ConfigError):
     def __init__(self, name: str, known: Sequence[str]):
         super().__init__(
             f"unknown model {name!r}; expected one of {', '.join(known)}, "
-            "or module:attribute of a LangChain Embeddings object"
+            "or module:attribute of a LangChain Embeddings object; an old model that nobody can "
+            "call needs only NAME/DIMENSION, such as unknown/1536"
         )
 
 

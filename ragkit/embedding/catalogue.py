@@ -12,6 +12,9 @@ from ragkit.errors import UnknownModel
 CHARACTERS_PER_TOKEN = 4
 """A common estimate for English. Used for costs, never to cut a text."""
 
+MAX_DIMENSION = 16_000
+"""Of pgvector's type vector."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -43,6 +46,12 @@ class Model:
     def space_name(self) -> str:
         """The name that a space has it by."""
         return self.behind or self.name
+
+    @property
+    def is_callable(self) -> bool:
+        """False for a model outside of the catalogue: its vectors are there, nobody here can make
+        more of them."""
+        return bool(self.provider)
 
     @property
     def served_name(self) -> str:
@@ -85,19 +94,25 @@ CATALOGUE: dict[str, Model] = {
 
 
 def is_known(name: str) -> bool:
-    """Whether find_model finds it."""
+    """Whether the catalogue has it."""
     return name in _by_name()
 
 
 def find_model(name: str) -> Model:
-    """The catalogue's entry for `name`, or for "name/dimension", a shorter output of it.
+    """The catalogue's entry for `name`, or for "name/dimension", a shorter output of it. For
+    another name with a dimension, such as "text-embedding-ada-002/1536", a model that cannot be
+    called.
 
     Raises UnknownModel, which lists the known names.
     """
     models = _by_name()
-    if name not in models:
+    if name in models:
+        return models[name]
+    base, _, digits = name.rpartition("/")
+    dimension = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 0
+    if base in models or not base or not 0 < dimension <= MAX_DIMENSION:
         raise UnknownModel(name, sorted(models))
-    return models[name]
+    return Model(name, provider="", dimension=dimension)
 
 
 def _by_name() -> dict[str, Model]:

@@ -12,11 +12,14 @@ def load_embedder(name: str) -> Embedder:
     """The embedder of a model in the catalogue, or of `module:attribute`.
 
     Raises UnknownModel, ConfigError (the plug-in cannot be imported) or ModelUnavailable (its
-    package is not installed, or its weights or credentials are missing).
+    package is not installed, its weights or credentials are missing, or it is not in the
+    catalogue).
     """
     if ":" in name:
         return PluginEmbedder(name)
     model = find_model(name)
+    if not model.is_callable:
+        raise ModelUnavailable(f"{name} is not in the catalogue: nobody here can call it")
     try:
         embedder: Embedder = import_module(f"ragkit.embedding.{model.provider}").load(model)
     except ImportError as error:

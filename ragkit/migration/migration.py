@@ -22,8 +22,9 @@ from ragkit.retrieval import contract
 from ragkit.retrieval.space import FILLING, READY, Binding, Space
 
 _DIMENSION = sa.text("""
-    select atttypmod from pg_attribute
-    where attrelid = to_regclass(:table) and attname = :column and not attisdropped
+    select a.atttypmod from pg_attribute a join pg_type t on t.oid = a.atttypid
+    where a.attrelid = to_regclass(:table) and a.attname = :column and not a.attisdropped
+      and t.typname in ('vector', 'halfvec')
 """)
 LABEL_CHARACTERS = 60
 """Of a row's content, where the plan names no label."""
@@ -201,9 +202,20 @@ def _known_binding(
     if side.column in bound and not is_known(bound[side.column].model):
         return _binding(plan, side, bound[side.column], state)
     dimension = connection.scalar(_DIMENSION, {"table": _quoted(plan), "column": side.column})
-    if dimension is None or dimension < 1:
+    if dimension is None:
+        return None
+    if dimension < 1 and not (dimension := _first_dimension(connection, plan, side.column)):
         return None
     return _binding(plan, side, Space(side.model, None, dimension, content), state)
+
+
+def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int | None:
+    """Of a column whose type names none, as LangChain makes it: that of one of its vectors."""
+    vector = quote_identifier(column)
+    dimension: int | None = connection.exec_driver_sql(
+        f"select vector_dims({vector}) from {_quoted(plan)} where {vector} is not null limit 1"
+    ).scalar()
+    return dimension
 
 
 def _asked_binding(plan: Plan, side: ColumnSection, state: str) -> Binding:

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
+from ragkit.database.types import vector_type
 from ragkit.errors import SchemaError
 from ragkit.migration import phases
 from ragkit.migration.plan import Plan
@@ -114,13 +115,15 @@ def _unknown_vectors(
 ) -> Iterator[str]:
     """A column that somebody began to fill by hand: nothing says which model made its vectors."""
     bindings = contract.read_bindings(connection, plan.table.qualified_name)
-    if plan.new.column not in columns or plan.new.column in {b.column for b in bindings}:
+    known = plan.new.column in {binding.column for binding in bindings}
+    if plan.new.column not in columns or known or plan.new.adopt:
         return
     column = quote_identifier(plan.new.column)
     if count := connection.exec_driver_sql(f"select count({column}) from {regclass}").scalar():
         yield (
             f"column {plan.new.column!r} holds {count} vectors that no contract accounts for: "
-            f"ALTER TABLE {regclass} DROP COLUMN {column}, or set new.column to another name"
+            f"ALTER TABLE {regclass} DROP COLUMN {column}, set new.column to another name, or set "
+            "new.adopt: true to keep them if a sample shows that the new model made them"
         )
 
 
@@ -132,6 +135,13 @@ def _dimensions(plan: Plan, columns: Mapping[str, Any], known: Sequence[Binding]
             continue
         if column.type not in ("vector", "halfvec"):
             yield f"column {side.column!r} is {column.full_type}, expected a vector"
+        elif space and side is plan.new and column.modifier == -1:
+            table = quote_identifier(plan.table.schema_name, plan.table.name)
+            kind = vector_type(space.dimension).get_col_spec()
+            yield (
+                f"column {side.column!r} has no dimension, and so can have no index: ALTER TABLE "
+                f"{table} ALTER COLUMN {quote_identifier(side.column)} TYPE {kind}"
+            )
         elif space and column.modifier not in (-1, space.dimension):
             yield (
                 f"column {side.column!r} is {column.full_type}, but {side.model} "

@@ -24,6 +24,7 @@ from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.cutover import TrafficSwitch
 from ragkit.migration.inspection.cost import CostEstimate
+from ragkit.migration.inspection.identification import Identification, identify, sample_old
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
@@ -132,11 +133,12 @@ class Runbook:
         return load_embedder(self.plan.new.model)
 
     def old_embedder_or_none(self) -> Embedder | None:
-        """The old model, if it can still be called: one text shows it."""
+        """The old model, if it can still be called: one text shows it. Missing credentials or a
+        plug-in that is gone stop nothing that does not need it."""
         try:
             self.old_embedder.embed_query(PROBE_TEXT)
             return self.old_embedder
-        except ModelError as error:
+        except (ConfigError, ModelError) as error:
             log.warning("the old model cannot be called: %s", error)
             return None
 
@@ -179,7 +181,15 @@ class Runbook:
 
     def readiness(self, cost: CostEstimate) -> list[Check]:
         old, today = self.old_embedder_or_none(), datetime.now(UTC).date()
-        return check_readiness(self.migration, old, self.new_embedder, cost, today)
+        return check_readiness(
+            self.migration, old, self.new_embedder, cost, self.identification, today
+        )
+
+    @cached_property
+    def identification(self) -> Identification:
+        """Whose vectors the old column holds. Raises DatabaseError."""
+        names = (self.plan.old.model, self.plan.new.model)
+        return identify(sample_old(self.migration), names)
 
     def status(self) -> Status:
         try:

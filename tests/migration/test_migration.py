@@ -15,7 +15,7 @@ from ragkit.migration.retirement import retire
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.status import read_status
 from ragkit.migration.verdict import GO, Verdict
-from tests.conftest import TEXTS, changed, column_of
+from tests.conftest import TEXTS, changed, column_of, make_table
 from tests.stand_ins import app
 from tests.stand_ins.mortal import Mortal
 
@@ -121,3 +121,11 @@ def test_the_environment_alone_leads_no_cut_over_and_no_retirement(engine, plan,
         name = str(error.value).partition("database.expect: ")[2]
         named = changed(unnamed, {"database.expect": name})
         assert retire(Migration.open(named, engine), ManualApp(url)).done
+
+
+def test_a_dead_plug_in_and_a_column_without_dimension_need_only_a_vector(engine, plan):
+    make_table(engine, plan, TEXTS)
+    with engine.begin() as connection:
+        connection.exec_driver_sql('alter table "Amenities" alter embedding type vector')
+    gone = changed(plan, {"old.model": "tests.stand_ins.letters:Gone"})
+    assert Migration.open(gone, engine).old.space.dimension == 256

@@ -138,3 +138,11 @@ def test_a_check_changes_nothing(engine, plan, amenities):
     Migration.open(plan, engine)
     assert len(sa.inspect(engine).get_columns(plan.table.name)) == len(columns)
     assert "ragkit" not in sa.inspect(engine).get_schema_names()
+
+
+def test_a_new_column_without_a_dimension_is_refused_with_the_way_out(engine, plan, amenities):
+    with engine.begin() as connection:
+        connection.exec_driver_sql('alter table "Amenities" add column "new vector" vector')
+    assert fault(engine, plan, {"new.model": "wordllama-64"}).endswith(
+        'ALTER TABLE public."Amenities" ALTER COLUMN "new vector" TYPE VECTOR(64)'
+    )

@@ -4,7 +4,10 @@ import pytest
 import yaml
 
 from ragkit.errors import ConfigError
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.inspection.cost import estimate_cost
 from ragkit.migration.plan import Plan
+from ragkit.migration.schema.expansion import expand
 from ragkit.runbook import Runbook
 from tests.conftest import TEXTS, changed, make_table
 
@@ -61,3 +64,34 @@ def test_an_empty_table_has_a_smoke_question_too(engine, plan, monkeypatch, tmp_
 def test_there_is_no_sandbox_for_another_database(runbook):
     with pytest.raises(ConfigError, match="there is no sandbox"):
         _ = runbook().sandbox
+
+
+class TestOldModel:
+    """It is only asked where it can be; a migration away from it needs its name and dimension."""
+
+    def callable_old(self, runbook, model):
+        return runbook({"old.model": model}).old_embedder_or_none()
+
+    def test_one_that_can_be_called_is_loaded(self, runbook, plan):
+        assert self.callable_old(runbook, plan.old.model) is not None
+
+    def test_without_its_credentials_it_is_left_out(self, runbook, monkeypatch, caplog):
+        monkeypatch.delenv("GCP_PROJECT_ID", raising=False)
+        monkeypatch.delenv("INSTANCE_CONNECTION_NAME", raising=False)
+        assert self.callable_old(runbook, "textembedding-gecko@001") is None
+        assert "set GCP_PROJECT_ID" in caplog.text
+
+    def test_one_outside_the_catalogue_is_left_out(self, runbook, caplog):
+        assert self.callable_old(runbook, "text-embedding-ada-002/256") is None
+        assert "text-embedding-ada-002/256 is not in the catalogue" in caplog.text
+
+    def test_a_plug_in_that_is_gone_is_left_out(self, runbook):
+        assert self.callable_old(runbook, "tests.stand_ins.letters:Gone") is None
+
+    def test_its_table_can_be_filled_and_looked_at(self, runbook):
+        opened = runbook({"old.model": "unknown/256"})
+        expand(opened.migration)
+        list(run_backfill(opened.migration, opened.new_embedder))
+        assert opened.status().done == len(TEXTS)
+        assert {check.observed for check in opened.readiness(estimate_cost(
+            opened.migration, opened.new_embedder))} & {"cannot be called"}  # fmt: skip

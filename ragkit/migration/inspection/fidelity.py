@@ -73,14 +73,18 @@ class Fidelity:
 
 
 def measure_fidelity(
-    migration: Migration, vector: sa.ColumnElement[Any], embedder: Embedder
+    migration: Migration,
+    vector: sa.ColumnElement[Any],
+    embedder: Embedder,
+    limit: int = FIDELITY_ROWS,
 ) -> Fidelity:
-    """Embeds a few texts of a vector column again, the same rows each time: finds vectors of
-    another model, and vectors of an earlier text. Rows that the model refuses are left out.
+    """Embeds the texts of `limit` rows of a vector column again, the same rows each time: finds
+    vectors of another model, and vectors of an earlier text. Rows that the model refuses are left
+    out.
 
     Raises ModelError or DatabaseError.
     """
-    rows = _sample_rows(migration, vector)
+    rows = _sample_rows(migration, vector, limit)
     answer = embed_texts(embedder, [row.text for row in rows], PATIENCE_SECONDS)
     cosines = {
         position: _cosine(as_array([rows[position].vector])[0], made)
@@ -102,13 +106,15 @@ def _cosine(stored: np.ndarray, made: np.ndarray) -> float:
     return float(stored @ made / max(norms, 1e-12))
 
 
-def _sample_rows(migration: Migration, vector: sa.ColumnElement[Any]) -> list[sa.Row[Any]]:
+def _sample_rows(
+    migration: Migration, vector: sa.ColumnElement[Any], limit: int
+) -> list[sa.Row[Any]]:
     """`key`, `label`, `text` and `vector` of each."""
     columns = (
         migration.key_text.label("key"), migration.label.label("label"),
         migration.content.label("text"), vector.label("vector"),
     )  # fmt: skip
-    query = migration.sample(*columns, limit=FIDELITY_ROWS)
+    query = migration.sample(*columns, limit=limit)
     query = query.where(vector.is_not(None), has_text(migration.content))
     with translate_errors("checking the stored vectors"), migration.engine.connect() as connection:
         return list(connection.execute(query))

@@ -23,6 +23,7 @@ from ragkit.migration import phases
 from ragkit.migration.backfill.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.fidelity import measure_fidelity
+from ragkit.migration.inspection.identification import Identification
 from ragkit.migration.inspection.side_effects import side_effects
 from ragkit.migration.inspection.vector_traits import read_traits
 from ragkit.migration.migration import Migration
@@ -32,14 +33,22 @@ HNSW_VERSION, HALFVEC_VERSION = (0, 5), (0, 7)
 """The first versions of pgvector with these."""
 WARNING_DAYS = 365
 """Before a model's retirement."""
+MIN_SHARE = 0.5
+"""Of the sampled rows, for an explanation of the old vectors to be told."""
 INDEX_FACTOR = 1.5
 """An HNSW index holds the vectors again, and its graph."""
 
 
 def check_readiness(
-    migration: Migration, old: Embedder | None, new: Embedder, cost: CostEstimate, today: date
+    migration: Migration,
+    old: Embedder | None,
+    new: Embedder,
+    cost: CostEstimate,
+    identification: Identification,
+    today: date,
 ) -> list[Check]:
-    """`old` is None when the old model cannot be called. Writes nothing. Raises DatabaseError."""
+    """`old` is None when the old model cannot be called; `identification` is of the old vectors.
+    Writes nothing. Raises DatabaseError."""
     app, old_model = migration.plan.app, migration.plan.old.model
     checks = [
         _database(migration),
@@ -47,6 +56,7 @@ def check_readiness(
         _new_model(new),
         _old_model(old, migration),
         *_old_vectors(old, migration),
+        *_whose_vectors(identification, migration),
         _retirement(old_model, old.model if old else None, today),
         _retirement(new.model.name, new.model, today),
         _quota(migration, new.model, cost),
@@ -115,6 +125,21 @@ def _old_vectors(embedder: Embedder | None, migration: Migration) -> Iterator[Ch
             return
     if traits := read_traits(migration):
         yield from traits.checks()
+
+
+def _whose_vectors(identification: Identification, migration: Migration) -> Iterator[Check]:
+    """Only where the plan says something else than what was found."""
+    best, plan = identification.best, migration.plan
+    if best is None or best.share < MIN_SHARE:
+        return
+    names = (best.model, best.template, best.task)
+    if names == (plan.old.model, plan.table.content, ""):
+        return
+    if best.template in (plan.table.content, *identification.columns) and not best.task:
+        fix = f"set old.model: {best.model} and table.content: {best.template}"
+    else:
+        fix = f"set old.model: {best.model}; new vectors are made of {plan.table.content} alone"
+    yield Check("whose old vectors", identification.describe(), None, fix)
 
 
 def _retirement(name: str, model: Model | None, today: date) -> Check:

@@ -89,13 +89,27 @@ class ColumnSection(Section):
 
 
 class OldSection(ColumnSection):
-    """What serves today. The column is not changed before the cut-over."""
+    """What serves today. The column is not changed before the cut-over. A model that nobody can
+    call any more is named with its dimension, such as `text-embedding-ada-002/1536`."""
 
     retire: bool = Field(False, description="true lets the step `retire` drop the column for good")
 
 
 class NewSection(ColumnSection):
     """What is to serve. The column is added beside the old one."""
+
+    adopt: bool = Field(
+        False,
+        description="true keeps vectors of the new model that the column already holds, after a "
+        "check of a sample",
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _can_be_called(cls, name: str) -> str:
+        if ":" not in name and not find_model(name).is_callable:
+            raise ValueError(f"{name} is not in the catalogue: it can be the old model only")
+        return name
 
 
 class IndexSection(Section):

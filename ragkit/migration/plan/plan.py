@@ -74,7 +74,8 @@ class Plan(Section):
     def reversed(self) -> Self:
         """The way back: from the new model and column to the old ones."""
         old = OldSection(model=self.new.model, column=self.new.column)
-        new = NewSection(model=self.old.model, column=self.old.column)
+        # without validation: an old model may be one that cannot be called
+        new = NewSection.model_construct(model=self.old.model, column=self.old.column)
         return self.model_copy(update={"old": old, "new": new})
 
     @classmethod

@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
+from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.load import resolve_model
 from ragkit.errors import ConfigError, ModelError
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.stripes import stripe_count
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
+from ragkit.migration.schema.adoption import check_adoption
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import add_triggers, trigger_faults
 from ragkit.retrieval import contract, contract_changes
@@ -28,12 +30,13 @@ _IS_NOT_NULL = sa.text("""
 log = logging.getLogger(__name__)
 
 
-def expand(migration: Migration) -> bool:
+def expand(migration: Migration, embedder: Embedder | None = None) -> bool:
     """Column, triggers, contract and ledger in one short transaction; the old column is not
     changed. Returns False when it was done before; triggers that were dropped or disabled since
     then are put back.
 
-    Raises SpaceMismatch or DatabaseError.
+    `embedder` is the new model's, for vectors that the new column already holds; see
+    `ragkit.migration.schema.adoption`. Raises SpaceMismatch, ModelError or DatabaseError.
     """
     with translate_errors("expand"):
         with migration.engine.connect() as connection:
@@ -46,7 +49,14 @@ def expand(migration: Migration) -> bool:
             _identify(migration.old, plan.old.model), _identify(migration.new, plan.new.model)
         ]  # fmt: skip
         stripes = stripe_count(rows, migration.plan.backfill.batch_size)
-        run_online(migration, lambda connection: _expand(connection, migration, bindings, stripes))
+        adoption = check_adoption(migration, embedder)
+
+        def change(connection: sa.Connection) -> None:
+            _expand(connection, migration, bindings, stripes)
+            if adoption:
+                adoption.record(connection, migration)
+
+        run_online(migration, change)
     return True
 
 

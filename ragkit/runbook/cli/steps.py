@@ -32,6 +32,9 @@ def inspect_command(runbook: Runbook) -> None:
     for table_index in inventory.indexes(runbook.migration):
         _print(table_index)
     _print(inventory.text_statistics(runbook.migration))
+    for explanation in runbook.identification.explanations:
+        _print(explanation)
+    click.echo(runbook.identification.describe())
     cost = estimate_cost(runbook.migration, runbook.new_embedder)
     _print(cost)
     for check in runbook.readiness(cost):
@@ -47,7 +50,7 @@ def backfill_command(runbook: Runbook, retry: bool) -> None:
     click.echo(runbook.check_questions())
     if retry:
         click.echo(f"{dead_letters.clear(migration)} dead letters are pending again")
-    added = expand(migration)
+    added = expand(migration, runbook.new_embedder)
     click.echo(f"column {migration.plan.new.column}: {'added' if added else 'was there'}")
     for step in run_backfill(migration, runbook.new_embedder, probe_log=runbook.probe_log):
         click.echo(f"{step.done:,} of {step.total:,} rows, {step.rate:,.0f} rows/s")

@@ -5,8 +5,10 @@ from ragkit.embedding.load import load_embedder
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import ModelUnavailable
 from ragkit.migration.inspection.cost import CostEstimate
+from ragkit.migration.inspection.identification import identify, sample_old
 from ragkit.migration.inspection.readiness import check_readiness
-from tests.conftest import swap_vectors
+from ragkit.migration.migration import Migration
+from tests.conftest import TEXTS, changed, make_table, swap_vectors
 
 TODAY = date(2026, 11, 23)
 
@@ -20,7 +22,10 @@ def embedder(vertex, name="text-embedding-005"):
 def readiness_checks(migration, old, new, today=TODAY):
     """By their names."""
     estimate = CostEstimate(1000, 4, 10_000, 0.001, "2026-11-01", 0.1)
-    return {check.name: check for check in check_readiness(migration, old, new, estimate, today)}
+    names = (migration.plan.old.model,)
+    identification = identify(sample_old(migration), names)
+    checks = check_readiness(migration, old, new, estimate, identification, today)
+    return {check.name: check for check in checks}
 
 
 def test_a_model_that_retires_within_a_year_is_a_warning_with_its_date(migration, vertex):
@@ -80,3 +85,16 @@ def test_an_old_model_that_fails_now_decides_nothing(migration, vertex):
 
     check = readiness_checks(migration, Busy(), embedder(vertex))["old vectors"]
     assert (check.passed, check.observed) == (None, "no permission")
+
+
+class TestWhoseOldVectors:
+    def test_what_the_plan_says_needs_no_words(self, migration):
+        local = load_embedder("wordllama-256")
+        assert "whose old vectors" not in readiness_checks(migration, local, local)
+
+    def test_the_model_that_explains_them_is_told_where_the_plan_names_another(self, engine, plan):
+        make_table(engine, plan, TEXTS)
+        other = Migration.open(changed(plan, {"old.model": "unknown/256"}), engine)
+        check = readiness_checks(other, None, load_embedder("wordllama-256"))["whose old vectors"]
+        assert check.observed == "wordllama-256 of content: 100% of the rows"
+        assert check.fix == "set old.model: wordllama-256 and table.content: content"

@@ -1,0 +1,118 @@
+"""Ways in which stored vectors may have been made: a model, a task, and a template of the text."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from itertools import permutations
+
+import numpy as np
+
+from ragkit.embedding.catalogue import CATALOGUE, Model
+from ragkit.embedding.embedder import PROBE_TEXT, Embedder
+from ragkit.embedding.load import load_embedder
+from ragkit.errors import ConfigError, ModelError
+from ragkit.migration.backfill.embed import embed_texts
+
+PATIENCE_SECONDS = 20.0
+"""For a busy model: another candidate may explain the vectors."""
+TASKS = ("RETRIEVAL_DOCUMENT", "RETRIEVAL_QUERY", "SEMANTIC_SIMILARITY", None)
+"""Of Vertex AI, that documents are embedded with, on purpose or not."""
+SEPARATORS = ("\n", " ", ". ", ": ")
+"""Between two columns of a template."""
+AS_QUESTION = "as a question"
+Embed = Callable[[Sequence[str]], dict[int, np.ndarray]]
+"""From texts to vectors by position; a text that is refused has none."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """`task` is "" for the one that the model's documents have."""
+
+    model: str
+    task: str
+    embed: Embed
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Models that answered, and for each of the others one line that says why not."""
+
+    embedders: list[Embedder]
+    skipped: list[str]
+
+
+def find_candidates(names: Iterable[str], dimension: int, used: int) -> Candidates:
+    """The models of `names` and of the catalogue that can be called here, and whose vectors could
+    be stored with `dimension`, of which the first `used` are not always 0: as they are, cut, or
+    padded. Those with as many dimensions come first.
+    """
+    known = [model.name for model in CATALOGUE.values() if model.dimension >= used]
+    shorter = [f"{name}/{dimension}" for name in known if dimension in CATALOGUE[name].shorter]
+    known = [name for name in known if f"{name}/{dimension}" not in shorter] + shorter
+    embedders: list[Embedder] = []
+    skipped: list[str] = []
+    for name in dict.fromkeys([*names, *known]):
+        try:
+            embedder = load_embedder(name)
+            embedder.embed_query(PROBE_TEXT)
+        except (ConfigError, ModelError) as error:
+            skipped.append(f"{name}: {error}")
+        else:
+            if embedder.model.dimension >= used:
+                embedders.append(embedder)
+    embedders.sort(key=lambda embedder: embedder.model.dimension != dimension)
+    return Candidates(embedders, skipped)
+
+
+def own_way(embedder: Embedder) -> Way:
+    """As the model's documents are embedded."""
+    return Way(embedder.model.name, "", _documents(embedder))
+
+
+def other_ways(embedder: Embedder) -> Iterator[Way]:
+    """As a question, and with the other tasks of a service that knows tasks."""
+    model = embedder.model
+    yield Way(model.name, AS_QUESTION, _questions(embedder))
+    if model.document_task:
+        for task in TASKS:
+            if task not in (model.document_task, model.query_task):
+                other = _with_task(model, task)
+                yield Way(model.name, str(task or "no task"), _documents(other))
+
+
+def joined_columns(texts: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Templates of two of the first three columns, by how they are joined."""
+    return {
+        f"{first} + {separator!r} + {second}": [
+            f"{a}{separator}{b}" for a, b in zip(texts[first], texts[second], strict=True)
+        ]
+        for first, second in permutations(list(texts)[:3], 2)
+        for separator in SEPARATORS
+    }
+
+
+def _with_task(model: Model, task: str | None) -> Embedder:
+    loaded: Embedder = import_module(f"ragkit.embedding.{model.provider}").load(
+        replace(model, document_task=task)
+    )
+    return loaded
+
+
+def _documents(embedder: Embedder) -> Embed:
+    def embed(texts: Sequence[str]) -> dict[int, np.ndarray]:
+        return embed_texts(embedder, texts, PATIENCE_SECONDS).vectors
+
+    return embed
+
+
+def _questions(embedder: Embedder) -> Embed:
+    def embed(texts: Sequence[str]) -> dict[int, np.ndarray]:
+        vectors = {}
+        for position, text in enumerate(texts):
+            try:
+                vectors[position] = embedder.embed_query(text)
+            except ModelError:
+                continue
+        return vectors
+
+    return embed

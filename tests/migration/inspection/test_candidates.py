@@ -1,0 +1,75 @@
+import pytest
+
+from ragkit.embedding.catalogue import find_model
+from ragkit.embedding.load import load_embedder
+from ragkit.migration.inspection.candidates import (
+    AS_QUESTION,
+    find_candidates,
+    joined_columns,
+    other_ways,
+    own_way,
+)
+from tests.conftest import NEW
+
+
+def models(candidates):
+    return [embedder.model.name for embedder in candidates.embedders]
+
+
+@pytest.fixture
+def no_google(monkeypatch):
+    for name in ("GCP_PROJECT_ID", "INSTANCE_CONNECTION_NAME", "VERTEX_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def google(vertex, monkeypatch):
+    monkeypatch.setenv("GCP_PROJECT_ID", "p")
+    monkeypatch.setenv("VERTEX_ENDPOINT", vertex.address)
+    vertex.retired = {"textembedding-gecko@001"}
+    return vertex
+
+
+class TestFound:
+    def test_models_of_the_dimension_come_first_and_smaller_ones_are_left_out(self, no_google):
+        assert models(find_candidates([], 256, 256)) == ["wordllama-256", "all-minilm-l6-v2"]
+        assert models(find_candidates([], 384, 384)) == ["all-minilm-l6-v2"]
+
+    def test_a_smaller_one_can_have_been_padded(self, no_google):
+        assert "wordllama-256" in models(find_candidates([], 384, 256))
+
+    def test_a_model_that_cannot_be_called_is_skipped_with_its_reason(self, no_google):
+        skipped = "\n".join(find_candidates(["unknown/768", "nowhere:Model"], 768, 768).skipped)
+        for reason in ("unknown/768 is not in the catalogue", "cannot load 'nowhere:Model'",
+                       "text-embedding-005 runs on Vertex AI: set GCP_PROJECT_ID"):  # fmt: skip
+            assert reason in skipped
+
+    def test_a_retired_model_is_skipped_and_the_others_of_its_service_are_not(self, google):
+        candidates = find_candidates([NEW], 768, 768)
+        assert models(candidates) == ["text-embedding-005", "gemini-embedding-001/768"]
+        assert "textembedding-gecko@001: " in candidates.skipped[0]
+
+
+class TestWays:
+    def test_a_model_without_tasks_has_two(self, new_embedder):
+        assert own_way(new_embedder).task == ""
+        assert [way.task for way in other_ways(new_embedder)] == [AS_QUESTION]
+
+    def test_a_model_with_tasks_is_asked_with_the_others_too(self, google):
+        embedder = load_embedder("text-embedding-005")
+        ways = [own_way(embedder), *other_ways(embedder)]
+        assert [way.task for way in ways] == ["", AS_QUESTION, "SEMANTIC_SIMILARITY", "no task"]
+        google.calls.clear()
+        for way in ways:
+            assert way.embed(["tea"])[0].shape == (find_model("text-embedding-005").dimension,)
+        assert [call[1] for call in google.calls] == [
+            {"RETRIEVAL_DOCUMENT"}, {"RETRIEVAL_QUERY"}, {"SEMANTIC_SIMILARITY"}, {None},
+        ]  # fmt: skip
+
+
+def test_the_first_three_columns_are_joined_in_both_orders():
+    joined = joined_columns({"body": ["b"], "title": ["t"], "kind": ["k"], "rest": ["r"]})
+    assert joined["title + ': ' + body"] == ["t: b"]
+    assert joined["body + '\\n' + kind"] == ["b\nk"]
+    assert len(joined) == 3 * 2 * 4
+    assert joined_columns({"body": ["b"]}) == {}
