@@ -69,11 +69,13 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Identification:
-    """The ways that explain rows, the best first. `columns`: whose texts were tried. `foreign`:
+    """The ways that explain rows, the best first. `dimension` is that of the stored vectors, 0
+    without any. `columns`: whose texts were tried. `foreign`:
     keys of the sampled rows that the best one does not explain. `skipped`: models that cannot be
     called here, and why."""
 
     rows: int
+    dimension: int
     columns: list[str]
     explanations: list[Explanation]
     foreign: list[str]
@@ -135,7 +137,7 @@ def identify(sample: VectorSample, names: Iterable[str] = ()) -> Identification:
     tasks, of two columns joined.
     """
     if not len(sample.keys):
-        return Identification(0, [], [], [], [])
+        return Identification(0, 0, [], [], [], [])
     dimension, tail = sample.vectors.shape[1], _zero_tail(sample.vectors)
     candidates = find_candidates(names, dimension, dimension - tail)
     embedders = candidates.embedders
@@ -152,6 +154,7 @@ def identify(sample: VectorSample, names: Iterable[str] = ()) -> Identification:
     foreign = [key for key, known in zip(sample.keys, explained, strict=True) if not known]
     return Identification(
         len(sample.keys),
+        dimension,
         list(sample.texts),
         [t.explanation for t in tried],
         foreign,

@@ -1,0 +1,1 @@
+"""From a database that nobody has described yet to a params file."""

@@ -1,0 +1,71 @@
+"""The first command on a stranger's database: the file it writes passes inspect as it is."""
+
+import pytest
+
+from ragkit.embedding.load import load_embedder
+from ragkit.errors import ConfigError, PlanError
+from ragkit.migration.discovery.answers import Answers
+from ragkit.migration.discovery.initialise import initialise
+from ragkit.migration.inspection.cost import estimate_cost
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan import Plan
+from tests.conftest import NEW, TEXTS
+from tests.migration.discovery.conftest import MODEL, TABLES
+
+WANTED = Answers(new_model=NEW)
+
+
+@pytest.fixture
+def start(engine, tmp_path):
+    def initialise_here(**options):
+        options = {"answers": WANTED, "output": str(tmp_path / "mine.yaml"), **options}
+        env = {"DATABASE_URL": engine.url.render_as_string(hide_password=False)}
+        return initialise(env=env, **options)
+
+    return initialise_here
+
+
+@pytest.mark.parametrize("framework", TABLES)
+def test_the_file_passes_inspect_as_it_is(engine, make, start, framework):
+    make(framework)
+    done = start()
+    assert done.missing == ""
+    migration = Migration.open(Plan.from_file(done.params), engine)
+    assert migration.plan.old.model == MODEL
+    assert estimate_cost(migration, load_embedder(NEW)).rows == len(TEXTS)
+
+
+def test_what_the_role_lacks_is_told_and_the_file_is_written_all_the_same(
+    engine, make, start, admin, database
+):
+    import sqlalchemy as sa
+
+    make("LlamaIndex")
+    owner = sa.create_engine(admin.url.set(database=database.database))
+    with owner.begin() as connection:
+        connection.exec_driver_sql("alter table data_llamaindex owner to postgres")
+        connection.exec_driver_sql('grant select on data_llamaindex to "retrieval-service"')
+    owner.dispose()
+    done = start()
+    assert done.params.exists()
+    assert 'OWNER TO "retrieval-service"' in done.missing
+
+
+def test_an_existing_file_is_refused(make, start):
+    make("LlamaIndex")
+    first = start()
+    with pytest.raises(ConfigError, match="--force"):
+        start()
+    assert start(replace=True).params == first.params
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated(start):
+    with pytest.raises(PlanError, match="holds a password") as error:
+        start(url="postgresql+pg8000://me:hunter2@127.0.0.1:1/x")
+    assert "hunter2" not in str(error.value)
+
+
+def test_nothing_is_written_when_nothing_can_be_migrated(start, tmp_path):
+    with pytest.raises(Exception, match="has no vector column"):
+        start()
+    assert list(tmp_path.iterdir()) == []
