@@ -20,6 +20,7 @@ RagkitError
 │   ├── SpaceNotReady
 │   └── SpaceMismatch
 ├── PhaseError           a step does not fit the phase, or another operator's step is running
+├── DriftError           a reviewed plan no longer fits the table, the contract or the code
 ├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
 ├── DeployError          a revision did not start; the previous one still serves
 └── SandboxError         the embedded default cannot run here
@@ -70,7 +71,12 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class SchemaError(DatabaseError):
-    """A table, column, key, extension or privilege is not as required."""
+    """A table, column, key, extension or privilege is not as required. `faults`: one text for each,
+    with the way out."""
+
+    def __init__(self, message: str, faults: Sequence[str] = ()):
+        self.faults = list(faults) or [message]
+        super().__init__(message)
 
 
 class ModelError(RagkitError):
@@ -128,6 +134,10 @@ class SpaceMismatch(ContractError):
 
 class PhaseError(RagkitError):
     """A step does not fit the migration's phase, or another operator's step is running."""
+
+
+class DriftError(RagkitError):
+    """A reviewed plan no longer fits the table, the contract or the code."""
 
 
 class GateError(RagkitError):

@@ -40,14 +40,14 @@ def check_privileges(connection: sa.Connection, plan: Plan) -> None:
     name, schema = plan.table.qualified_name, plan.table.schema_name
     regclass = quote_identifier(schema, plan.table.name)
     if fault := missing_schema_usage(connection, schema):
-        raise SchemaError(f"{name} is not ready to migrate: {fault}")
+        raise _not_ready(name, [fault])
     kind = connection.scalar(_KIND, {"table": regclass})
     if kind is None:
         raise SchemaError(f"there is no table {name}: set table.name and table.schema")
     if kind != "r":
         raise SchemaError(f"{name} is no plain table (relkind {kind}): name a plain table")
     if faults := list(missing_privileges(connection, schema, regclass)):
-        raise SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults))
+        raise _not_ready(name, faults)
 
 
 def check_table(
@@ -73,9 +73,13 @@ def check_table(
     if phase == phases.PLANNED:
         faults += consistency_faults(connection, regclass, plan.table.content, plan.migration_id)
     if faults:
-        raise SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults))
+        raise _not_ready(name, faults)
     key_type: str = columns[plan.table.key].full_type
     return key_type
+
+
+def _not_ready(name: str, faults: Sequence[str]) -> SchemaError:
+    return SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults), faults)
 
 
 def _missing_columns(plan: Plan, columns: Mapping[str, Any], retired: bool) -> Iterator[str]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.errors import GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
@@ -70,7 +70,5 @@ def drop_old_column(connection: sa.Connection, migration: Migration) -> None:
     old = migration.plan.old
     drop_triggers(connection, migration.reversed())
     contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
-    connection.exec_driver_sql(
-        f"alter table {migration.quoted_table} drop column if exists {quote_identifier(old.column)}"
-    )
+    connection.exec_driver_sql(statements.drop_column(migration))
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.index import OPERATOR_CLASSES
+from ragkit.migration.schema.statements import OPERATOR_CLASSES
 from ragkit.retrieval.search import ef_search
 from ragkit.retrieval.space import Binding
 

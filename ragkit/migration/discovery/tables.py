@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.migration.schema.index import OPERATOR_CLASSES
+from ragkit.migration.schema.statements import OPERATOR_CLASSES
 from ragkit.retrieval.contract import SCHEMA
 
 KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view",

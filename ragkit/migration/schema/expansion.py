@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import vector_type
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.load import resolve_model
 from ragkit.errors import ConfigError, ModelError
@@ -16,10 +14,11 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.stripes import stripe_count
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.adoption import check_adoption
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import add_triggers, trigger_faults
-from ragkit.retrieval import contract, contract_changes
+from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import Binding
 
 _IS_NOT_NULL = sa.text("""
@@ -87,20 +86,14 @@ def _expand(
     connection: sa.Connection, migration: Migration, bindings: Sequence[Binding], stripes: int
 ) -> None:
     run = connection.exec_driver_sql  # in sa.text, a colon in a name would be a parameter
-    schema = quote_identifier(contract.SCHEMA)
-    run(f"create schema if not exists {schema}")
-    run(
-        f"alter table {migration.quoted_table} "
-        f"add column if not exists {quote_identifier(migration.plan.new.column)} "
-        f"{vector_type(migration.new.space.dimension).get_col_spec()}"
-    )
+    run(statements.create_schema())
+    run(statements.add_column(migration))
     for binding in bindings:
         contract_changes.bind(connection, binding)
     ledger.create_tables(connection)
     dead_letters.create_table(connection)
-    # The app reads the contract, perhaps as another role.
-    run(f"grant usage on schema {schema} to public")
-    run(f"grant select on {schema}.{quote_identifier(contract.CONTRACT.name)} to public")
+    for statement in statements.grant_to_app():
+        run(statement)
     add_triggers(connection, migration)
     fingerprint = bindings[-1].space.fingerprint
     ledger.record(connection, migration.id, phases.EXPANDED, space=fingerprint)
@@ -110,19 +103,21 @@ def _expand(
 def allow_missing_old(migration: Migration) -> None:
     """Before anything is deployed that inserts rows without an old vector: drops a NOT NULL of the
     old column. Safe to repeat. Raises DatabaseError."""
-    names = {"table": migration.quoted_table, "column": migration.plan.old.column}
-    column = quote_identifier(migration.plan.old.column)
-
-    def drop_not_null(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(
-            f"alter table {migration.quoted_table} alter column {column} drop not null"
-        )
-
     with translate_errors("allowing rows without an old vector"):
         with migration.engine.connect() as connection:
-            if not connection.scalar(_IS_NOT_NULL, names):
+            if not requires_old(connection, migration):
                 return
-        run_online(migration, drop_not_null)
+        run_online(migration, lambda connection: _drop_not_null(connection, migration))
+
+
+def _drop_not_null(connection: sa.Connection, migration: Migration) -> None:
+    connection.exec_driver_sql(statements.drop_not_null(migration))
+
+
+def requires_old(connection: sa.Connection, migration: Migration) -> bool:
+    """Whether the old column is NOT NULL."""
+    names = {"table": migration.quoted_table, "column": migration.plan.old.column}
+    return bool(connection.scalar(_IS_NOT_NULL, names))
 
 
 def keep_old_column_current(migration: Migration) -> None:

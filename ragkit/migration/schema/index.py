@@ -7,20 +7,16 @@ from concurrent.futures import TimeoutError as NotDone
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from pgvector.sqlalchemy import HALFVEC
 
 from ragkit.database.engine import autocommit
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.sockets import wait_without_limit
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import vector_type
 from ragkit.migration import ledger
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
+from ragkit.migration.schema import statements
 
-OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
-ROWS_PER_LIST = 1000
-"""Of IVFFlat, as pgvector's README advises up to a million rows."""
 POLL_SECONDS = 0.5
 
 _INDEX = sa.text("""
@@ -57,7 +53,7 @@ class BuildProgress:
 
 def state(connection: sa.Connection, migration: Migration) -> IndexState:
     """The index of the plan, as it is now."""
-    name = _name(migration)
+    name = statements.index_name(migration)
     qualified = quote_identifier(migration.plan.table.schema_name, name)
     row = connection.execute(_INDEX, {"name": qualified}).one_or_none()
     if row is None:
@@ -122,30 +118,11 @@ def _build(migration: Migration, current: IndexState) -> str:
         if current.exists:
             leftover = quote_identifier(plan.table.schema_name, current.name)
             run(f"drop index concurrently {leftover}")
-        run(
-            f"create index concurrently {quote_identifier(current.name)} "
-            f"on {migration.quoted_table} using {_method(connection, migration)}"
-        )
+        run(statements.create_index(connection, migration))
     return f"maintenance_work_mem {settings.memory_mb} MB, {settings.workers} parallel workers"
-
-
-def _method(connection: sa.Connection, migration: Migration) -> str:
-    plan = migration.plan
-    is_half = isinstance(vector_type(migration.new.space.dimension), HALFVEC)
-    operators = f"{'halfvec' if is_half else 'vector'}_{OPERATOR_CLASSES[plan.table.distance]}"
-    column = f"({quote_identifier(plan.new.column)} {operators})"
-    if plan.index.type == "hnsw":
-        return f"hnsw {column}"
-    rows = connection.scalar(migration.select(sa.func.count())) or 0
-    return f"ivfflat {column} with (lists = {max(1, rows // ROWS_PER_LIST):d})"
 
 
 def _progress(migration: Migration) -> BuildProgress | None:
     with translate_errors("watching the index"), migration.engine.connect() as connection:
         row = connection.execute(_PROGRESS, {"table": migration.quoted_table}).first()
     return BuildProgress(row.phase, row.done, row.total) if row else None
-
-
-def _name(migration: Migration) -> str:
-    plan = migration.plan
-    return f"{plan.table.name}_{plan.new.column}_{plan.index.type}"[-63:]

@@ -47,8 +47,9 @@ _ALWAYS = """
 alter table {table} enable always trigger {clear_trigger}, enable always trigger {wake_trigger}
 """
 _ATTNUM = sa.text("""
-    select attnum from pg_attribute
-    where attrelid = to_regclass(:table) and attname = :column and not attisdropped
+    select coalesce(max(attnum) filter (where attname = :column and not attisdropped),
+                    max(attnum) + 1)
+    from pg_attribute where attrelid = to_regclass(:table)
 """)
 _ENABLED = sa.text("""
     select tgname, tgenabled::text from pg_trigger
@@ -58,18 +59,31 @@ _ENABLED = sa.text("""
 
 def add_triggers(connection: sa.Connection, migration: Migration) -> None:
     """Those that watch the new column of `migration`. Safe to repeat."""
+    for statement in add_triggers_sql(connection, migration):
+        connection.exec_driver_sql(statement)
+
+
+def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[str]:
+    """For a column that is not there yet, with the number that it will have."""
     column = {"table": migration.quoted_table, "column": migration.plan.new.column}
     names = {**_names(migration), "attnum": connection.scalar(_ATTNUM, column)}
-    for statement in (_CLEAR, _CLEAR_TRIGGER, _WAKE, _WAKE_TRIGGER, _ALWAYS):
-        connection.exec_driver_sql(statement.format(**names))
+    parts = (_CLEAR, _CLEAR_TRIGGER, _WAKE, _WAKE_TRIGGER, _ALWAYS)
+    return [part.format(**names).strip() for part in parts]
 
 
 def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
     """Those that watch the new column of `migration`. Safe to repeat."""
+    for statement in drop_triggers_sql(migration):
+        connection.exec_driver_sql(statement)
+
+
+def drop_triggers_sql(migration: Migration) -> list[str]:
     names = _names(migration)
-    for trigger in ("clear_trigger", "wake_trigger"):
-        connection.exec_driver_sql(f"drop trigger if exists {names[trigger]} on {names['table']}")
-    connection.exec_driver_sql(f"drop function if exists {names['clear']}()")
+    return [
+        f"drop trigger if exists {names['clear_trigger']} on {names['table']}",
+        f"drop trigger if exists {names['wake_trigger']} on {names['table']}",
+        f"drop function if exists {names['clear']}()",
+    ]
 
 
 def trigger_faults(connection: sa.Connection, migration: Migration) -> list[str]:

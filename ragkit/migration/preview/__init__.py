@@ -1,0 +1,1 @@
+"""Everything that a migration will do, told before it does anything."""

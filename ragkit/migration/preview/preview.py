@@ -1,0 +1,85 @@
+"""The preview of a migration as one document, for a reviewer and for a machine."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from humanize import naturaldelta
+
+from ragkit.database.types import vector_type
+from ragkit.deploy.project_checks import Check
+from ragkit.migration.inspection.inventory import TextStatistics
+from ragkit.migration.inspection.rules import Finding, findings
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan.section import Section
+from ragkit.migration.preview.figures import Figures, Measured
+from ragkit.migration.preview.fingerprint import Fingerprint
+from ragkit.migration.preview.steps import Statement, plan_statements
+
+FORMAT = 1
+"""Of the JSON document."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A gate of the verdict with its limit, as the plan sets it."""
+
+    gate: str
+    limit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`plan` is the whole plan as plain data; `visible`: what the app and its users will see."""
+
+    made_at: str
+    database: str
+    migration: str
+    figures: Figures
+    texts: TextStatistics
+    statements: list[Statement]
+    visible: list[str]
+    findings: list[Finding]
+    limits: list[Limit]
+    plan: dict[str, Any]
+    fingerprint: Fingerprint
+
+    def as_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+
+def make_preview(migration: Migration, measured: Measured, checks: Sequence[Check]) -> Preview:
+    """Changes nothing. `checks` are those of readiness. Raises ModelError or DatabaseError."""
+    figures = measured.figures
+    backfill = f"about {naturaldelta(60 * figures.backfill_minutes)}"
+    build = f"about {naturaldelta(60 * figures.index_minutes)}"
+    return Preview(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        database=migration.database,
+        migration=migration.id,
+        figures=figures,
+        texts=measured.texts,
+        statements=plan_statements(migration, backfill, build),
+        visible=list(_visible(migration)),
+        findings=findings(list(checks)),
+        limits=list(_limits(migration.plan.gates)),
+        plan=migration.plan.model_dump(mode="json", by_alias=True),
+        fingerprint=Fingerprint.of(migration),
+    )
+
+
+def _visible(migration: Migration) -> Iterator[str]:
+    plan = migration.plan
+    kind = vector_type(migration.new.space.dimension).get_col_spec().lower()
+    yield f"SELECT * and RETURNING * show one more column, {plan.new.column} {kind}"
+    yield f"two triggers on {plan.table.qualified_name}, and the schema ragkit, which all may use"
+    yield "the app's answers stay the same until the cut-over"
+    yield f"after the cut-over the app answers by {plan.new.model}; {plan.old.column} stays"
+
+
+def _limits(gates: Section) -> Iterator[Limit]:
+    for name, info in type(gates).model_fields.items():
+        if name != "override":
+            yield Limit(name, f"{getattr(gates, name)}", str(info.description))

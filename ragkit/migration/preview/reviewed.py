@@ -1,0 +1,62 @@
+"""A reviewed plan: the preview as a file, and the refusal to run it once it no longer fits."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ragkit.errors import ConfigError, DriftError
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan import Plan
+from ragkit.migration.preview.fingerprint import Fingerprint
+from ragkit.migration.preview.preview import FORMAT, Preview
+
+SUFFIX = ".json"
+"""Of a params file that is a reviewed plan."""
+
+
+@dataclass(frozen=True)
+class ReviewedPlan:
+    """`database` is the one that the plan was made for."""
+
+    path: Path
+    plan: Plan
+    database: str
+    fingerprint: Fingerprint
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Raises ConfigError when the file is no plan of `ragkit plan`, or PlanError."""
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            form = document["format"]
+            values, database = document["plan"], document["database"]
+            fingerprint = Fingerprint(**document["fingerprint"])
+        except FileNotFoundError:
+            raise ConfigError(f"there is no file {path}: write it with ragkit plan -o") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{path} is no plan of `ragkit plan -o` ({type(error).__name__}): make it again"
+            ) from None
+        if form != FORMAT:
+            raise ConfigError(f"{path} has format {form}, expected {FORMAT}: make it again")
+        return cls(path, Plan.of(values), database, fingerprint)
+
+    def require_no_drift(self, migration: Migration) -> None:
+        """Raises DriftError, which tells what is another thing now, or DatabaseError."""
+        drift = self.fingerprint.differences(Fingerprint.of(migration))
+        if self.database != migration.database:
+            drift.insert(0, f"it was made for {self.database}, this is {migration.database}")
+        if drift:
+            raise DriftError(
+                f"{self.path.name} no longer fits: {'; '.join(drift)}; nothing was changed: review "
+                "a new one (ragkit plan -o)"
+            )
+
+
+def save(preview: Preview, path: Path) -> Path:
+    """Raises OSError."""
+    text = json.dumps(preview.as_json(), indent=2, ensure_ascii=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path

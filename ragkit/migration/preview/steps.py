@@ -1,0 +1,109 @@
+"""The steps of a migration, with each statement on the user's table, its lock and its way back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from ragkit.database.translate import translate_errors
+from ragkit.migration import ledger
+from ragkit.migration.backfill.metering import QUOTA, SPENDING
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress.dead_letters import DEAD_LETTER
+from ragkit.migration.schema import statements
+from ragkit.migration.schema.expansion import requires_old
+from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql
+from ragkit.retrieval.contract import CONTRACT
+
+OWN_TABLES = (CONTRACT, ledger.MIGRATION, ledger.EVENT, DEAD_LETTER, SPENDING, QUOTA)
+EXCLUSIVE = "ACCESS EXCLUSIVE: nobody reads or writes the table meanwhile"
+SHARE_ROW = "SHARE ROW EXCLUSIVE: nobody writes the table meanwhile"
+CONCURRENT = "SHARE UPDATE EXCLUSIVE: everybody reads and writes on"
+ROWS = "ROW EXCLUSIVE, and its rows: a row that somebody else has locked is left for later"
+NONE = "none on your table"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`step` is the command that runs it; `lock` what it holds on the table, and `duration` for how
+    long; `undo` is the way back."""
+
+    step: str
+    sql: str
+    lock: str
+    duration: str
+    undo: str
+
+
+def plan_statements(migration: Migration, backfill: str, build: str) -> list[Statement]:
+    """In the order in which they run; `backfill` and `build` are the estimated durations of the
+    backfill and of the index build. Changes nothing. Raises DatabaseError."""
+    with translate_errors("planning the statements"), migration.engine.connect() as connection:
+        return [
+            *_expand(connection, migration),
+            *_fill(connection, migration, backfill, build),
+            *_cut_over(connection, migration),
+            *_retire(migration),
+        ]
+
+
+def _moment(migration: Migration) -> str:
+    settings = migration.plan.database
+    return (
+        f"milliseconds; waits {settings.lock_timeout_ms:,} ms at most for the lock, then tries "
+        f"again for {settings.ddl_seconds:g} s"
+    )
+
+
+def _expand(connection: sa.Connection, migration: Migration) -> Iterator[Statement]:
+    moment, schema = _moment(migration), "DROP SCHEMA ragkit CASCADE"
+    yield Statement("backfill", statements.create_schema(), NONE, "milliseconds", schema)
+    for table in OWN_TABLES:
+        yield Statement("backfill", _create(table), NONE, "milliseconds", schema)
+    for sql in statements.grant_to_app():
+        yield Statement("backfill", sql, NONE, "milliseconds", schema)
+    column = migration.plan.new.column
+    undo = f"ALTER TABLE … DROP COLUMN {column}"
+    yield Statement("backfill", statements.add_column(migration), EXCLUSIVE, moment, undo)
+    for sql in add_triggers_sql(connection, migration):
+        lock = NONE if " function " in sql.partition("(")[0] else SHARE_ROW
+        yield Statement("backfill", sql, lock, moment, schema)
+
+
+def _fill(
+    connection: sa.Connection, migration: Migration, backfill: str, build: str
+) -> Iterator[Statement]:
+    plan = migration.plan
+    update = (
+        f"update {migration.quoted_table} set {plan.new.column} = … in transactions of up to "
+        f"{plan.backfill.batch_size:,} rows"
+    )
+    undo = "the column's, above; the old column is never written"
+    yield Statement("backfill", update, ROWS, backfill, undo)
+    if plan.index.type != "none":
+        sql = statements.create_index(connection, migration)
+        yield Statement("backfill", sql, CONCURRENT, build, "DROP INDEX CONCURRENTLY …")
+
+
+def _cut_over(connection: sa.Connection, migration: Migration) -> Iterator[Statement]:
+    moment = _moment(migration)
+    if requires_old(connection, migration):
+        sql = statements.drop_not_null(migration)
+        undo = "ALTER TABLE … ALTER COLUMN … SET NOT NULL, once `follow` has filled it"
+        yield Statement("cutover", sql, EXCLUSIVE, moment, undo)
+    for sql in add_triggers_sql(connection, migration.reversed()):
+        lock = NONE if " function " in sql.partition("(")[0] else SHARE_ROW
+        yield Statement("cutover", sql, lock, moment, "DROP SCHEMA ragkit CASCADE")
+
+
+def _retire(migration: Migration) -> Iterator[Statement]:
+    """Only with old.retire."""
+    for sql in (*drop_triggers_sql(migration.reversed()), statements.drop_column(migration)):
+        yield Statement("retire", sql, EXCLUSIVE, _moment(migration), "none: there is no way back")
+
+
+def _create(table: sa.Table) -> str:
+    sql = str(CreateTable(table, if_not_exists=True).compile(dialect=postgresql.dialect()))
+    return " ".join(sql.split())

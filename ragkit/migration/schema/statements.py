@@ -1,0 +1,69 @@
+"""The statements that change the user's table, as text: run by a step, shown before it."""
+
+import sqlalchemy as sa
+from pgvector.sqlalchemy import HALFVEC
+
+from ragkit.database.identifiers import quote_identifier
+from ragkit.database.types import vector_type
+from ragkit.migration.migration import Migration
+from ragkit.retrieval.contract import CONTRACT, SCHEMA
+
+OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
+ROWS_PER_LIST = 1000
+"""Of IVFFlat, as pgvector's README advises up to a million rows."""
+
+
+def create_schema() -> str:
+    return f"create schema if not exists {quote_identifier(SCHEMA)}"
+
+
+def grant_to_app() -> tuple[str, str]:
+    """The app reads the contract, perhaps as another role."""
+    schema = quote_identifier(SCHEMA)
+    return (
+        f"grant usage on schema {schema} to public",
+        f"grant select on {schema}.{quote_identifier(CONTRACT.name)} to public",
+    )
+
+
+def add_column(migration: Migration) -> str:
+    return (
+        f"alter table {migration.quoted_table} "
+        f"add column if not exists {quote_identifier(migration.plan.new.column)} "
+        f"{vector_type(migration.new.space.dimension).get_col_spec()}"
+    )
+
+
+def drop_not_null(migration: Migration) -> str:
+    """Of the old column, so that a new revision may insert rows without an old vector."""
+    column = quote_identifier(migration.plan.old.column)
+    return f"alter table {migration.quoted_table} alter column {column} drop not null"
+
+
+def drop_column(migration: Migration) -> str:
+    """The old one."""
+    column = quote_identifier(migration.plan.old.column)
+    return f"alter table {migration.quoted_table} drop column if exists {column}"
+
+
+def create_index(connection: sa.Connection, migration: Migration) -> str:
+    plan = migration.plan
+    column = f"({quote_identifier(plan.new.column)} {operator_class(migration)})"
+    method = f"hnsw {column}"
+    if plan.index.type == "ivfflat":
+        rows = connection.scalar(migration.select(sa.func.count())) or 0
+        method = f"ivfflat {column} with (lists = {max(1, rows // ROWS_PER_LIST):d})"
+    name = quote_identifier(index_name(migration))
+    return f"create index concurrently {name} on {migration.quoted_table} using {method}"
+
+
+def index_name(migration: Migration) -> str:
+    plan = migration.plan
+    return f"{plan.table.name}_{plan.new.column}_{plan.index.type}"[-63:]
+
+
+def operator_class(migration: Migration) -> str:
+    """Of the new column's type and the plan's distance."""
+    is_half = isinstance(vector_type(migration.new.space.dimension), HALFVEC)
+    kind = "halfvec" if is_half else "vector"
+    return f"{kind}_{OPERATOR_CLASSES[migration.plan.table.distance]}"

@@ -1,0 +1,46 @@
+import pytest
+import sqlalchemy as sa
+
+from ragkit.migration.preview.trial import Trial, run_trial
+from ragkit.migration.schema import index
+from tests.conftest import random_vectors, with_plan
+
+ROWS = 2500
+
+
+def test_the_index_takes_what_the_trial_says(engine, plan):
+    """Of vectors like the trial's, on a table of another size."""
+    migration = random_vectors(engine, plan, ROWS)
+    trial = run_trial(migration)
+    built = index.build(migration)
+    assert built.bytes == pytest.approx(trial.index_bytes * ROWS, rel=0.2)
+    assert trial.index_seconds > 0
+    assert trial.column_bytes > 64 * 4
+
+
+def test_it_leaves_nothing_behind(migration, engine):
+    def relations():
+        with engine.connect() as connection:
+            return connection.scalar(sa.text("select count(*) from pg_class"))
+
+    before = relations()
+    run_trial(migration)
+    assert relations() == before
+
+
+def test_without_an_index_there_is_none_to_measure(migration):
+    trial = run_trial(with_plan(migration, {"index.type": "none"}))
+    assert (trial.index_bytes, trial.index_seconds) == (0, 0)
+    assert trial.write_seconds > 0
+
+
+def test_ivfflat_is_measured_as_ivfflat(migration):
+    hnsw, ivfflat = run_trial(migration), run_trial(with_plan(migration, {"index.type": "ivfflat"}))
+    assert 0 < ivfflat.index_bytes < hnsw.index_bytes
+
+
+def test_the_time_grows_a_little_faster_than_the_rows():
+    trial = Trial(2000, 1.0, 1.0, 1.0, 2.0)
+    assert trial.seconds_for(2000) == 2.0
+    assert 20 < trial.seconds_for(20_000) < 30
+    assert trial.seconds_for(1) == trial.seconds_for(0) == 0
