@@ -31,7 +31,7 @@ def inspect_command(runbook: Runbook) -> None:
         _print(column)
     for table_index in inventory.indexes(runbook.migration):
         _print(table_index)
-    _print(inventory.text_statistics(runbook.migration))
+    _print(inventory.text_statistics(runbook.migration, runbook.new_embedder))
     cost = estimate_cost(runbook.migration, runbook.new_embedder)
     _print(cost)
     for check in runbook.readiness(cost):
@@ -47,6 +47,7 @@ def backfill_command(runbook: Runbook, retry: bool) -> None:
     click.echo(runbook.check_questions())
     if retry:
         click.echo(f"{dead_letters.clear(migration)} dead letters are pending again")
+    click.echo(runbook.check_long_texts())
     added = expand(migration)
     click.echo(f"column {migration.plan.new.column}: {'added' if added else 'was there'}")
     for step in run_backfill(migration, runbook.new_embedder, probe_log=runbook.probe_log):
