@@ -48,7 +48,7 @@ NDCG = {"refuse": 0.332, "cut": 0.399, "pieces": 0.397}
 """At 10, by what becomes of them: the figures of docs/own-database.md."""
 pytestmark = [
     pytest.mark.skipif(not DATA.exists(), reason="the Cranfield collection is missing"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
 ]
 
 
