@@ -30,6 +30,18 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class TokenCounter(Protocol):
+    """An embedder whose model's own tokenizer runs here."""
+
+    special_tokens: int
+    """Tokens that the model adds to each text; they count towards its limit."""
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Start and end in `text`, in characters, of each of its tokens, without the special."""
+        ...
+
+
 class RequestMeter(Protocol):
     """Is told of each request to a paid service."""
 

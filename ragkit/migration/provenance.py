@@ -20,8 +20,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
     evaluation |= {name: _digest(evaluation[name]) for name in _FILES}
     chosen = {
         "table": sections["table"],
-        "old": {name: sections["old"][name] for name in ("model", "column")},
-        "new": {name: sections["new"][name] for name in ("model", "column")},
+        "old": {name: sections["old"][name] for name in ("model", "column", "long_texts")},
+        "new": {name: sections["new"][name] for name in ("model", "column", "long_texts")},
         "index": {"type": sections["index"]["type"]},
         "evaluation": evaluation,
         "gates": {n: v for n, v in sections["gates"].items() if n not in NOT_LIMITS},

@@ -61,9 +61,12 @@ def database_gates(connection: sa.Connection, migration: Migration) -> list[Gate
     observed = (
         f"{counts.coverage:.2%}, {overdue} pending{just_written}, {counts.empty} without text"
     )
+    mostly_refused = counts.dead_letters > counts.fillable / 2
+    if mostly_refused:
+        observed += f"; most rows are set aside: {counts.dead_letters} of {counts.fillable}"
     limit = migration.plan.gates.dead_letters
     gates = [
-        Gate("coverage", observed, "none pending", overdue == 0),
+        Gate("coverage", observed, "none pending", overdue == 0 and not mostly_refused),
         Gate(
             "dead letters", f"{counts.dead_letters} refused by the model", f"≤ {limit}",
             counts.dead_letters <= limit,

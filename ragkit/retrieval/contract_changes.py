@@ -43,6 +43,18 @@ def bind(connection: sa.Connection, binding: Binding) -> None:
     connection.execute(sa.insert(CONTRACT).values(row))
 
 
+def take_long_texts(connection: sa.Connection, binding: Binding) -> bool:
+    """Binds a column, whose long texts were refused so far, to the space of `binding`, which takes
+    them. Returns False, and changes nothing, when it is bound to any other space, or to none."""
+    for bound in read_bindings(connection, binding.table):
+        if bound.column == binding.column and binding.space.only_adds_to(bound.space):
+            space = binding.space
+            change = sa.update(CONTRACT).where(*_is_row(bound.table, bound.column))
+            values = {"template": space.template, "fingerprint": space.fingerprint}
+            return bool(connection.execute(change.values(values)).rowcount)
+    return False
+
+
 def unbind(connection: sa.Connection, table: str, column: str) -> None:
     """Removes a binding, if it is there."""
     connection.execute(sa.delete(CONTRACT).where(*_is_row(table, column)))

@@ -6,13 +6,16 @@ from dataclasses import asdict, dataclass, replace
 
 from ragkit.embedding.catalogue import Model
 
+LONG_TEXTS = {"refuse": "", "cut": " (cut)", "pieces": " (mean of pieces)"}
+"""What a template says behind the content column, by what becomes of long texts."""
 READY, FILLING = "ready", "filling"
 """States of a binding: a column that is FILLING does not serve."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Model, task type of the documents, output dimension and text template (the content column).
+    """Model, task type of the documents, output dimension and text template: the content column,
+    and what becomes of long texts.
 
     Vectors of two spaces are never compared, even when their dimensions agree.
     """
@@ -31,6 +34,12 @@ class Space:
         not be called, or by version 0.2, has the plug-in's import path."""
         expected = Space.of(model, self.template)
         return self in (expected, replace(expected, model=model.name))
+
+    def only_adds_to(self, other: "Space") -> bool:
+        """Whether all vectors of `other` are of this space too: `other` refuses the long texts that
+        this one cuts or splits."""
+        ways = (suffix for suffix in LONG_TEXTS.values() if suffix)
+        return any(self == replace(other, template=other.template + way) for way in ways)
 
     @property
     def fingerprint(self) -> str:

@@ -25,6 +25,7 @@ from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.cutover import TrafficSwitch
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.identification import Identification, identify, sample_old
+from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
@@ -154,6 +155,11 @@ class Runbook:
         from ragkit.runbook.questions import check_questions
 
         return check_questions(self.migration)
+
+    def check_long_texts(self) -> str:
+        """One line about texts that the new model does not take whole, before any is paid for."""
+        lengths = pending_lengths(self.migration, self.new_embedder)
+        return f"long texts: {lengths.describe(self.plan.new.long_texts)}"
 
     def compare(self) -> "Comparison | None":
         """Asks all questions of both columns; None without questions or without the old model:

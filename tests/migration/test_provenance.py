@@ -90,6 +90,7 @@ def test_the_status_says_that_there_is_no_verdict_under_these_parameters(indexed
         ({"gates.margin": 0.01}, False), ({"gates.claim": "better"}, False),
         ({"new.model": "wordllama-64"}, False), ({"old.column": "other"}, False),
         ({"table.content": "other"}, False), ({"evaluation.k": 5}, False),
+        ({"new.long_texts": "cut"}, False), ({"old.long_texts": "cut"}, False),
         ({"gates.override": "a reason"}, True), ({"gates.verdict_hours": 1.0}, True),
         ({"old.retire": True}, True), ({"backfill.batch_size": 9}, True),
         ({"app.apply": True}, True), ({"evaluation.cutoff": 0.4}, True),

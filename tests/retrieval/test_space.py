@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragkit.embedding.catalogue import Model, find_model
-from ragkit.retrieval.space import Space
+from ragkit.retrieval.space import LONG_TEXTS, Space
 
 SPACE = Space.of(find_model("text-embedding-005"), "content")
 SPACES = st.builds(
@@ -43,3 +43,13 @@ def test_a_plug_in_is_known_by_what_it_calls_and_by_its_import_path():
     assert replace(space, model="app.models:small").is_of(model)
     assert not space.is_of(replace(model, behind="app.Client(large)"))
     assert not space.is_of(replace(model, dimension=9))
+
+
+def test_a_space_that_takes_long_texts_only_adds_to_the_one_that_refuses_them():
+    cut, pieces = (replace(SPACE, template="content" + LONG_TEXTS[w]) for w in ("cut", "pieces"))
+    assert cut.only_adds_to(SPACE)
+    assert pieces.only_adds_to(SPACE)
+    for one, other in [(SPACE, SPACE), (SPACE, cut), (cut, pieces), (cut, cut)]:
+        assert not one.only_adds_to(other)
+    assert not replace(cut, dimension=9).only_adds_to(SPACE)
+    assert not replace(cut, template="name (cut)").only_adds_to(SPACE)

@@ -63,6 +63,7 @@ def test_backfill_is_the_missions_migration_script(jss):
     env, engine, vertex = jss
     first = ragkit("backfill", **env)
     assert first.startswith("database: assistant demo at ")
+    assert "long texts: 0 of 6 texts are above 2,048 tokens, by an estimate of 4 bytes" in first
     assert "column embedding_005: added" in first
     assert "6 of 6 rows" in first
     with engine.connect() as connection:
@@ -81,6 +82,22 @@ def test_inspect_and_status(jss):
     assert "column: embedding  dimension: 768  rows: 6" in inspected
     assert "price as of: 2026-11-01" in inspected
     assert "phase: planned  done: 0  total: 6" in ragkit("status", **env)
+
+
+def test_texts_that_are_too_long_are_told_before_one_is_paid_for(jss):
+    env, engine, _ = jss
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update amenities set content = repeat('long ', 2000)")
+    inspected = ragkit("inspect", **env)
+    assert "too long: 6" in inspected
+    assert "6 of 6 texts (100.0%) are above 2,048 tokens" in inspected
+    assert "passed: False  fix: set new.long_texts: pieces" in inspected
+    output = ragkit("backfill", **env)
+    told, added, first = (output.index(s) for s in ("dead letters", "column emb", "0 of 6 rows"))
+    assert told < added < first
+    assert "new.long_texts" not in ragkit("inspect", "--set", "new.long_texts=pieces", **env)
+    output = ragkit("backfill", "--set", "new.long_texts=pieces", **env)
+    assert "6 of 6 rows" in output
 
 
 def test_a_cut_over_without_a_comparison_is_refused(jss, tmp_path):

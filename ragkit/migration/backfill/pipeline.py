@@ -10,13 +10,14 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
+from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import DatabaseError, ModelBusy, SpaceMismatch
 from ragkit.migration import ledger
 from ragkit.migration.backfill.batches import Batch, pending_batches
@@ -91,9 +92,10 @@ def run_backfill(
             since = retry_database(oldest_running_transaction, migration)
             idle, last_pass = True, PassStart(check.counts.pending, since)
             metered = meter_requests(migration, embedder)
+            model = for_rows(metered, migration.plan.new.long_texts)
             with claim_stripes(migration, stripes) as claimed:
                 batches = pending_batches(migration, claimed, stripes)
-                for batch, result in _embed_ahead(migration, metered, workers, batches):
+                for batch, result in _embed_ahead(migration, model, workers, batches):
                     idle = False
                     retry_database(dead_letters.add, migration, _refused(batch, result))
                     for part, vectors in _parts(batch, result, size):
@@ -123,8 +125,14 @@ def _require_bound_space(migration: Migration, embedder: Embedder) -> None:
     bound = next((b for b in bindings if b.column == plan.new.column), None)
     if bound is None:
         raise DatabaseError(f"no contract for {plan.new.column!r}: run expand first")
-    space = Space.of(embedder.model, plan.table.content)
-    if bound.space.template != space.template or not bound.space.is_of(embedder.model):
+    space = Space.of(embedder.model, plan.template(plan.new))
+    is_of_model = bound.space.is_of(embedder.model)
+    if is_of_model and space.only_adds_to(replace(bound.space, model=space.model)):
+        raise SpaceMismatch(
+            f"long_texts of {bound.column!r} was refuse and is another now: run backfill "
+            "(notebook 02) first, which takes the change into the contract"
+        )
+    if bound.space.template != space.template or not is_of_model:
         raise SpaceMismatch(
             f"column {bound.column!r} is bound to {bound.space.model} "
             f"({bound.space.fingerprint}), the embedder makes {space.model} ({space.fingerprint})"

@@ -10,6 +10,7 @@ import numpy as np
 from ragkit.embedding.catalogue import CATALOGUE, Model
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
+from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ConfigError, ModelError
 from ragkit.migration.backfill.embed import embed_texts
 
@@ -99,6 +100,9 @@ def _with_task(model: Model, task: str | None) -> Embedder:
 
 
 def _documents(embedder: Embedder) -> Embed:
+    """Long texts are cut, as many clients do without a word."""
+    embedder = for_rows(embedder, "cut")
+
     def embed(texts: Sequence[str]) -> dict[int, np.ndarray]:
         return embed_texts(embedder, texts, PATIENCE_SECONDS).vectors
 

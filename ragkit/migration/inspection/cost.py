@@ -1,27 +1,29 @@
 """What the backfill will cost, before it starts: requests, tokens, money and minutes."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-import sqlalchemy as sa
-
 from ragkit.database.translate import translate_errors
-from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN
 from ragkit.embedding.embedder import Embedder
-from ragkit.migration import phases
+from ragkit.embedding.long_texts.embedder import LongTexts, for_rows
+from ragkit.embedding.long_texts.split import limits_of
+from ragkit.migration.backfill.embed import embed_texts
 from ragkit.migration.backfill.metering import Quota
+from ragkit.migration.inspection.long_texts import TextLengths, measure_lengths, to_embed
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress.coverage import has_text, is_pending
 
 SAMPLE_TEXTS = 32
 """Embedded to measure the new model's speed."""
+PATIENCE_SECONDS = 60.0
+"""For a busy model."""
 
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """For the rows that are still pending: tokens at 4 characters each, minutes by the speed of a
-    sample and the quota, money at the catalogue's price."""
+    """For the rows that are still pending: tokens by the model's tokenizer, else at 4 characters
+    each; minutes by the speed of a sample and the quota; money at the catalogue's price."""
 
     rows: int
     requests: int
@@ -36,26 +38,21 @@ def estimate_cost(migration: Migration, embedder: Embedder) -> CostEstimate:
 
     Raises ModelError or DatabaseError.
     """
-    model, content = embedder.model, migration.content
-    pending = _is_pending(migration)
-    characters_sum = sa.func.coalesce(sa.func.sum(sa.func.length(content)), 0)
-    totals = migration.select(sa.func.count(), characters_sum).where(pending)
-    sample = migration.select(content).where(pending).limit(SAMPLE_TEXTS)
+    model, long_texts = embedder.model, migration.plan.new.long_texts
+    pending = to_embed(migration)
+    lengths = measure_lengths(migration, embedder, pending)
+    sample = migration.select(migration.content).where(pending).limit(SAMPLE_TEXTS)
     with translate_errors("estimating the cost"), migration.engine.connect() as connection:
-        rows, characters = connection.execute(totals).one()
         texts = list(connection.scalars(sample))
-    tokens = ceil(characters / CHARACTERS_PER_TOKEN)
+    tokens, sent = _sent(lengths, long_texts)
     requests = max(
-        ceil(rows / model.max_texts), ceil(tokens / model.max_tokens) if model.max_tokens else 0
+        ceil(sent / model.max_texts), ceil(tokens / model.max_tokens) if model.max_tokens else 0
     )
-    start = time.monotonic()
-    if texts:
-        embedder.embed_documents(texts)
-    seconds = (time.monotonic() - start) / max(len(texts), 1) * rows
+    seconds = lengths.rows * _seconds_a_row(embedder, texts, long_texts)
     quota = Quota.of(model, migration.plan.backfill)
     price_date = model.price_as_of.isoformat() if model.price_as_of else "free, runs here"
     return CostEstimate(
-        rows=rows,
+        rows=lengths.rows,
         requests=requests,
         tokens=tokens,
         usd=round(model.price(tokens), 4),
@@ -64,8 +61,18 @@ def estimate_cost(migration: Migration, embedder: Embedder) -> CostEstimate:
     )
 
 
-def _is_pending(migration: Migration) -> sa.ColumnElement[bool]:
-    """Before expand, every row with a text is pending."""
-    if migration.phase() == phases.PLANNED:
-        return has_text(migration.content)
-    return is_pending(migration)
+def _sent(lengths: TextLengths, long_texts: LongTexts) -> tuple[int, int]:
+    """Tokens and texts that are sent. A text that is refused is sent too, and paid for as far as
+    the model reads it."""
+    if long_texts == "pieces":
+        return lengths.tokens, lengths.pieces
+    return lengths.tokens_cut, lengths.rows
+
+
+def _seconds_a_row(embedder: Embedder, texts: Sequence[str], long_texts: LongTexts) -> float:
+    """Of the model, measured; rows that it will refuse take no time."""
+    whole = limits_of(embedder)[0]
+    fitting = [t for t in texts if long_texts != "refuse" or whole.end(t, 0) == len(t)]
+    start = time.monotonic()
+    embed_texts(for_rows(embedder, long_texts), fitting, PATIENCE_SECONDS)
+    return (time.monotonic() - start) / max(len(texts), 1)

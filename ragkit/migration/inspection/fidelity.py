@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.embedding.embedder import Embedder
+from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.migration.backfill.embed import embed_texts
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
@@ -85,6 +86,8 @@ def measure_fidelity(
     Raises ModelError or DatabaseError.
     """
     rows = _sample_rows(migration, vector, limit)
+    sides = {side.column: side.long_texts for side in (migration.plan.old, migration.plan.new)}
+    embedder = for_rows(embedder, sides[str(vector.key)])
     answer = embed_texts(embedder, [row.text for row in rows], PATIENCE_SECONDS)
     cosines = {
         position: _cosine(as_array([rows[position].vector])[0], made)

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, find_model
+from ragkit.embedding.embedder import Embedder
+from ragkit.migration.inspection.long_texts import measure_lengths
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
 from ragkit.retrieval.contract import SCHEMA, read_bindings
@@ -66,14 +67,16 @@ class Index:
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """Counts of rows. `longest` is in characters; `too_long` texts are estimated to exceed the new
-    model's limit."""
+    """Counts of rows. `longest` is in characters. `duplicates` have a text that another row has;
+    `too_long` texts exceed the new model's limit, and `counted_by` says how that was found."""
 
     rows: int
     null: int
     blank: int
     longest: int
+    duplicates: int
     too_long: int
+    counted_by: str
 
 
 def vector_columns(migration: Migration) -> list[VectorColumn]:
@@ -124,23 +127,24 @@ def indexes(migration: Migration) -> list[Index]:
         return [Index(*row) for row in rows]
 
 
-def text_statistics(migration: Migration) -> TextStatistics:
-    """Of the content column. Raises DatabaseError."""
-    content, limit = migration.content, _max_characters(migration)
-    too_long = sa.func.length(content) > limit if limit else sa.false()
+def text_statistics(migration: Migration, embedder: Embedder) -> TextStatistics:
+    """Of the content column; `embedder` is the new model's, and embeds nothing.
+
+    Raises DatabaseError.
+    """
+    content = migration.content
     query = migration.select(
         sa.func.count(),
         sa.func.count().filter(content.is_(None)),
         sa.func.count().filter(content.is_not(None) & ~has_text(content)),
         sa.func.coalesce(sa.func.max(sa.func.length(content)), 0),
-        sa.func.count().filter(too_long),
     )
+    same = migration.select(sa.func.count().label("rows")).where(has_text(content))
+    same = same.group_by(sa.func.md5(content)).having(sa.func.count() > 1)
+    duplicates = sa.select(sa.func.coalesce(sa.func.sum(same.subquery().c.rows), 0))
     with translate_errors("inspecting texts"), migration.engine.connect() as connection:
-        return TextStatistics(*connection.execute(query).one())
-
-
-def _max_characters(migration: Migration) -> int | None:
-    """Of one text for the new model, by estimate; None for no limit."""
-    name = migration.plan.new.model
-    tokens = None if ":" in name else find_model(name).max_tokens_per_text
-    return tokens * CHARACTERS_PER_TOKEN if tokens else None
+        counts = connection.execute(query).one()
+        shared = int(connection.scalar(duplicates) or 0)
+    lengths = measure_lengths(migration, embedder, has_text(content))
+    rows, null, blank, longest = counts
+    return TextStatistics(rows, null, blank, longest, shared, lengths.too_long, lengths.counted_by)

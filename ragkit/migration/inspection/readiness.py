@@ -24,6 +24,7 @@ from ragkit.migration.backfill.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.fidelity import measure_fidelity
 from ragkit.migration.inspection.identification import Identification
+from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.inspection.side_effects import side_effects
 from ragkit.migration.inspection.vector_traits import read_traits
 from ragkit.migration.migration import Migration
@@ -59,6 +60,7 @@ def check_readiness(
         *_whose_vectors(identification, migration),
         _retirement(old_model, old.model if old else None, today),
         _retirement(new.model.name, new.model, today),
+        _long_texts(migration, new),
         _quota(migration, new.model, cost),
         _disk(migration, new.model),
         *_standbys(migration),
@@ -162,6 +164,18 @@ def _quota(migration: Migration, model: Model, cost: CostEstimate) -> Check:
     minutes = quota.seconds(cost.requests, cost.tokens) / 60
     observed = f"{cost.requests:,} requests at {per_minute} a minute: {minutes:.1f} minutes"
     return Check("quota", observed, True)
+
+
+def _long_texts(migration: Migration, embedder: Embedder) -> Check:
+    """Undecided as long as the gate would let so many dead letters pass."""
+    lengths, long_texts = pending_lengths(migration, embedder), migration.plan.new.long_texts
+    observed = lengths.describe(long_texts)
+    if lengths.limit is None:
+        return Check("long texts", observed, None)
+    if not lengths.too_long or long_texts != "refuse":
+        return Check("long texts", observed, True)
+    passed = None if lengths.too_long <= migration.plan.gates.dead_letters else False
+    return Check("long texts", observed, passed, "set new.long_texts: pieces")
 
 
 def _disk(migration: Migration, model: Model) -> Check:

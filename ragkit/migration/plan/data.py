@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from ragkit.database.engine import parse_url
 from ragkit.embedding.catalogue import find_model
+from ragkit.embedding.long_texts.embedder import LongTexts
 from ragkit.errors import ConfigError, UnknownModel
 from ragkit.migration.plan.section import Identifier, OptionalIdentifier, Section
 
@@ -76,6 +77,11 @@ class ColumnSection(Section):
         description="a model of the catalogue, or module:attribute of a LangChain Embeddings object"
     )
     column: Identifier = Field(description="the column of its vectors")
+    long_texts: LongTexts = Field(
+        "refuse",
+        description="a text that is longer than the model takes: `refuse` it, `cut` it and embed "
+        "its start, or embed it in `pieces` and keep the mean of their vectors",
+    )
 
     @field_validator("model")
     @classmethod

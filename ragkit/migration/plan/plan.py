@@ -14,6 +14,7 @@ from ragkit.checkout import ROOT
 from ragkit.errors import PlanError
 from ragkit.migration.plan import load
 from ragkit.migration.plan.data import (
+    ColumnSection,
     DatabaseSection,
     IndexSection,
     NewSection,
@@ -28,6 +29,7 @@ from ragkit.migration.plan.steps import (
     EvaluationSection,
     GatesSection,
 )
+from ragkit.retrieval.space import LONG_TEXTS
 
 
 class Plan(Section):
@@ -71,11 +73,16 @@ class Plan(Section):
         """What the ledger calls this migration."""
         return f"{self.table.qualified_name}: {self.old.column} -> {self.new.column}"
 
+    def template(self, side: ColumnSection) -> str:
+        """What a column's vectors are made from, as the contract has it."""
+        return self.table.content + LONG_TEXTS[side.long_texts]
+
     def reversed(self) -> Self:
         """The way back: from the new model and column to the old ones."""
-        old = OldSection(model=self.new.model, column=self.new.column)
+        shared = {"model", "column", "long_texts"}
+        old = OldSection(**self.new.model_dump(include=shared))
         # without validation: an old model may be one that cannot be called
-        new = NewSection.model_construct(model=self.old.model, column=self.old.column)
+        new = NewSection.model_construct(**self.old.model_dump(include=shared))
         return self.model_copy(update={"old": old, "new": new})
 
     @classmethod

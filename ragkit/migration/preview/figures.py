@@ -55,7 +55,7 @@ def measure(migration: Migration, embedder: Embedder) -> Measured:
 
     Raises ModelError or DatabaseError.
     """
-    texts, cost = text_statistics(migration), estimate_cost(migration, embedder)
+    texts, cost = text_statistics(migration, embedder), estimate_cost(migration, embedder)
     trial = run_trial(migration)
     with translate_errors("measuring the table"), migration.engine.connect() as connection:
         heap = connection.scalar(_HEAP, {"table": migration.quoted_table}) or 0

@@ -41,6 +41,8 @@ def expand(migration: Migration, embedder: Embedder | None = None) -> bool:
         with migration.engine.connect() as connection:
             if ledger.phase(connection, migration.id) != phases.PLANNED:
                 _restore_triggers(connection, migration)
+                connection.rollback()
+                _take_long_texts(connection, migration)
                 return False
             rows = connection.scalar(migration.select(sa.func.count())) or 0
         plan = migration.plan
@@ -69,6 +71,19 @@ def _restore_triggers(connection: sa.Connection, migration: Migration) -> None:
             "%s to NULL in such rows, or in all, and the backfill embeds them again",
             "; ".join(missing), migration.plan.new.column,
         )  # fmt: skip
+
+
+def _take_long_texts(connection: sa.Connection, migration: Migration) -> None:
+    """After a change of `long_texts` from `refuse`: the vectors that are there stay right, and the
+    rows that were refused are pending again."""
+    for side in (migration, migration.reversed()):
+        if (binding := side.known_new) is None:
+            continue
+        with connection.begin():
+            changed = contract_changes.take_long_texts(connection, binding)
+        if changed:
+            rows = dead_letters.clear(side)
+            migration.record("long texts", template=binding.space.template, retried=rows)
 
 
 def _identify(binding: Binding, model: str) -> Binding:

@@ -31,7 +31,7 @@ def inspect_command(runbook: Runbook) -> None:
         _print(column)
     for table_index in inventory.indexes(runbook.migration):
         _print(table_index)
-    _print(inventory.text_statistics(runbook.migration))
+    _print(inventory.text_statistics(runbook.migration, runbook.new_embedder))
     for explanation in runbook.identification.explanations:
         _print(explanation)
     click.echo(runbook.identification.describe())
@@ -50,6 +50,7 @@ def backfill_command(runbook: Runbook, retry: bool) -> None:
     click.echo(runbook.check_questions())
     if retry:
         click.echo(f"{dead_letters.clear(migration)} dead letters are pending again")
+    click.echo(runbook.check_long_texts())
     added = expand(migration, runbook.new_embedder)
     click.echo(f"column {migration.plan.new.column}: {'added' if added else 'was there'}")
     for step in run_backfill(migration, runbook.new_embedder, probe_log=runbook.probe_log):

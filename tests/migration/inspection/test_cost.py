@@ -1,7 +1,10 @@
+import pytest
+
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection.cost import estimate_cost
+from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
-from tests.conftest import TEXTS
+from tests.conftest import TEXTS, changed, embedder_of
 from tests.migration.inspection.conftest import LONG_TEXT
 
 
@@ -12,3 +15,26 @@ def test_the_cost_covers_the_pending_rows(flawed, new_embedder):
     expand(flawed)
     list(run_backfill(flawed, new_embedder))
     assert estimate_cost(flawed, new_embedder).rows == 0
+
+
+@pytest.mark.parametrize(("way", "sent"), [("refuse", 7), ("cut", 7), ("pieces", 8)])
+def test_a_text_that_is_too_long_is_counted_as_it_will_be_sent(flawed, plan, engine, way, sent):
+    minilm = embedder_of("all-minilm-l6-v2")
+    changes = {"new.model": minilm.model.name, "new.long_texts": way}
+    estimate = estimate_cost(Migration.open(changed(plan, changes), engine), minilm)
+    short = -(-sum(map(len, TEXTS)) // 4)
+    assert estimate.tokens == short + (300 if way == "pieces" else 254)  # "long", 300 times
+    assert (estimate.rows, estimate.requests) == (7, -(-sent // minilm.model.max_texts))
+
+
+def test_a_service_is_paid_for_the_pieces(flawed, plan, engine, vertex, monkeypatch):
+    monkeypatch.setenv("VERTEX_ENDPOINT", vertex.address)
+    monkeypatch.setenv("GCP_PROJECT_ID", "p")
+    model = embedder_of("gemini-embedding-001/768")  # one text a request
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update \"Amenities\" set content = repeat('long ', 8000)")
+    for way, requests, tokens in [("pieces", 45, 90_000), ("cut", 9, 9 * 2048)]:
+        changes = {"new.model": model.model.name, "new.long_texts": way}
+        estimate = estimate_cost(Migration.open(changed(plan, changes), engine), model)
+        assert (estimate.requests, estimate.tokens) == (requests, tokens)
+        assert estimate.usd == pytest.approx(tokens * 0.15e-6, abs=1e-4)

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.embedding.load import load_embedder
+from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.migration.inspection.identification import identify, sample_old
 from ragkit.migration.migration import Migration
 from tests.conftest import NEW, OLD, TEXTS, make_plan, make_table, swap_vectors
@@ -123,3 +124,14 @@ def test_a_table_without_vectors_says_so(migration, engine):
     with engine.begin() as connection:
         connection.exec_driver_sql('update "Amenities" set embedding = null')
     assert found(migration).describe() == "no row holds both a text and a vector"
+
+
+def test_a_long_text_was_cut_where_the_model_cuts_it(stored):
+    long = [f"{text} " * 60 for text in TEXTS]
+    made = stored(
+        lambda rows: for_rows(load_embedder(MINILM), "cut").embed_documents(
+            [row["content"] for row in rows]
+        ),
+        texts=long,
+    )
+    assert (found(made).best.model, found(made).best.share) == (MINILM, 1.0)

@@ -2,7 +2,9 @@ from ragkit.migration.inspection.inventory import indexes, text_statistics, vect
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
-from tests.conftest import changed
+from tests.conftest import changed, embedder_of
+
+MINILM = "all-minilm-l6-v2"
 
 
 def test_a_vector_column_is_counted_with_its_flaws(flawed):
@@ -29,10 +31,21 @@ def test_indexes_are_listed_with_their_validity(filled):
     assert listed['"Amenities_pkey"'].bytes > 0
 
 
-def test_texts_are_counted_with_those_above_the_models_limit(flawed, plan, engine):
-    statistics = text_statistics(flawed)
+def test_texts_are_counted_with_those_above_the_models_limit(flawed, plan, engine, new_embedder):
+    statistics = text_statistics(flawed, new_embedder)
     assert (statistics.rows, statistics.null, statistics.blank) == (9, 1, 1)
     assert statistics.longest == 1500
     assert statistics.too_long == 0  # the plug-in names no limit
-    limited = Migration.open(changed(plan, {"new.model": "all-minilm-l6-v2"}), engine)
-    assert text_statistics(limited).too_long == 1
+    limited = Migration.open(changed(plan, {"new.model": MINILM}), engine)
+    counted = text_statistics(limited, embedder_of(MINILM))
+    assert (counted.too_long, counted.counted_by) == (1, "the model's tokenizer")
+
+
+def test_rows_with_the_text_of_another_row_are_counted(migration, new_embedder):
+    assert text_statistics(migration, new_embedder).duplicates == 0
+    with migration.engine.begin() as connection:
+        run = connection.exec_driver_sql
+        run("update \"Amenities\" set content = 'One' where id in (1, 2)")
+        run("update \"Amenities\" set content = 'Two' where id in (3, 4, 5)")
+        run("insert into \"Amenities\" (id, content) values (7, ''), (8, ''), (9, null)")
+    assert text_statistics(migration, new_embedder).duplicates == 5

@@ -1,5 +1,7 @@
 from datetime import date
 
+import pytest
+
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.vertex import VertexEmbedder
@@ -8,7 +10,7 @@ from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.identification import identify, sample_old
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.migration import Migration
-from tests.conftest import TEXTS, changed, make_table, swap_vectors
+from tests.conftest import TEXTS, changed, embedder_of, make_table, swap_vectors
 
 TODAY = date(2026, 11, 23)
 
@@ -49,6 +51,39 @@ def test_a_new_model_that_does_not_answer_fails_with_its_reason(migration, verte
 def test_the_quota_is_compared_with_the_number_of_requests(migration, vertex):
     check = readiness_checks(migration, None, embedder(vertex))["quota"]
     assert "4 requests at 1,500 requests a minute" in check.observed
+
+
+class TestLongTexts:
+    @pytest.fixture
+    def check(self, engine, plan):
+        """The check by what becomes of long texts: two of eight are too long for MiniLM."""
+        minilm = embedder_of("all-minilm-l6-v2")
+        plan = changed(plan, {"new.model": minilm.model.name})
+        make_table(engine, plan, [*TEXTS, "long " * 300, "longer " * 400])
+
+        def check(way, **more):
+            migration = Migration.open(changed(plan, {"new.long_texts": way, **more}), engine)
+            return readiness_checks(migration, None, minilm)["long texts"]
+
+        return check
+
+    def test_rows_that_would_become_dead_letters_fail_above_the_gates_limit(self, check):
+        failed = check("refuse")
+        assert failed.observed == (
+            "2 of 8 texts (25.0%) are above 256 tokens, by the model's tokenizer; they would "
+            "become dead letters"
+        )
+        assert (failed.passed, failed.fix) == (False, "set new.long_texts: pieces")
+        allowed = check("refuse", **{"gates.dead_letters": 2})
+        assert (allowed.passed, allowed.fix) == (None, "set new.long_texts: pieces")
+
+    @pytest.mark.parametrize(("way", "says"), [("cut", "are cut"), ("pieces", "in pieces")])
+    def test_rows_that_are_cut_or_split_pass(self, check, way, says):
+        passed = check(way)
+        assert (passed.passed, passed.fix, says in passed.observed) == (True, "", True)
+
+    def test_a_model_without_a_known_limit_is_undecided(self, migration, new_embedder):
+        assert readiness_checks(migration, None, new_embedder)["long texts"].passed is None
 
 
 def test_the_extension_the_disk_and_the_old_model_are_checked(migration):

@@ -1,0 +1,1 @@
+"""Texts that are longer than a model takes: cut, or embedded in pieces."""
