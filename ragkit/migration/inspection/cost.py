@@ -5,12 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import sqlalchemy as sa
+
 from ragkit.database.translate import translate_errors
-from ragkit.embedding.embedder import Embedder
+from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
+from ragkit.embedding.embedder import Embedder, MeteredEmbedder
 from ragkit.embedding.long_texts.embedder import LongTexts, for_rows
 from ragkit.embedding.long_texts.split import limits_of
+from ragkit.embedding.requests import SAFETY
+from ragkit.migration import ledger
 from ragkit.migration.backfill.embed import embed_texts
 from ragkit.migration.backfill.metering import Quota
+from ragkit.migration.backfill.stripes import stripe_count
 from ragkit.migration.inspection.long_texts import TextLengths, measure_lengths, to_embed
 from ragkit.migration.migration import Migration
 
@@ -22,8 +28,9 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """For the rows that are still pending: tokens by the model's tokenizer, else at 4 characters
-    each; minutes by the speed of a sample and the quota; money at the catalogue's price."""
+    """For the rows that are still pending: requests as the backfill batches them; tokens by the
+    model's tokenizer, else as the service counts those of a sample; minutes by the speed of a
+    sample and the quota; money at the catalogue's price."""
 
     rows: int
     requests: int
@@ -44,11 +51,11 @@ def estimate_cost(migration: Migration, embedder: Embedder) -> CostEstimate:
     sample = migration.select(migration.content).where(pending).limit(SAMPLE_TEXTS)
     with translate_errors("estimating the cost"), migration.engine.connect() as connection:
         texts = list(connection.scalars(sample))
-    tokens, sent = _sent(lengths, long_texts)
-    requests = max(
-        ceil(sent / model.max_texts), ceil(tokens / model.max_tokens) if model.max_tokens else 0
-    )
-    seconds = lengths.rows * _seconds_a_row(embedder, texts, long_texts)
+    sample_time = _embed_sample(embedder, texts, long_texts)
+    estimated, sent = _sent(lengths, long_texts)
+    tokens = round(estimated * sample_time.tokens_ratio)
+    requests = _count_requests(migration, pending, model, sent / max(lengths.rows, 1), tokens)
+    seconds = lengths.rows * sample_time.seconds_a_row
     quota = Quota.of(model, migration.plan.backfill)
     price_date = model.price_as_of.isoformat() if model.price_as_of else "free, runs here"
     return CostEstimate(
@@ -69,10 +76,66 @@ def _sent(lengths: TextLengths, long_texts: LongTexts) -> tuple[int, int]:
     return lengths.tokens_cut, lengths.rows
 
 
-def _seconds_a_row(embedder: Embedder, texts: Sequence[str], long_texts: LongTexts) -> float:
-    """Of the model, measured; rows that it will refuse take no time."""
-    whole = limits_of(embedder)[0]
+@dataclass(frozen=True)
+class _Sample:
+    """`tokens_ratio`: what the service counted, as a share of the estimate."""
+
+    seconds_a_row: float
+    tokens_ratio: float
+
+
+class _Counter:
+    """A RequestMeter that only counts."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+
+    def before(self, tokens: int) -> None:
+        """Waits for nothing."""
+
+    def after(self, tokens: int) -> None:
+        self.tokens += tokens
+
+
+def _embed_sample(embedder: Embedder, texts: Sequence[str], long_texts: LongTexts) -> _Sample:
+    """Rows that the model will refuse take no time."""
+    whole, counter = limits_of(embedder)[0], _Counter()
+    counted = embedder.with_meter(counter) if isinstance(embedder, MeteredEmbedder) else embedder
     fitting = [t for t in texts if long_texts != "refuse" or whole.end(t, 0) == len(t)]
-    start = time.monotonic()
-    embed_texts(for_rows(embedder, long_texts), fitting, PATIENCE_SECONDS)
-    return (time.monotonic() - start) / max(len(texts), 1)
+    model = for_rows(counted, long_texts)
+    embed_texts(model, fitting[:1], PATIENCE_SECONDS)  # the first call loads and connects
+    counter.tokens, start = 0, time.monotonic()
+    embed_texts(model, fitting, PATIENCE_SECONDS)
+    seconds = (time.monotonic() - start) / max(len(texts), 1)
+    estimated = sum(map(len, fitting)) / CHARACTERS_PER_TOKEN
+    return _Sample(seconds, counter.tokens / estimated if counter.tokens else 1.0)
+
+
+def _count_requests(
+    migration: Migration,
+    pending: sa.ColumnElement[bool],
+    model: Model,
+    texts_a_row: float,
+    tokens: int,
+) -> int:
+    """As the backfill batches its rows: by stripe, then by half a batch_size."""
+    batch = migration.plan.backfill.batch_size
+    with translate_errors("estimating the cost"), migration.engine.connect() as connection:
+        rows = connection.scalar(migration.select(sa.func.count())) or 0
+        stripes = stripe_count(rows, batch)
+        if ledger.exists(connection):
+            stripes = ledger.stripes(connection, migration.id)
+        stripe = sa.func.hashtext(migration.key_text).op("&")(stripes - 1)
+        query = migration.select(sa.func.count()).where(pending).group_by(stripe)
+        counts = list(connection.scalars(query))
+    page, total = max(1, batch // 2), sum(counts)
+    per_request = model.max_texts
+    if model.max_tokens and tokens:
+        tokens_a_text = tokens / total / texts_a_row
+        per_request = max(1, min(per_request, int(model.max_tokens / tokens_a_text / SAFETY)))
+    requests = 0
+    for count in counts:
+        full, rest = divmod(count, page)
+        requests += full * ceil(page * texts_a_row / per_request)
+        requests += ceil(rest * texts_a_row / per_request)
+    return requests

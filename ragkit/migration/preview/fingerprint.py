@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ragkit import __version__
 from ragkit.checkout import PACKAGE
 from ragkit.database.translate import translate_errors
 from ragkit.migration.migration import Migration
@@ -38,13 +37,12 @@ _TABLE = sa.text("""
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """`table` and `contract`: definitions by name; `code`: ragkit's version and the SHA-256 of its
-    modules. What this migration itself adds to the table is left out, and so is NOT NULL of the
-    old column, which the cut-over drops."""
+    """`table` and `contract`: definitions by name; `code`: the SHA-256 of ragkit's modules. What
+    this migration itself adds to the table is left out, and so is NOT NULL of the old column,
+    which the cut-over drops."""
 
     table: dict[str, str]
     contract: dict[str, str]
-    version: str
     code: str
 
     @classmethod
@@ -60,15 +58,14 @@ class Fingerprint:
             bindings = contract.read_bindings(connection, plan.table.qualified_name)
         own = (plan.old.column, plan.new.column)
         bound = {b.column: b.space.fingerprint for b in bindings if b.column not in own}
-        return cls(_without_old(table, plan.old.column), bound, __version__, code_digest())
+        return cls(_without_old(table, plan.old.column), bound, code_digest())
 
     def differences(self, now: "Fingerprint") -> list[str]:
         """One text for each thing that is another one `now`."""
         faults = [*_differences(self.table, now.table)]
         faults += (f"contract of {text}" for text in _differences(self.contract, now.contract))
         if self.code != now.code:
-            versions = f"{self.version}, now {now.version}"
-            faults.append(f"the code of ragkit is another one (it was {versions})")
+            faults.append("the code of ragkit is another one")
         return faults
 
 

@@ -10,21 +10,21 @@ from tests.migration.inspection.conftest import LONG_TEXT
 
 def test_the_cost_covers_the_pending_rows(flawed, new_embedder):
     estimate = estimate_cost(flawed, new_embedder)
-    assert (estimate.rows, estimate.requests) == (7, 1)
+    assert (estimate.rows, estimate.requests) == (7, 4)  # two rows a batch
     assert estimate.tokens == -(-sum(map(len, [*TEXTS, LONG_TEXT])) // 4)
     expand(flawed)
     list(run_backfill(flawed, new_embedder))
     assert estimate_cost(flawed, new_embedder).rows == 0
 
 
-@pytest.mark.parametrize(("way", "sent"), [("refuse", 7), ("cut", 7), ("pieces", 8)])
-def test_a_text_that_is_too_long_is_counted_as_it_will_be_sent(flawed, plan, engine, way, sent):
+@pytest.mark.parametrize("way", ["refuse", "cut", "pieces"])
+def test_a_text_that_is_too_long_is_counted_as_it_will_be_sent(flawed, plan, engine, way):
     minilm = embedder_of("all-minilm-l6-v2")
     changes = {"new.model": minilm.model.name, "new.long_texts": way}
     estimate = estimate_cost(Migration.open(changed(plan, changes), engine), minilm)
     short = -(-sum(map(len, TEXTS)) // 4)
     assert estimate.tokens == short + (300 if way == "pieces" else 254)  # "long", 300 times
-    assert (estimate.rows, estimate.requests) == (7, -(-sent // minilm.model.max_texts))
+    assert (estimate.rows, estimate.requests) == (7, 4)
 
 
 def test_a_service_is_paid_for_the_pieces(flawed, plan, engine, vertex, monkeypatch):
@@ -36,5 +36,6 @@ def test_a_service_is_paid_for_the_pieces(flawed, plan, engine, vertex, monkeypa
     for way, requests, tokens in [("pieces", 45, 90_000), ("cut", 9, 9 * 2048)]:
         changes = {"new.model": model.model.name, "new.long_texts": way}
         estimate = estimate_cost(Migration.open(changed(plan, changes), engine), model)
-        assert (estimate.requests, estimate.tokens) == (requests, tokens)
+        assert estimate.requests == requests
+        assert estimate.tokens == pytest.approx(tokens, rel=0.001)  # as a sample was counted
         assert estimate.usd == pytest.approx(tokens * 0.15e-6, abs=1e-4)
