@@ -119,6 +119,9 @@ def progress_line(step: Progress) -> str:
         f"{step.done:,} of {step.total:,} rows ({share(step):.0%})",
         f"{rate} rows/s" if step.rate else "",
         f"{duration(step.eta_seconds)} to go" if 0 < step.eta_seconds < float("inf") else "",
+        money(step.usd) if step.usd else "",
+        f"{step.in_flight:,} in flight" if step.in_flight else "",
+        f"slowed down: {step.waiting}" if step.waiting else "",
     ]
     return ", ".join(part for part in parts if part)
 

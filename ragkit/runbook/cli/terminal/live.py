@@ -31,6 +31,8 @@ BAR = (10, 30)
 """The width of a bar: at least, at most."""
 REFRESHES = 8
 """Of the live line, each second."""
+SILENT_SECONDS = 5.0
+"""After them a backfill's line says for how long nothing has come."""
 
 
 class LiveTerminal(People):
@@ -108,11 +110,11 @@ class _Line:
 
     def __init__(self) -> None:
         self._item: object = None
-        self._start = time.monotonic()
+        self._start = self._shown_at = time.monotonic()
         self._spinner: Spinner | None = Spinner("dots")
 
     def show(self, item: object) -> None:
-        self._item = item
+        self._item, self._shown_at = item, time.monotonic()
 
     def finish(self) -> None:
         self._spinner = None
@@ -124,6 +126,9 @@ class _Line:
         parts: list[RenderableType] = [self._spinner] if self._spinner else []
         if isinstance(item, Progress):
             text = words.progress_line(item)
+            silence = time.monotonic() - self._shown_at
+            if silence > SILENT_SECONDS and self._spinner:
+                text += f", no news for {words.duration(int(silence))}"
             width = min(options.max_width - cell_len(text) - 4, BAR[1])
             if width >= BAR[0] and self._spinner:
                 parts.append(ProgressBar(1.0, words.share(item), width=width))
