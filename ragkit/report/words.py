@@ -3,6 +3,7 @@
 Notebooks and the terminal share these words.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 NOTHING = "–"
 SHARES = {"coverage", "overlap", "share"}
 """Fields that are shown in percent."""
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""A text of a row or a server may hold them; they would move the cursor or turn the text round."""
+TITLES = {"bytes": "size", "ms": "", "usd": "cost", "seconds": "time", "minutes": "time"}
+"""For units at the end of a field's name."""
 OK, PROBLEM, WARNING, NOTE = "ok", "problem", "warning", "note"
 
 
@@ -43,6 +48,11 @@ class Checked(Protocol):
     def passed(self) -> bool | None: ...
 
 
+def clean(text: str) -> str:
+    """Control characters are shown, not obeyed."""
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def facts(item: "DataclassInstance") -> dict[str, str]:
     """The values of a dataclass as texts, by their titles."""
     if isinstance(item, Status):
@@ -53,7 +63,9 @@ def facts(item: "DataclassInstance") -> dict[str, str]:
 
 
 def title(name: str) -> str:
-    return name.replace("_", " ")
+    """Without the unit, which the value has."""
+    *words, last = name.split("_")
+    return " ".join([*words, TITLES.get(last, last)]).strip()
 
 
 def value(name: str, content: object) -> str:
@@ -73,13 +85,15 @@ def _number(name: str, number: float) -> str:
         unit = "bytes"
     if unit in UNITS:
         return UNITS[unit](number)
-    return f"{number:,}" if isinstance(number, int) else f"{number:,.4g}"
+    if isinstance(number, int):
+        return f"{number:,}"
+    return f"{number:.4f}" if 0.0001 <= abs(number) < 1 else f"{number:,.4g}"
 
 
 def money(usd: float) -> str:
     if 0 < usd < 0.0001:
         return "< $0.0001"
-    return f"${usd:,.2f}" if usd >= 1 or not usd else f"${usd:.4f}"
+    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}" if usd else "$0"
 
 
 def duration(seconds: float) -> str:
@@ -113,17 +127,23 @@ def share(step: Progress) -> float:
 
 
 def progress_line(step: Progress) -> str:
-    """Rows, rate, time to go, money, requests in flight, and why it is slow, as far as known."""
+    """Rows, rate, time to go or taken, money, requests in flight, and why it is slow."""
     rate = f"{step.rate:,.0f}" if step.rate >= 10 else f"{step.rate:.2g}"
     parts = [
         f"{step.done:,} of {step.total:,} rows ({share(step):.0%})",
         f"{rate} rows/s" if step.rate else "",
-        f"{duration(step.eta_seconds)} to go" if 0 < step.eta_seconds < float("inf") else "",
+        _time(step),
         money(step.usd) if step.usd else "",
         f"{step.in_flight:,} in flight" if step.in_flight else "",
         f"slowed down: {step.waiting}" if step.waiting else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _time(step: Progress) -> str:
+    if step.rate and step.done >= step.total:
+        return f"in {duration(step.seconds)}"
+    return f"{duration(step.eta_seconds)} to go" if step.rate else ""
 
 
 def building_line(step: BuildProgress) -> str:

@@ -161,7 +161,7 @@ class CostMeter:
 def read_usd(migration: Migration) -> float:
     """What this migration has cost so far; 0.0 with models that cost nothing. Raises
     DatabaseError."""
-    return sum(cost.usd for cost in read_costs(migration))
+    return sum((cost.usd for cost in read_costs(migration)), 0.0)
 
 
 def read_costs(migration: Migration) -> list[ModelCost]:

@@ -14,6 +14,7 @@ import click
 
 from ragkit import __version__
 from ragkit.errors import RagkitError
+from ragkit.report.words import clean
 from ragkit.runbook.cli import steps, tools
 from ragkit.runbook.cli.stopping import end
 from ragkit.runbook.cli.terminal import print_error, print_usage_error
@@ -23,7 +24,7 @@ class _Log(logging.Handler):
     """To stderr as it is at that time: a live line prints above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        print(clean(self.format(record)), file=sys.stderr, flush=True)
 
 
 @click.group(

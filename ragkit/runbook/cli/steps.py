@@ -19,7 +19,7 @@ from ragkit.migration.verdict import recheck_verdict, require_go
 from ragkit.runbook.cli.options import with_runbook
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
-from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, changes, look_often
+from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, Seconds, changes, look_often
 from ragkit.runbook.runbook import Runbook
 
 
@@ -129,7 +129,7 @@ def retire_command(runbook: Runbook, terminal: Terminal) -> None:
 @click.command("status")
 @with_runbook
 @click.option(
-    "--watch", type=click.FloatRange(min=MIN_SECONDS), is_flag=False, flag_value=WATCH_SECONDS,
+    "--watch", type=Seconds(min=MIN_SECONDS), is_flag=False, flag_value=WATCH_SECONDS,
     metavar="[SECONDS]", help="Look again every 2 s, or SECONDS, until Ctrl-C.",
 )  # fmt: skip
 def status_command(runbook: Runbook, terminal: Terminal, watch: float | None) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import click
+
 from ragkit.errors import DatabaseUnavailable
 from ragkit.migration.status import Status
 from ragkit.report import words
@@ -19,6 +21,12 @@ PATIENCE_SECONDS = 5.0
 POLL_SECONDS = 0.1
 
 T = TypeVar("T")
+
+
+class Seconds(click.FloatRange):
+    """As click names it in an error."""
+
+    name = "number of seconds"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from ragkit.report.words import clean
+
 
 def print_error(error: BaseException) -> None:
     """Whatever the message holds, it is one line."""
@@ -27,4 +29,4 @@ def print_usage_error(error: click.ClickException, as_json: bool) -> None:
 
 
 def _print(message: str) -> None:
-    print(" ".join(message.split()), file=sys.stderr, flush=True)
+    print(clean(" ".join(message.split())), file=sys.stderr, flush=True)

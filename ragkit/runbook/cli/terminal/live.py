@@ -18,7 +18,8 @@ from rich.text import Text
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.report import words
-from ragkit.runbook.cli.terminal.people import People, cells, clean, draw_table
+from ragkit.report.words import clean
+from ragkit.runbook.cli.terminal.people import People, cells, draw_table
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -38,26 +39,38 @@ SILENT_SECONDS = 5.0
 class LiveTerminal(People):
     def __init__(self) -> None:
         super().__init__(_Console(markup=False, emoji=False, highlight=False))
+        self._is_first = True
+
+    def _print(self, text: str, style: str = "") -> None:
+        self._is_first = False
+        super()._print(text, style)
+
+    def _heading(self, name: str) -> None:
+        if not self._is_first:
+            self.console.print()
+        self._print(words.title(name), "bold")
 
     def record(self, name: str, item: "DataclassInstance") -> None:
+        self._heading(name)
         self.console.print(_grid(cells(item)))
 
     def table(self, name: str, items: "Sequence[DataclassInstance]") -> None:
         if not items:
             return self.fact(name, "none")
         rows = [cells(item) for item in items]
-        self._print(words.title(name), "bold")
-        table = draw_table(rows, Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim"))
+        self._heading(name)
+        table = draw_table(rows, Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim"))
         needed = Measurement.get(self.console, self.console.options.update(width=10_000), table)
         if needed.minimum <= self.console.width:
             return self.console.print(table)
-        for row in rows:  # too narrow for a table: one block a row
+        for number, row in enumerate(rows):  # too narrow for a table: one block a row
+            if number:
+                self.console.print()
             self.console.print(_grid(row))
-            self.console.print()
         return None
 
     def checks(self, name: str, checks: Sequence[words.Checked]) -> None:
-        self._print(words.title(name), "bold")
+        self._heading(name)
         grid, fixes = Table.grid(padding=(0, 2, 0, 0)), {}
         for check in checks:
             row = cells(check)  # type: ignore[arg-type]  # a Check or a Gate
@@ -69,13 +82,13 @@ class LiveTerminal(People):
             grid.add_row(mark, Text(row["name"]), Text(observed))
         self.console.print(grid)
         for name_of_check, fix in fixes.items():
-            self._print(f"  {name_of_check}: {fix}")
+            self._print(f"  {name_of_check}: {fix}", "yellow")
         worst = {words.severity(check) for check in checks}
         style = next((MARKS[s][1] for s in (words.PROBLEM, words.WARNING) if s in worst), "green")
         self._print(words.summary(checks), style)
 
     def progress(self, name: str, steps: Generator[Progress, None, None]) -> None:
-        with self._live() as live, closing(steps):
+        with self._live(expects_news=True) as live, closing(steps):
             for step in steps:
                 live.show(step)
             live.finish()
@@ -92,8 +105,8 @@ class LiveTerminal(People):
                 live.show(item)
 
     @contextmanager
-    def _live(self, transient: bool = False) -> "Iterator[_Line]":
-        line, console = _Line(), self.console
+    def _live(self, transient: bool = False, expects_news: bool = False) -> "Iterator[_Line]":
+        line, console = _Line(expects_news), self.console
         with Live(line, console=console, refresh_per_second=REFRESHES, transient=transient):
             yield line
 
@@ -108,16 +121,17 @@ class _Console(Console):
 class _Line:
     """What is live: the newest of what was shown, and for how long this has been going on."""
 
-    def __init__(self) -> None:
+    def __init__(self, expects_news: bool) -> None:
         self._item: object = None
         self._start = self._shown_at = time.monotonic()
         self._spinner: Spinner | None = Spinner("dots")
+        self._expects_news = expects_news
 
     def show(self, item: object) -> None:
         self._item, self._shown_at = item, time.monotonic()
 
     def finish(self) -> None:
-        self._spinner = None
+        self._spinner, self._expects_news = None, False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         item, elapsed = self._item, words.duration(int(time.monotonic() - self._start))
@@ -127,10 +141,10 @@ class _Line:
         if isinstance(item, Progress):
             text = words.progress_line(item)
             silence = time.monotonic() - self._shown_at
-            if silence > SILENT_SECONDS and self._spinner:
+            if silence > SILENT_SECONDS and self._expects_news:
                 text += f", no news for {words.duration(int(silence))}"
             width = min(options.max_width - cell_len(text) - 4, BAR[1])
-            if width >= BAR[0] and self._spinner:
+            if width >= BAR[0] and self._expects_news:
                 parts.append(ProgressBar(1.0, words.share(item), width=width))
         elif isinstance(item, BuildProgress):
             text = f"{words.building_line(item)}, {elapsed}"
@@ -138,7 +152,7 @@ class _Line:
             text = f"{item}, {elapsed}"
         else:
             yield _grid(cells(item))  # type: ignore[arg-type]  # a dataclass
-            text = elapsed
+            text = f"watching, {elapsed}; stop with Ctrl-C"
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(*parts, Text(clean(text)))
         yield grid

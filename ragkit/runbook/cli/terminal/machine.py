@@ -13,6 +13,7 @@ import numpy as np
 
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.report.words import PROBLEM, WARNING, Checked, severity
+from ragkit.runbook.cli.stopping import MESSAGE
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -67,6 +68,9 @@ class JsonTerminal:
 
     def stream(self, items: "Iterable[DataclassInstance]") -> None:
         self._streams = True
+        if self._document:
+            print_json(self._document)
+            self._document = {}
         for item in items:
             print_json(data(item))
 
@@ -81,8 +85,9 @@ def print_json(document: object, indent: int | None = None) -> None:
 
 
 def error_form(error: BaseException) -> dict[str, str]:
-    kind = "Stopped" if isinstance(error, KeyboardInterrupt) else type(error).__name__
-    return {"type": kind, "message": str(error)}
+    if isinstance(error, KeyboardInterrupt):
+        return {"type": "Stopped", "message": MESSAGE}
+    return {"type": type(error).__name__, "message": str(error)}
 
 
 def data(value: object) -> Any:

@@ -9,13 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ragkit.report import words
+from ragkit.report.words import clean
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 NUMBER = re.compile(r"[-+<$\d., ]+( ?(%|ms|s|min|Bytes?|[kMGT]B))?|–")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""A text of a row or a server may hold them; they would move the cursor or turn the text round."""
 
 
 class People:
@@ -43,11 +42,6 @@ class People:
     def _print(self, text: str, style: str = "") -> None:
         """Lines of any length: the terminal wraps them, so that a command can be copied."""
         self.console.print(Text(text, style), soft_wrap=True)
-
-
-def clean(text: str) -> str:
-    """Control characters are shown, not obeyed."""
-    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def cells(item: "DataclassInstance") -> dict[str, str]:

@@ -12,10 +12,10 @@ from rich.table import Table
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.report import words
+from ragkit.report.words import clean
 from ragkit.runbook.cli.terminal.people import (
     People,
     cells,
-    clean,
     draw_table,
     without_trailing_spaces,
 )
@@ -42,6 +42,7 @@ class PlainTerminal(People):
             print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
     def record(self, name: str, item: "DataclassInstance") -> None:
+        self._print(f"{words.title(name)}:")
         for fact, text in cells(item).items():
             self._print(f"{fact}: {text}")
 

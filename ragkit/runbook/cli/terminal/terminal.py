@@ -89,4 +89,5 @@ def open_terminal(as_json: bool) -> Terminal:
 def is_rich() -> bool:
     """Whether stdout shows colours and can be redrawn."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
-    return sys.stdout.isatty() and not plain
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    return sys.stdout.isatty() and is_unicode and not plain
