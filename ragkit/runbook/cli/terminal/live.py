@@ -71,18 +71,18 @@ class LiveTerminal(People):
 
     def checks(self, name: str, checks: Sequence[words.Checked]) -> None:
         self._heading(name)
-        grid, fixes = Table.grid(padding=(0, 2, 0, 0)), {}
+        grid, fixes = Table.grid(padding=(0, 2, 0, 0)), []
         for check in checks:
             row = cells(check)  # type: ignore[arg-type]  # a Check or a Gate
             mark = Text(*MARKS[words.severity(check)])
             if fix := row.pop("fix", ""):
-                fixes[check.name] = fix
+                fixes.append(f"  {row['name']}: {fix}")
             limit = row.get("limit", "")
             observed = row["observed"] + (f" (limit: {limit})" if limit else "")
             grid.add_row(mark, Text(row["name"]), Text(observed))
         self.console.print(grid)
-        for name_of_check, fix in fixes.items():
-            self._print(f"  {name_of_check}: {fix}", "yellow")
+        for fix in fixes:
+            self._print(fix, "yellow")
         worst = {words.severity(check) for check in checks}
         style = next((MARKS[s][1] for s in (words.PROBLEM, words.WARNING) if s in worst), "green")
         self._print(words.summary(checks), style)

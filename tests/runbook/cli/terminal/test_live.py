@@ -1,12 +1,15 @@
 """Commands in a pseudo-terminal, on a real database: nothing is wider than the terminal."""
 
 import fcntl
+import math
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -25,8 +28,9 @@ RED, HIDE_CURSOR = "\x1b[1;31m", "\x1b[?25l"
 REASON = "the app's p95 grew from 20 to 61 ms"
 
 
-def in_terminal(columns, *arguments, code=0, **env):
-    """What the command sends to a terminal of so many columns."""
+def in_terminal(columns, *arguments, code=0, stop_at="", **env):
+    """What the command sends to a terminal of so many columns. Ctrl-C is typed once `stop_at` is
+    there."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     env = {"TERM": "xterm-256color", "NO_COLOR": "", **env}
@@ -35,11 +39,15 @@ def in_terminal(columns, *arguments, code=0, **env):
         env=environment(**env), stdin=terminal, stdout=terminal, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)
-    sent = b""
+    sent, stopped_at = b"", math.inf
     while data := _read(controller):
         sent += data
+        if stop_at and stop_at.encode() in sent:
+            stop_at, stopped_at = "", time.monotonic()
+            process.send_signal(signal.SIGINT)
     os.close(controller)
     assert process.wait(60) == code, sent.decode()
+    assert time.monotonic() - stopped_at < 2
     return sent.decode()
 
 
@@ -79,6 +87,22 @@ def test_a_backfill_ends_with_its_last_line(params):
     shown = lines(in_terminal(120, "backfill", "--params", params))
     last = [line for line in shown if line.startswith("6 of 6 rows (100%)")]
     assert len(last) == 1
+
+
+def test_ctrl_c_ends_a_live_line_whose_model_hangs(params):
+    hanging = ("--set", "new.model=tests.stand_ins.hanging:Hanging")
+    sent = in_terminal(
+        80, "backfill", "--params", params, *hanging, code=130, stop_at="0 of 6", HANG="1"
+    )
+    assert "stopped: run this again" in lines(sent)[-2]
+    assert "Traceback" not in sent
+
+
+def test_a_watch_is_redrawn_until_ctrl_c(params):
+    sent = in_terminal(80, "status", "--params", params, "--watch", "0.5", stop_at="watching, 2 s")
+    assert sent.count("public.Amenities") > 2
+    assert max(map(cell_len, lines(sent))) <= 80
+    assert "\x1b[1A" in sent  # the lines are drawn over
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR=1", "TERM=dumb", "PYTHONIOENCODING=ascii"])
