@@ -156,8 +156,9 @@ def check_command(words: list[str]) -> list[str]:
             assert option in options, f"{command.name} has no option {option}"
             parameter = options[option]
             if isinstance(parameter, click.Option) and not parameter.is_flag:
-                is_optional = isinstance(parameter.flag_value, float)
-                value = value if equals or (is_optional and not words) else words.pop(0)
+                may_be_absent = isinstance(parameter.flag_value, float)
+                is_absent = may_be_absent and (not words or words[0].startswith("-"))
+                value = value if equals or is_absent else words.pop(0)
                 overrides += [value] if option == "--set" else []
         elif isinstance(command, click.Group):
             assert word in command.commands, f"there is no command {word!r}"

@@ -149,8 +149,8 @@ def ask_command(runbook: Runbook, terminal: Terminal) -> None:
     """Ask the app the smoke question: the curl line and the answer."""
     answer = runbook.ask()
     terminal.fact("serving", answer.serving)
-    terminal.fact("curl", answer.curl)
-    terminal.fact("answer", answer.answer)
+    terminal.line(answer.curl, "curl")
+    terminal.line(answer.answer, "answer")
 
 
 COMMANDS = (

@@ -34,10 +34,10 @@ def run_command(parameters: Parameters, terminal: Terminal, runs: Path) -> None:
         outcome = run_notebooks(parameters, terminal.line, runs)
     terminal.fact("verdict", outcome.verdict)
     if outcome.answer:
-        terminal.fact("curl", outcome.answer.curl)
-        terminal.fact("answer", outcome.answer.answer)
+        terminal.line(outcome.answer.curl, "curl")
+        terminal.line(outcome.answer.answer, "answer")
     terminal.fact("report", outcome.run_dir / "index.html")
-    terminal.lines("faults", (f"FAULT: {fault}" for fault in outcome.faults))
+    terminal.faults("faults", outcome.faults)
     if outcome.faults:
         raise SystemExit(1)
 

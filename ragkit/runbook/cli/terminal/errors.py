@@ -1,5 +1,6 @@
 """Errors of a command: one line on stderr, with the way out."""
 
+import json
 import sys
 
 import click
@@ -12,6 +13,10 @@ def print_error(error: BaseException) -> None:
     _print(f"{type(error).__name__}: {error}")
 
 
+def print_fault(text: str) -> None:
+    _print(f"FAULT: {text}")
+
+
 def print_usage_error(error: click.ClickException, as_json: bool) -> None:
     """Of the command line; it comes before a Terminal is there."""
     message = error.format_message()
@@ -22,9 +27,8 @@ def print_usage_error(error: click.ClickException, as_json: bool) -> None:
     if isinstance(error, click.UsageError) and error.ctx:
         message = f"{message.rstrip('.')}; see {error.ctx.command_path} --help"
     if as_json:
-        from ragkit.runbook.cli.terminal.machine import print_json
-
-        print_json({"error": {"type": type(error).__name__, "message": message}}, indent=2)
+        document = {"error": {"type": type(error).__name__, "message": message}}
+        print(json.dumps(document, indent=2), flush=True)
     _print(message)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.report.words import PROBLEM, WARNING, Checked, severity
 from ragkit.runbook.cli.stopping import MESSAGE
+from ragkit.runbook.cli.terminal.errors import print_fault
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -41,6 +42,11 @@ class JsonTerminal:
 
     def lines(self, name: str, texts: Iterable[str]) -> None:
         self._document[name] = list(texts)
+
+    def faults(self, name: str, texts: Sequence[str]) -> None:
+        self._document[name] = list(texts)
+        for text in texts:
+            print_fault(text)
 
     def fact(self, name: str, value: object) -> None:
         self._document[name] = data(value)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ragkit.report import words
 from ragkit.report.words import clean
+from ragkit.runbook.cli.terminal.errors import print_fault
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -35,6 +36,10 @@ class People:
     def lines(self, name: str, texts: Iterable[str]) -> None:
         for text in texts:
             self.line(text)
+
+    def faults(self, name: str, texts: Sequence[str]) -> None:
+        for text in texts:
+            print_fault(text)
 
     def fact(self, name: str, value: object) -> None:
         self.line(f"{words.title(name)}: {words.value(name, value)}")

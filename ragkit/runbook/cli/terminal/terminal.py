@@ -41,6 +41,10 @@ class Terminal(Protocol):
         """Sentences, each as soon as it comes."""
         ...
 
+    def faults(self, name: str, texts: Sequence[str]) -> None:
+        """Each is a line on stderr, FAULT: and the text."""
+        ...
+
     def fact(self, name: str, value: object) -> None:
         """One value; its unit is told by the name, as in `bytes` or `usd`."""
         ...

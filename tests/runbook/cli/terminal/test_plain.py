@@ -54,6 +54,15 @@ def test_checks_are_words_with_their_fix_and_are_counted(terminal, capsys):
     assert lines[8] == "no problems, 1 warning"
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_faults_are_lines_on_stderr(capsys, as_json):
+    with open_terminal(as_json) as terminal:
+        terminal.faults("faults", ["it\nstopped", "no answer"])
+    said = capsys.readouterr()
+    assert said.err == "FAULT: it stopped\nFAULT: no answer\n"
+    assert ("no answer" in said.out) is as_json
+
+
 def test_control_characters_of_a_text_are_shown(terminal, capsys):
     terminal.line("a\x1b[2Jb")
     terminal.table("rows", [Row("\x1b]0;title\x07", 1, 1)])
