@@ -53,7 +53,7 @@ MINIMAL_PLAN = {
 GENERATED = ("function/ragkit",)
 USERS_OWN = {"params/yours.yaml", "params/questions.jsonl", "params/qrels.tsv"}
 """Files that a page tells its reader to write."""
-INTERNAL_VARIABLES = {"PATH", "PYTHONPATH", "READY_FILE"}
+INTERNAL_VARIABLES = {"PATH", "PYTHONPATH", "READY_FILE", "TERM"}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -156,7 +156,9 @@ def check_command(words: list[str]) -> list[str]:
             assert option in options, f"{command.name} has no option {option}"
             parameter = options[option]
             if isinstance(parameter, click.Option) and not parameter.is_flag:
-                value = value if equals else words.pop(0)
+                may_be_absent = isinstance(parameter.flag_value, float)
+                is_absent = may_be_absent and (not words or words[0].startswith("-"))
+                value = value if equals or is_absent else words.pop(0)
                 overrides += [value] if option == "--set" else []
         elif isinstance(command, click.Group):
             assert word in command.commands, f"there is no command {word!r}"

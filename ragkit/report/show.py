@@ -7,18 +7,17 @@ import html
 from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, fields
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
-from humanize import naturalsize
 from IPython.display import DisplayHandle, display
 from pandas.io.formats.style import Styler
 
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
-from ragkit.migration.status import IN_PLACE, Status
+from ragkit.migration.status import Status
+from ragkit.report import words
 from ragkit.report.style import NEW
 
 if TYPE_CHECKING:  # a notebook without charts does not load matplotlib
@@ -64,28 +63,18 @@ def show_table(frame: pd.DataFrame, styler: Styler | None = None, title: str = "
 
 def card(status: Status) -> None:
     """The status card at the top of every notebook."""
-    missing = status.old_missing
-    facts = {
-        "database": status.database,
-        "phase": status.phase,
-        "rows done": f"{status.done:,} of {status.total:,}"
-        + (f" ({status.empty:,} without text)" if status.empty else "")
-        + (f" (dead letters: {status.dead_letters:,})" if status.dead_letters else ""),
-        "serving": status.serving or "the app does not answer",
-        **({"without an old vector": f"{missing:,} rows"} if missing else {}),
-        **({"triggers": status.triggers} if status.triggers not in (None, IN_PLACE) else {}),
-        "next": status.next_step,
-    }
+    facts = words.facts(status)
+    name = facts.pop("migration")
     items = "".join(
-        f"<div style='margin-right:28px'><small style='color:#666'>{name}</small><br>"
+        f"<div style='margin-right:28px'><small style='color:#666'>{fact}</small><br>"
         f"<b>{html.escape(value)}</b></div>"
-        for name, value in facts.items()
+        for fact, value in facts.items()
     )
-    title = f"<div style='color:#666;margin-bottom:4px'>{html.escape(status.migration)}</div>"
+    title = f"<div style='color:#666;margin-bottom:4px'>{html.escape(name)}</div>"
     body = (
         f"<div style='{CARD}'>{title}<div style='display:flex;flex-wrap:wrap'>{items}</div></div>"
     )
-    show_html(body, " · ".join(f"{name}: {value}" for name, value in facts.items()))
+    show_html(body, " · ".join(f"{fact}: {value}" for fact, value in facts.items()))
 
 
 def note(text: object) -> None:
@@ -101,19 +90,14 @@ def lines(texts: Iterable[str]) -> None:
 
 def record(item: "DataclassInstance") -> None:
     """A dataclass as a table of two columns."""
-    values = ((field.name, getattr(item, field.name)) for field in fields(item))
-    rows = [(_title(name), _text(name, value)) for name, value in values]
-    show_table(pd.DataFrame(rows, columns=["", " "]))
+    show_table(pd.DataFrame(words.facts(item).items(), columns=["", " "]))
 
 
 def table(items: Sequence["DataclassInstance"]) -> None:
     """Dataclasses of one class, one row each; "none" without any."""
     if not items:
         return note("none")
-    rows = [
-        {_title(name): _text(name, value) for name, value in asdict(item).items()} for item in items
-    ]
-    return show_table(pd.DataFrame(rows))
+    return show_table(pd.DataFrame([words.facts(item) for item in items]))
 
 
 def progress(steps: Generator[Progress, None, None]) -> None:
@@ -124,8 +108,8 @@ def progress(steps: Generator[Progress, None, None]) -> None:
     handle, printed_tenths = DisplayHandle(), -1
     with closing(steps):
         for step in steps:
-            share = _share(step)
-            bar = HtmlAndText(_bar(step), _line(step))
+            share, line = words.share(step), words.progress_line(step)
+            bar = HtmlAndText(_bar(step), line)
             if printed_tenths < 0:
                 handle.display(bar)
                 print(f"starting from {step.done:,} of {step.total:,}")
@@ -133,13 +117,12 @@ def progress(steps: Generator[Progress, None, None]) -> None:
                 handle.update(bar)
             if int(share * 10) > printed_tenths:
                 printed_tenths = int(share * 10)
-                print(_line(step), flush=True)
+                print(line, flush=True)
 
 
 def building(step: BuildProgress) -> None:
     """Prints a line of an index build, for `index.build(migration, show.building)`."""
-    count = f" {step.done:,} of {step.total:,}" if step.total else ""
-    print(f"{step.phase}{count}", flush=True)
+    print(words.building_line(step), flush=True)
 
 
 def chart(draw: "Callable[[T], Figure | None]", data: T | None) -> None:
@@ -157,35 +140,9 @@ def chart(draw: "Callable[[T], Figure | None]", data: T | None) -> None:
     show_html(f'<img alt="{html.escape(title)}" src="{source}" style="{style}">', title)
 
 
-def _title(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _text(name: str, value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if name == "bytes" and isinstance(value, int):
-        return naturalsize(value)
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _share(step: Progress) -> float:
-    return step.done / step.total if step.total else 1.0
-
-
 def _bar(step: Progress) -> str:
-    bar = f"width:{_share(step):.1%};background:{NEW};height:14px;border-radius:4px"
+    bar = f"width:{words.share(step):.1%};background:{NEW};height:14px;border-radius:4px"
     return (
         f"<div style='{CARD}'><div style='background:#eee;border-radius:4px'>"
-        f"<div style='{bar}'></div></div>{_line(step)}</div>"
+        f"<div style='{bar}'></div></div>{html.escape(words.progress_line(step))}</div>"
     )
-
-
-def _line(step: Progress) -> str:
-    eta = f", {step.eta_seconds:.0f} s to go" if 0 < step.eta_seconds < float("inf") else ""
-    rate = f", {step.rate:,.0f} rows/s" if step.rate else ""
-    return f"{step.done:,} of {step.total:,} rows ({_share(step):.0%}){rate}{eta}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ragkit.checkout import ROOT
-from ragkit.errors import PlanError
+from ragkit.errors import ConfigError, PlanError
 
 PARAMS = "RAGKIT_PARAMS"
 """The environment variable that names the params file; `make lab PARAMS=…` sets it."""
@@ -34,8 +34,13 @@ def default_params(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def run_folder(run_dir: str) -> Path:
-    """Where a run leaves its files: `run_dir` in the checkout; empty is runs/lab."""
-    return ROOT / Path(run_dir or "runs/lab").expanduser()
+    """Where a run leaves its files: `run_dir` in the checkout; empty is runs/lab. Raises
+    ConfigError when a file is in the way."""
+    folder = ROOT / Path(run_dir or "runs/lab").expanduser()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"the run folder cannot be {folder}: {there} is a file; name a folder")
+    return folder
 
 
 def make_private(folder: Path) -> Path:

@@ -67,7 +67,7 @@ def test_a_backfill_is_one_output_and_a_line_each_tenth():
     assert sum(not output.update for output in captured.outputs) == 1
     lines = captured.stdout.splitlines()
     assert lines[0] == "starting from 0 of 100"
-    assert lines[-1] == "100 of 100 rows (100%), 5 rows/s"
+    assert lines[-1] == "100 of 100 rows (100%), 5 rows/s, in 20 s"
     assert len(lines) == 12
     assert "50 of 100 rows (50%), 5 rows/s, 10 s to go" in lines
 

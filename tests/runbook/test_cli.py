@@ -1,5 +1,7 @@
 """python -m ragkit, as a person or a job would call it: real processes, exit codes, output."""
 
+import json
+import re
 import subprocess
 import time
 
@@ -79,9 +81,44 @@ def test_backfill_is_the_missions_migration_script(jss):
 def test_inspect_and_status(jss):
     env, *_ = jss
     inspected = ragkit("inspect", **env)
-    assert "column: embedding  dimension: 768  rows: 6" in inspected
+    assert re.search(r"amenities +embedding +768 +6 ", inspected)
     assert "price as of: 2026-11-01" in inspected
-    assert "phase: planned  done: 0  total: 6" in ragkit("status", **env)
+    assert "phase: planned\nrows done: 0 of 6\n" in ragkit("status", **env)
+
+
+def as_json(command, *arguments, code=0, **env):
+    """The document, which is all that is on stdout."""
+    done = subprocess.run(
+        [PYTHON, "-m", "ragkit", command, "--json", *map(str, arguments)],
+        env=environment(**env), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert CANARY not in done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_step_is_one_json_document(jss, tmp_path):
+    env, *_ = jss
+    own, strict = ("--run-dir", tmp_path), ("--set", "evaluation.k=3", "--set", "gates.override=")
+    inspected = as_json("inspect", **env)
+    assert inspected["columns"][0]["dimension"] == 768
+    assert inspected["cost"]["usd"] < 0.0001
+    assert inspected["problems"] == sum(c["passed"] is False for c in inspected["checks"])
+    filled = as_json("backfill", *own, **env)
+    assert (filled["progress"]["done"], filled["progress"]["total"]) == (6, 6)
+    assert filled["index"]["valid"] is True
+    assert filled["costs"][0]["usd"] > 0
+    assert filled["dead_letters"] == []
+    assert as_json("status", **env)["status"]["phase"] == "backfilled"
+    compared = as_json("compare", *own, *strict, code=1, **env)
+    assert compared["error"]["type"] == "GateError", compared["error"]
+    assert compared["verdict"] == "INCONCLUSIVE"
+    assert {gate["name"] for gate in compared["gates"]} >= {"coverage", "triggers"}
+    manual = (*own, "--set", "app.target=manual")
+    assert as_json("retire", *manual, **env)["retirement"]["done"] is False
+    for command in ("cutover", "rollback", "ask"):
+        refused = as_json(command, *manual, code=1, **env)
+        assert refused["error"]["message"]
 
 
 def test_texts_that_are_too_long_are_told_before_one_is_paid_for(jss):

@@ -42,9 +42,9 @@ def write_params(proxy, database, folder, changes=None):
     return file
 
 
-def start(command, params, **env):
+def start(command, params, *more, **env):
     return subprocess.Popen(
-        [PYTHON, "-m", "ragkit", command, "--params", params],
+        [PYTHON, "-m", "ragkit", command, "--params", params, *more],
         env=environment(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

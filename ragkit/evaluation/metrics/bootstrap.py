@@ -20,6 +20,9 @@ class Interval:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.bounds()})"
+
     def bounds(self, digits: int = 3, signed: bool = False) -> str:
         """Both bounds as text: "0.010 to 0.050", or "+0.010 to +0.050" when `signed`."""
         sign = "+" if signed else ""

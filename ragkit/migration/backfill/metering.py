@@ -76,10 +76,28 @@ class ModelCost:
     usd: float
 
 
-def meter_requests(migration: Migration, embedder: Embedder) -> Embedder:
-    """The embedder with its requests held to quota and budget and recorded, if it is metered."""
+@dataclass
+class Reading:
+    """What a meter shows while it runs: `usd` spent by this migration as the ledger last said;
+    until `held_until`, by time.monotonic(), the quota holds a request of this process."""
+
+    usd: float = 0.0
+    held_until: float = 0.0
+
+    @property
+    def held(self) -> str:
+        """ "" when no request waits for the quota."""
+        seconds = self.held_until - time.monotonic()
+        return f"the quota allows the next request in {seconds:.0f} s" if seconds >= 0.5 else ""
+
+
+def meter_requests(
+    migration: Migration, embedder: Embedder, reading: Reading | None = None
+) -> Embedder:
+    """The embedder with its requests held to quota and budget and recorded, if it is metered;
+    `reading` is kept current."""
     if isinstance(embedder, MeteredEmbedder):
-        return embedder.with_meter(CostMeter(migration, embedder.model))
+        return embedder.with_meter(CostMeter(migration, embedder.model, reading=reading))
     return embedder
 
 
@@ -87,9 +105,14 @@ class CostMeter:
     """A RequestMeter that keeps its books in the database."""
 
     def __init__(
-        self, migration: Migration, model: Model, sleep: Callable[[float], None] = time.sleep
+        self,
+        migration: Migration,
+        model: Model,
+        sleep: Callable[[float], None] = time.sleep,
+        reading: Reading | None = None,
     ):
         self._migration, self._model, self._sleep = migration, model, sleep
+        self._reading = reading or Reading()
         self._quota = Quota.of(model, migration.plan.backfill)
         with translate_errors("opening the cost ledger"), migration.engine.begin() as connection:
             _metadata.create_all(connection)
@@ -105,6 +128,7 @@ class CostMeter:
             reservation = {"seconds": seconds, "model": self._model.served_name}
             wait = connection.scalar(_RESERVE, reservation) if seconds else None
         if wait is not None and wait > 0:
+            self._reading.held_until = time.monotonic() + float(wait)
             self._sleep(float(wait))
 
     def after(self, tokens: int) -> None:
@@ -119,10 +143,12 @@ class CostMeter:
         engine = self._migration.engine
         with translate_errors("writing the cost ledger"), engine.begin() as connection:
             connection.execute(update)
+        self._reading.usd += self._model.price(tokens)
 
     def _require_budget(self, connection: sa.Connection, tokens: int) -> None:
         budget = self._migration.plan.backfill.budget_usd
         spent = sum(cost.usd for cost in _read_costs(connection, self._migration))
+        self._reading.usd = spent
         if budget and spent + self._model.price(tokens) > budget:
             counts = coverage.count_rows(connection, self._migration)
             raise BudgetExceeded(
@@ -130,6 +156,12 @@ class CostMeter:
                 f"have vectors and {counts.pending} are pending. Raise backfill.budget_usd and "
                 "run this again"
             )
+
+
+def read_usd(migration: Migration) -> float:
+    """What this migration has cost so far; 0.0 with models that cost nothing. Raises
+    DatabaseError."""
+    return sum((cost.usd for cost in read_costs(migration)), 0.0)
 
 
 def read_costs(migration: Migration) -> list[ModelCost]:

@@ -22,7 +22,7 @@ from ragkit.errors import DatabaseError, ModelBusy, SpaceMismatch
 from ragkit.migration import ledger
 from ragkit.migration.backfill.batches import Batch, pending_batches
 from ragkit.migration.backfill.embed import EmbeddingResult, embed_texts
-from ragkit.migration.backfill.metering import meter_requests
+from ragkit.migration.backfill.metering import Reading, meter_requests, read_usd
 from ragkit.migration.backfill.stripes import OtherBackfills, claim_stripes
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.backfill.write_size import WriteSize
@@ -44,15 +44,22 @@ MODEL_ATTEMPTS = 2
 """No batch takes longer with the model than backfill.model_seconds times this."""
 log = logging.getLogger(__name__)
 
+_Ahead = deque[tuple[Batch, Future[EmbeddingResult]]]
+
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` rows have a vector; `rate` is that of this run, in rows/s."""
+    """`done` of `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is what
+    all runs of this migration have spent, `in_flight` the batches that are with the model now, and
+    `waiting` why the backfill is slowed down; "" when it is not."""
 
     done: int
     total: int
     rate: float
     seconds: float
+    usd: float = 0.0
+    in_flight: int = 0
+    waiting: str = ""
 
     @property
     def eta_seconds(self) -> float:
@@ -79,7 +86,8 @@ def run_backfill(
         stripes = ledger.stripes(connection, migration.id)
     done, total, start_time = start.filled, start.filled + start.pending, time.monotonic()
     log.info("backfill starts from %d of %d", done, total)
-    yield Progress(done, total, 0.0, 0.0)
+    meter, ahead = Reading(read_usd(migration)), _Ahead()
+    yield Progress(done, total, 0.0, 0.0, meter.usd)
     workers = executor or ThreadPoolExecutor(1, "embed")
     size = WriteSize(migration.plan.backfill.batch_size)
     throttle = throttle_for(migration, probe_log) if start.pending else None
@@ -91,11 +99,11 @@ def run_backfill(
         while not (check := retry_database(try_to_complete, migration, last_pass)).complete:
             since = retry_database(oldest_running_transaction, migration)
             idle, last_pass = True, PassStart(check.counts.pending, since)
-            metered = meter_requests(migration, embedder)
+            metered = meter_requests(migration, embedder, meter)
             model = for_rows(metered, migration.plan.new.long_texts)
             with claim_stripes(migration, stripes) as claimed:
                 batches = pending_batches(migration, claimed, stripes)
-                for batch, result in _embed_ahead(migration, model, workers, batches):
+                for batch, result in _embed_ahead(migration, model, workers, batches, ahead):
                     idle = False
                     retry_database(dead_letters.add, migration, _refused(batch, result))
                     for part, vectors in _parts(batch, result, size):
@@ -104,7 +112,11 @@ def run_backfill(
                             throttle.wait_if_slow()
                         seconds = time.monotonic() - start_time
                         rate = (done - start.filled) / seconds
-                        yield Progress(done, max(total, done), rate, seconds)
+                        reason = (throttle.reason if throttle else "") or meter.held
+                        yield Progress(
+                            done, max(total, done), rate, seconds,
+                            meter.usd, sum(f.running() for _, f in ahead), reason,
+                        )  # fmt: skip
             if idle:
                 others.wait(check.counts.pending)
     finally:
@@ -114,7 +126,7 @@ def run_backfill(
     if end.filled != done or done > total:
         log.info("others wrote meanwhile: %d rows have vectors", end.filled)
         seconds = time.monotonic() - start_time
-        yield Progress(end.filled, end.filled + end.pending, 0.0, seconds)
+        yield Progress(end.filled, end.filled + end.pending, 0.0, seconds, meter.usd)
 
 
 def _require_bound_space(migration: Migration, embedder: Embedder) -> None:
@@ -140,11 +152,15 @@ def _require_bound_space(migration: Migration, embedder: Embedder) -> None:
 
 
 def _embed_ahead(
-    migration: Migration, embedder: Embedder, executor: Executor, batches: Iterator[Batch]
+    migration: Migration,
+    embedder: Embedder,
+    executor: Executor,
+    batches: Iterator[Batch],
+    waiting: _Ahead,
 ) -> Iterator[tuple[Batch, EmbeddingResult]]:
-    """Each batch with the model's answers, AHEAD batches ahead of the writer."""
+    """Each batch with the model's answers, AHEAD batches ahead of the writer; `waiting` holds
+    those that are."""
     seconds = migration.plan.backfill.model_seconds
-    waiting: deque[tuple[Batch, Future[EmbeddingResult]]] = deque()
     for batch in batches:
         waiting.append((batch, executor.submit(embed_texts, embedder, batch.texts, seconds)))
         if len(waiting) > AHEAD:
@@ -153,9 +169,7 @@ def _embed_ahead(
         yield _next_result(waiting, seconds)
 
 
-def _next_result(
-    waiting: deque[tuple[Batch, Future[EmbeddingResult]]], seconds: float
-) -> tuple[Batch, EmbeddingResult]:
+def _next_result(waiting: _Ahead, seconds: float) -> tuple[Batch, EmbeddingResult]:
     """Raises ModelBusy when no answer comes in time."""
     batch, future = waiting.popleft()
     try:

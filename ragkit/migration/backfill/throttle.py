@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 class Throttle:
     """`measure` returns the app's latency in ms; `lag` the replica's in seconds, or None.
-    `baseline_ms` is the app's p95 without a backfill."""
+    `baseline_ms` is the app's p95 without a backfill. `reason` says why it pauses; "" when it does
+    not."""
 
     def __init__(
         self,
@@ -46,9 +47,10 @@ class Throttle:
     ):
         self._measure, self._lag = measure, lag
         self._sleep, self._clock = sleep, clock
+        self._baseline = baseline_ms
         self._limit = max(factor * baseline_ms, baseline_ms + NOISE_MS)
         self._recent: deque[float] = deque(maxlen=RECENT)
-        self._checked_at, self.pause = clock(), 0.0
+        self._checked_at, self.pause, self.reason = clock(), 0.0, ""
 
     def wait_if_slow(self) -> None:
         """Call after each write: checks at most once a second, and pauses if it must."""
@@ -66,6 +68,9 @@ class Throttle:
         p95, lag = _p95(self._recent), self._lag() or 0.0
         if p95 > self._limit or lag > MAX_LAG_SECONDS:
             self.pause = min(max(2 * self.pause, MIN_PAUSE), MAX_PAUSE)
+            self.reason = f"a standby is {lag:.0f} s behind"
+            if p95 > self._limit:
+                self.reason = f"the app's p95 grew from {self._baseline:.0f} to {p95:.0f} ms"
             log.warning(
                 "slowed down, %.2f s between writes: p95 %.1f ms (limit %.1f), replica lag %.1f s",
                 self.pause, p95, self._limit, lag,
@@ -73,6 +78,7 @@ class Throttle:
         elif self.pause:
             self.pause = self.pause / 2 if self.pause > MIN_PAUSE else 0.0
             if not self.pause:
+                self.reason = ""
                 log.warning("at full speed again: p95 %.1f ms (limit %.1f)", p95, self._limit)
 
 

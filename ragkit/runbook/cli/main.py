@@ -2,7 +2,8 @@
 
 The same steps as the notebooks. Without --params: the file that RAGKIT_PARAMS names; else
 params/jss.yaml when INSTANCE_CONNECTION_NAME or DATABASE_URL is set; else params/sandbox.yaml.
-An error is one line on stderr, exit 1.
+Results go to stdout, as one JSON document with --json; logs and errors go to stderr. An error is
+one line, exit 1.
 """
 
 import logging
@@ -13,8 +14,17 @@ import click
 
 from ragkit import __version__
 from ragkit.errors import RagkitError
+from ragkit.report.words import clean
 from ragkit.runbook.cli import steps, tools
 from ragkit.runbook.cli.stopping import end
+from ragkit.runbook.cli.terminal import print_error, print_usage_error
+
+
+class _Log(logging.Handler):
+    """To stderr as it is at that time: a live line prints above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(clean(self.format(record)), file=sys.stderr, flush=True)
 
 
 @click.group(
@@ -25,7 +35,7 @@ from ragkit.runbook.cli.stopping import end
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(handlers=[_Log()], level=logging.WARNING, format="%(message)s")
     # When a server dies, the pool logs a traceback for each connection; our own error is enough.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     if context.invoked_subcommand is None:
@@ -37,18 +47,19 @@ for command in (*steps.COMMANDS, *tools.COMMANDS):
 
 
 def main() -> None:
-    """Prints errors of ours and of files in one line; any other exception keeps its traceback."""
+    """Prints errors of ours, of files and of the command line in one line; any other exception
+    keeps its traceback."""
     try:
         cli(standalone_mode=False)
     except RagkitError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print_error(error)
         sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(1)  # an orderly exit would wait for the thread of a model that hangs
     except OSError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        print_error(error)
+        sys.exit(1)
     except click.ClickException as error:
-        error.show()
+        print_usage_error(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.stdout.flush()

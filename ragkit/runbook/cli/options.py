@@ -1,4 +1,4 @@
-"""The options that every command shares: --params, --set, --run-dir."""
+"""The options that every command shares: --params, --set, --run-dir, --json."""
 
 import functools
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ragkit.runbook.cli.stopping import stop_on_signals
+from ragkit.runbook.cli.terminal import open_terminal
 from ragkit.runbook.parameters import Parameters, default_params, run_folder
 from ragkit.runbook.runbook import Runbook
 
@@ -20,6 +21,19 @@ _SET = click.option(
 _RUN_DIR = click.option(
     "--run-dir", default="", help="Where files are written, in the checkout.  [default: runs/lab]"
 )
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def with_terminal(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Passes a Terminal as the command's argument `terminal`."""
+
+    @_JSON
+    @functools.wraps(command)
+    def invoke(*arguments: Any, as_json: bool, **options: Any) -> Any:
+        with open_terminal(as_json) as terminal:
+            return command(*arguments, terminal=terminal, **options)
+
+    return invoke
 
 
 def with_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,8 +50,10 @@ def with_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_runbook(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Passes a Runbook as the command's first argument; the command can be stopped at any time."""
+    """Passes a Runbook as the command's first argument, and a Terminal as `terminal`; the command
+    can be stopped at any time."""
 
+    @with_terminal
     @with_parameters
     @_RUN_DIR
     @functools.wraps(command)

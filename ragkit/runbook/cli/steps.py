@@ -1,8 +1,7 @@
 """The steps of a migration as commands."""
 
 import threading
-from dataclasses import asdict
-from typing import Any
+from operator import attrgetter
 
 import click
 
@@ -19,118 +18,143 @@ from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import recheck_verdict, require_go
 from ragkit.runbook.cli.options import with_runbook
 from ragkit.runbook.cli.stopping import stop_on_signals
+from ragkit.runbook.cli.terminal import Terminal
+from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, Seconds, changes, look_often
 from ragkit.runbook.runbook import Runbook
 
 
 @click.command("inspect")
 @with_runbook
-def inspect_command(runbook: Runbook) -> None:
+def inspect_command(runbook: Runbook, terminal: Terminal) -> None:
     """Show what is there, what is missing and what the backfill will cost. Changes nothing."""
-    click.echo(runbook.check_questions())
-    for column in inventory.vector_columns(runbook.migration):
-        _print(column)
-    for table_index in inventory.indexes(runbook.migration):
-        _print(table_index)
-    _print(inventory.text_statistics(runbook.migration, runbook.new_embedder))
-    for explanation in runbook.identification.explanations:
-        _print(explanation)
-    click.echo(runbook.identification.describe())
-    cost = estimate_cost(runbook.migration, runbook.new_embedder)
-    _print(cost)
-    for check in runbook.readiness(cost):
-        _print(check)
+    terminal.line(runbook.check_questions(), "questions")
+    migration = runbook.migration
+    with terminal.working("looking at the table"):
+        columns, indexes = inventory.vector_columns(migration), inventory.indexes(migration)
+        texts = inventory.text_statistics(migration, runbook.new_embedder)
+    terminal.table("columns", columns)
+    terminal.table("indexes", indexes)
+    terminal.record("texts", texts)
+    with terminal.working("asking the models"):
+        identification = runbook.identification
+        cost = estimate_cost(migration, runbook.new_embedder)
+        checks = runbook.readiness(cost)
+    terminal.table("explanations", identification.explanations)
+    terminal.line(identification.describe(), "vectors")
+    terminal.record("cost", cost)
+    terminal.checks("checks", checks)
 
 
 @click.command("backfill")
 @with_runbook
 @click.option("--retry", is_flag=True, help="Retry the rows that the model refused.")
-def backfill_command(runbook: Runbook, retry: bool) -> None:
+def backfill_command(runbook: Runbook, terminal: Terminal, retry: bool) -> None:
     """Add the new column, fill it while the app serves, and index it."""
-    migration = _open(runbook)
-    click.echo(runbook.check_questions())
+    migration = _open(runbook, terminal)
+    terminal.line(runbook.check_questions(), "questions")
     if retry:
-        click.echo(f"{dead_letters.clear(migration)} dead letters are pending again")
-    click.echo(runbook.check_long_texts())
+        terminal.fact("dead letters pending again", dead_letters.clear(migration))
+    terminal.line(runbook.check_long_texts(), "long_texts")
     added = expand(migration, runbook.new_embedder)
-    click.echo(f"column {migration.plan.new.column}: {'added' if added else 'was there'}")
-    for step in run_backfill(migration, runbook.new_embedder, probe_log=runbook.probe_log):
-        click.echo(f"{step.done:,} of {step.total:,} rows, {step.rate:,.0f} rows/s")
-    _print(index.build(migration))
-    for item in (*dead_letters.list_all(migration), *read_costs(migration)):
-        _print(item)
+    column = f"column {migration.plan.new.column}: {'added' if added else 'was there'}"
+    terminal.line(column, "column")
+    steps = run_backfill(migration, runbook.new_embedder, probe_log=runbook.probe_log)
+    terminal.progress("progress", steps)
+    with terminal.working("building the index") as report:
+        built = index.build(migration, report)
+    terminal.record("index", built)
+    terminal.table("dead_letters", dead_letters.list_all(migration))
+    terminal.table("costs", read_costs(migration))
 
 
 @click.command("follow")
 @with_runbook
-def follow_command(runbook: Runbook) -> None:
+def follow_command(runbook: Runbook, terminal: Terminal) -> None:
     """Keep embedding what people write, until stopped (Ctrl-C or SIGTERM)."""
     stop = threading.Event()
     stop_on_signals(stop)
-    migration = _open(runbook)
-    click.echo("following; stop with Ctrl-C")
-    new, old, done = runbook.new_embedder, runbook.old_embedder_or_none(), None
-    for step in follow(migration, new, old, stop, runbook.probe_log):
-        if step.done != done:
-            done = step.done
-            click.echo(f"{step.done:,} of {step.total:,} rows")
+    migration = _open(runbook, terminal)
+    terminal.line("following; stop with Ctrl-C")
+    new, old = runbook.new_embedder, runbook.old_embedder_or_none()
+    steps = follow(migration, new, old, stop, runbook.probe_log)
+    terminal.stream(changes(steps, attrgetter("done")))
 
 
 @click.command("compare")
 @with_runbook
-def compare_command(runbook: Runbook) -> None:
+def compare_command(runbook: Runbook, terminal: Terminal) -> None:
     """Compare both columns and print the gates. Exit 1 unless GO, or overridden."""
     from ragkit.evaluation.cutoff import carry_cutoffs  # loads what only a comparison needs
 
-    _open(runbook)
-    evidence = runbook.evidence()
-    verdict = runbook.decide(evidence)
-    for item in (*evidence.differences, *evidence.slices, *evidence.index, *verdict.gates):
-        _print(item)
-    click.echo(runbook.write_comparison(verdict))
-    click.echo(carry_cutoffs(runbook.migration, evidence.cutoff))
-    click.echo(f"verdict {verdict.verdict}")
+    _open(runbook, terminal)
+    with terminal.working("comparing both columns"):
+        evidence = runbook.evidence()
+        verdict = runbook.decide(evidence)
+    terminal.table("differences", evidence.differences)
+    terminal.table("slices", evidence.slices)
+    terminal.table("searches", evidence.index)
+    terminal.checks("gates", verdict.gates)
+    terminal.fact("written", runbook.write_comparison(verdict))
+    terminal.line(carry_cutoffs(runbook.migration, evidence.cutoff), "cutoff")
+    terminal.fact("verdict", verdict.verdict)
     require_go(verdict, runbook.plan.gates.override)
 
 
 @click.command("cutover")
 @with_runbook
-def cutover_command(runbook: Runbook) -> None:
+def cutover_command(runbook: Runbook, terminal: Terminal) -> None:
     """Switch the app to the new model: gates, a revision without traffic, smoke test, traffic."""
-    verdict = recheck_verdict(_open(runbook))
-    for line in runbook.app.commands(runbook.plan.new.model):
-        click.echo(line)
-    switch = cutover.cut_over(runbook.migration, runbook.app, verdict, runbook.smoke_question)
+    verdict = recheck_verdict(_open(runbook, terminal))
+    terminal.lines("commands", runbook.app.commands(runbook.plan.new.model))
+    with terminal.working("switching the app to the new model"):
+        switch = cutover.cut_over(runbook.migration, runbook.app, verdict, runbook.smoke_question)
     runbook.write_verdict(verdict, switch)
-    _print(switch)
+    terminal.record("switch", switch)
 
 
 @click.command("rollback")
 @with_runbook
-def rollback_command(runbook: Runbook) -> None:
+def rollback_command(runbook: Runbook, terminal: Terminal) -> None:
     """Put the app back on the old revision, and check its answer."""
-    _print(cutover.roll_back(_open(runbook), runbook.app, runbook.smoke_question))
+    migration = _open(runbook, terminal)
+    with terminal.working("switching the app back"):
+        switch = cutover.roll_back(migration, runbook.app, runbook.smoke_question)
+    terminal.record("switch", switch)
 
 
 @click.command("retire")
 @with_runbook
-def retire_command(runbook: Runbook) -> None:
+def retire_command(runbook: Runbook, terminal: Terminal) -> None:
     """Drop the old column, if the plan says old.retire: true."""
-    click.echo(retirement.retire(_open(runbook), runbook.app).message)
+    retired = retirement.retire(_open(runbook, terminal), runbook.app)
+    terminal.record("retirement", retired)
 
 
 @click.command("status")
 @with_runbook
-def status_command(runbook: Runbook) -> None:
+@click.option(
+    "--watch", type=Seconds(min=MIN_SECONDS), is_flag=False, flag_value=WATCH_SECONDS,
+    metavar="[SECONDS]", help="Look again every 2 s, or SECONDS, until Ctrl-C.",
+)  # fmt: skip
+def status_command(runbook: Runbook, terminal: Terminal, watch: float | None) -> None:
     """Show where the migration stands."""
-    _print(runbook.status())
+    if watch is None:
+        terminal.record("status", runbook.status())
+        return
+    stop = threading.Event()
+    stop_on_signals(stop)
+    looks = look_often(runbook.status, watch, stop)
+    terminal.stream(changes(looks, attrgetter("status", "fault")))
 
 
 @click.command("ask")
 @with_runbook
-def ask_command(runbook: Runbook) -> None:
+def ask_command(runbook: Runbook, terminal: Terminal) -> None:
     """Ask the app the smoke question: the curl line and the answer."""
     answer = runbook.ask()
-    click.echo(f"{answer.curl}\n{answer.answer}")
+    terminal.fact("serving", answer.serving)
+    terminal.line(answer.curl, "curl")
+    terminal.line(answer.answer, "answer")
 
 
 COMMANDS = (
@@ -146,13 +170,7 @@ COMMANDS = (
 )
 
 
-def _open(runbook: Runbook) -> Migration:
+def _open(runbook: Runbook, terminal: Terminal) -> Migration:
     """Says first which database a step is about to change."""
-    click.echo(f"database: {runbook.migration.database}")
+    terminal.fact("database", runbook.migration.database)
     return runbook.migration
-
-
-def _print(item: Any) -> None:
-    """A dataclass as one line."""
-    fields = asdict(item).items()
-    click.echo("  ".join(f"{name.replace('_', ' ')}: {value}" for name, value in fields))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -11,29 +12,32 @@ from ragkit.checkout import ROOT, child_path, require_checkout
 from ragkit.deploy.vendor import vendor_core
 from ragkit.errors import ConfigError
 from ragkit.migration.plan.reference import insert_reference, reference
-from ragkit.runbook.cli.options import with_parameters, with_runbook
+from ragkit.runbook.cli.options import with_parameters, with_runbook, with_terminal
+from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.parameters import PARAMS, Parameters
 from ragkit.runbook.runbook import Runbook
 
 
 @click.command("run")
+@with_terminal
 @with_parameters
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=ROOT / "runs", help="Where runs are kept."
 )
-def run_command(parameters: Parameters, runs: Path) -> None:
+def run_command(parameters: Parameters, terminal: Terminal, runs: Path) -> None:
     """Run every notebook in order through papermill. Exit 1 unless all is well."""
     with needs_extra("notebooks"):
         from ragkit.runbook.execute import run_notebooks
 
-    outcome = run_notebooks(parameters, click.echo, runs)
-    click.echo(f"\nverdict: {outcome.verdict}")
+    with terminal.working("running the notebooks"):
+        outcome = run_notebooks(parameters, terminal.line, runs)
+    terminal.fact("verdict", outcome.verdict)
     if outcome.answer:
-        click.echo(f"{outcome.answer.curl}\n{outcome.answer.answer}")
-    click.echo(f"report:  {outcome.run_dir / 'index.html'}")
-    for fault in outcome.faults:
-        click.echo(f"FAULT: {fault}", err=True)
+        terminal.line(outcome.answer.curl, "curl")
+        terminal.line(outcome.answer.answer, "answer")
+    terminal.fact("report", outcome.run_dir / "index.html")
+    terminal.faults("faults", outcome.faults)
     if outcome.faults:
         raise SystemExit(1)
 
@@ -53,7 +57,8 @@ def lab_command(parameters: Parameters, jupyter_options: tuple[str, ...]) -> Non
         import_module("jupyterlab")
     runbook = Runbook.of(parameters)
     if runbook.plan.database.url == "sandbox":
-        _start_sandbox(runbook)
+        for line in _start_sandbox(runbook):
+            click.echo(line)
     os.environ[PARAMS] = str(parameters.params.resolve())
     os.environ["PYTHONPATH"] = child_path()
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={ROOT / 'notebooks'}"]
@@ -86,33 +91,32 @@ def sandbox_group() -> None:
 
 @sandbox_group.command("up")
 @with_runbook
-def up_command(runbook: Runbook) -> None:
+def up_command(runbook: Runbook, terminal: Terminal) -> None:
     """Start PostgreSQL and the app; keeps a migration that is under way."""
-    _start_sandbox(runbook)
+    terminal.lines("sandbox", _start_sandbox(runbook))
 
 
 @sandbox_group.command("down")
 @with_runbook
-def down_command(runbook: Runbook) -> None:
+def down_command(runbook: Runbook, terminal: Terminal) -> None:
     """Stop PostgreSQL and the app; keeps the data."""
     runbook.sandbox.down()
-    click.echo("the sandbox is down; its data stays (make clean removes it)")
+    terminal.fact("sandbox", "down; its data stays (make clean removes it)")
 
 
 @sandbox_group.command("remove")
 @with_runbook
-def remove_command(runbook: Runbook) -> None:
+def remove_command(runbook: Runbook, terminal: Terminal) -> None:
     """Stop everything and delete its folders."""
     runbook.sandbox.remove()
-    click.echo("the sandbox is removed")
+    terminal.fact("sandbox", "removed")
 
 
 COMMANDS = (run_command, lab_command, params_command, vendor_command, sandbox_group)
 
 
-def _start_sandbox(runbook: Runbook) -> None:
+def _start_sandbox(runbook: Runbook) -> Iterator[str]:
     with needs_extra("sandbox"):
         from ragkit.runbook.start_sandbox import start_sandbox
 
-    for line in start_sandbox(runbook):
-        click.echo(line)
+    return start_sandbox(runbook)

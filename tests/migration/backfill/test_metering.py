@@ -1,5 +1,6 @@
 """The cost ledger, the shared quota, and the budget."""
 
+import re
 import threading
 import time
 
@@ -10,7 +11,7 @@ from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import BudgetExceeded
 from ragkit.migration import ledger, phases
-from ragkit.migration.backfill.metering import CostMeter, meter_requests, read_costs
+from ragkit.migration.backfill.metering import CostMeter, Reading, meter_requests, read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import count_rows
@@ -46,6 +47,34 @@ def test_the_costs_of_all_runs_are_recorded(migration, embedder, vertex):
     assert (cost.model, cost.requests) == ("text-embedding-005", len(vertex.calls))
     assert cost.tokens == sum(map(count_tokens, [*PLACES, "Another text."]))
     assert cost.usd == pytest.approx(cost.tokens * 0.10 / 1e6)
+
+
+def test_the_progress_has_what_all_runs_have_spent(migration, embedder):
+    first, *steps = run_backfill(migration, embedder)
+    (cost,) = read_costs(migration)
+    assert first.usd == 0.0
+    assert [step.usd for step in steps] == sorted(step.usd for step in steps)
+    assert steps[-1].usd == pytest.approx(cost.usd)
+    with migration.engine.begin() as connection:
+        connection.execute(sa.update(migration.table).where(migration.key == 1).values(
+            {migration.content.name: "Another text."}))  # fmt: skip
+    first, *_, last = run_backfill(migration, embedder)
+    assert first.usd == pytest.approx(cost.usd)
+    assert last.usd == pytest.approx(sum(cost.usd for cost in read_costs(migration)))
+    assert last.usd > first.usd
+
+
+def test_a_reading_says_for_how_long_the_quota_holds_a_request(migration, embedder):
+    slow = with_plan(migration, {"backfill.requests_per_minute": 6})
+    reading, pauses = Reading(), []
+    meter = CostMeter(slow, embedder.model, pauses.append, reading)
+    meter.before(10)
+    assert reading.held == ""
+    meter.before(10)
+    assert pauses == [pytest.approx(10, abs=1)]
+    assert re.fullmatch(r"the quota allows the next request in (9|10) s", reading.held)
+    reading.held_until -= 10
+    assert reading.held == ""
 
 
 def test_a_budget_stops_the_run_and_the_next_run_continues(migration, embedder):

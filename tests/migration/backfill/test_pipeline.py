@@ -38,6 +38,14 @@ def test_every_row_gets_the_vector_of_its_text(migration, new_embedder):
     check_vectors(migration, new_embedder)
 
 
+def test_the_progress_counts_the_batches_that_are_with_the_model(migration, new_embedder):
+    """Two rows a batch: while one is written, the next is with the model."""
+    slow = RecordingEmbedder(new_embedder, lambda _: time.sleep(0.3))
+    *steps, last = fill(migration, slow)
+    assert [step.in_flight for step in steps] == [0, 1, 1]
+    assert (last.done, last.in_flight, last.waiting) == (6, 0, "")
+
+
 def test_a_filled_column_is_ready_in_the_contract(migration, new_embedder):
     fill(migration, new_embedder)
     with migration.engine.connect() as connection:

@@ -44,9 +44,10 @@ def test_a_slow_app_slows_the_backfill_in_steps_until_it_recovers(caplog):
     with caplog.at_level(logging.WARNING):
         app.write(throttle, 40)
         assert throttle.pause == MAX_PAUSE
+        assert throttle.reason == "the app's p95 grew from 10 to 40 ms"
         app.ms = 10.0
         app.write(throttle, 40)
-    assert throttle.pause == 0.0
+    assert (throttle.pause, throttle.reason) == (0.0, "")
     assert "p95 40.0 ms (limit 15.0)" in caplog.text
     assert "at full speed again" in caplog.text
 
@@ -57,6 +58,7 @@ def test_a_lagging_replica_slows_the_backfill():
     app.lag = 30.0
     app.write(throttle, 10)
     assert throttle.pause > 0
+    assert throttle.reason == "a standby is 30 s behind"
 
 
 def test_the_latency_is_measured_at_most_once_a_second():
