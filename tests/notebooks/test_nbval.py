@@ -3,6 +3,7 @@
 With models that are quick, on a sandbox of its own.
 """
 
+import html
 import json
 import re
 import subprocess
@@ -71,3 +72,24 @@ def test_a_no_go_ends_the_run_with_one_line_and_switches_nothing(sandbox_env, qu
         f"http://127.0.0.1:{sandbox_env['RAGKIT_PORT']}", json={"name": "restaurants"}
     )
     assert answer.headers["X-Embedding-Model"] == "wordllama-256"
+
+
+def test_a_run_that_stops_early_says_where_and_why(sandbox_env, tmp_path):
+    """After runs that reached a verdict: their verdict is not this run's."""
+    process = command(
+        "ragkit", "run", "--params", sandbox_env["RAGKIT_PARAMS"], "--set", "table.label=nmae",
+        "--runs", tmp_path, **sandbox_env,
+    )  # fmt: skip
+    assert process.returncode == 1
+    (folder,) = tmp_path.iterdir()
+    stopped = json.loads((folder / "summary.json").read_text())["stopped"]
+    assert "no column 'nmae'" in stopped["reason"]
+    assert f"FAULT: {stopped['notebook']} stopped: {stopped['reason']}" in process.stderr
+    page = (folder / "index.html").read_text()
+    assert f'<h1 class="open">Stopped in {stopped["notebook"]}</h1>' in page
+    assert html.escape(stopped["reason"]).replace("&#x27;", "&#39;") in page
+    assert "verdict: None" in process.stdout
+    assert not re.search("<h2>(Gates|Figures|What changes)", page)
+    links = re.findall(r'(?:src|href|srcset)="([^"]*)"', page)
+    assert f"{stopped['notebook']}.html" in links
+    assert all((folder / link).exists() for link in links)

@@ -19,6 +19,7 @@ from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import recheck_verdict, require_go
 from ragkit.runbook.cli.options import with_runbook
 from ragkit.runbook.cli.stopping import stop_on_signals
+from ragkit.runbook.report_pages.results import write_comparison, write_verdict
 from ragkit.runbook.runbook import Runbook
 
 
@@ -82,7 +83,7 @@ def compare_command(runbook: Runbook) -> None:
     verdict = runbook.decide(evidence)
     for item in (*evidence.differences, *evidence.slices, *evidence.index, *verdict.gates):
         _print(item)
-    click.echo(runbook.write_comparison(verdict))
+    click.echo(write_comparison(runbook.run_dir, verdict))
     click.echo(carry_cutoffs(runbook.migration, evidence.cutoff))
     click.echo(f"verdict {verdict.verdict}")
     require_go(verdict, runbook.plan.gates.override)
@@ -96,7 +97,7 @@ def cutover_command(runbook: Runbook) -> None:
     for line in runbook.app.commands(runbook.plan.new.model):
         click.echo(line)
     switch = cutover.cut_over(runbook.migration, runbook.app, verdict, runbook.smoke_question)
-    runbook.write_verdict(verdict, switch)
+    write_verdict(runbook.run_dir, verdict, switch)
     _print(switch)
 
 
