@@ -72,7 +72,7 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
             start = time.time()
             try:
                 _execute(notebook, run_dir / f"{name}.ipynb", parameters)
-            except papermill.PapermillExecutionError as error:
+            except (papermill.PapermillExecutionError, RuntimeError) as error:
                 stopped = {"notebook": name, "reason": _reason(error)}
             phases.append((name, start, time.time()))
             write_page(run_dir / f"{name}.ipynb")
@@ -101,8 +101,11 @@ def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
         )
 
 
-def _reason(error: papermill.PapermillExecutionError) -> str:
-    """The message of an error of ragkit; of another, its name too."""
+def _reason(error: Exception) -> str:
+    """The message of an error of ragkit; of another one in a cell, its name too. nbclient raises
+    a RuntimeError for a kernel that died or did not start."""
+    if not isinstance(error, papermill.PapermillExecutionError):
+        return f"its process failed ({error}): kernels.log may say why, or the memory ran out"
     text = next(iter(str(error.evalue).strip().splitlines()), "")
     return text if error.ename in vars(errors) else f"{error.ename}: {text}"
 
