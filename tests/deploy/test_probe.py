@@ -194,4 +194,4 @@ def test_a_stall_of_the_app_is_seen_while_it_lasts(url, tmp_path, monkeypatch):
             await running
 
     asyncio.run(probe_and_watch())
-    assert seen[0] > 500
+    assert seen[0] > 250  # one request of eleven is outstanding, and quantiles interpolate

@@ -108,7 +108,8 @@ def test_a_kernel_that_dies_ends_the_run_with_a_report(sandbox_env, tmp_path):
     stopped = json.loads((folder / "summary.json").read_text())["stopped"]
     assert stopped == {
         "notebook": "01_inspect",
-        "reason": "its process failed (Kernel died): kernels.log may say why, or the memory ran out",
+        "reason": "its process failed (Kernel died): kernels.log may say why, "
+        "or the memory ran out",
     }
     page = (folder / "index.html").read_text()
     assert "Stopped in 01_inspect" in page

@@ -102,7 +102,7 @@ class TestRun:
             "slices",
             "of their first 10 rows",
             "rose and",
-            "From a",
+            "Half of the questions have their rows within",
             "of its 10 nearest rows",
             "A cut-off of",
         ):
