@@ -37,7 +37,8 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "embedding/wordllama.py": "sandbox",
     "runbook/execute.py": "notebooks",
     "runbook/kernels.py": "notebooks",
-    "runbook/pages.py": "notebooks",
+    "runbook/report_pages/first_page.py": "notebooks",
+    "runbook/report_pages/notebook_page.py": "notebooks",
 }
 NOT_IN_THE_FUNCTION = {  # the vendored code imports these only when the runbook uses it
     "google-cloud-secret-manager", "onnxruntime", "tokenizers", "wordllama",

@@ -71,6 +71,14 @@ def summary(requests: "pd.DataFrame") -> Summary:
     )
 
 
+def p95_by_model(requests: "pd.DataFrame") -> dict[str, float]:
+    """p95 in ms of what each model answered, the first to serve first; {} when the app names no
+    model in its answers."""
+    good = requests[requests["error"].isna()].astype({"ms": float})  # an empty log has no type
+    p95 = good.groupby("model", sort=False)["ms"].quantile(0.95)
+    return {str(model): round(float(ms), 2) for model, ms in p95.items()}
+
+
 def recent_p95(log: Path, seconds: float = 3.0) -> float:
     """p95 in ms of the requests due in the last seconds, and of those that are still outstanding,
     which have taken at least their age; 0.0 when there are none."""

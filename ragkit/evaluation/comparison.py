@@ -26,9 +26,9 @@ class Comparison:
     """The retrieval runs of both models over the same questions, and their figures.
 
     `old_scores` and `new_scores` have a row for each judged question and a column for each
-    metric. `overlap`, `rbo` and `tau` compare the two ranked lists of every question. `labels`
-    and `texts` describe the retrieved and the judged rows, by key. `duplicates` counts those
-    that share their text with another row; the order among such rows is arbitrary.
+    metric. `overlap`, `rbo`, `tau` and `first_row_changed` compare the two ranked lists of every
+    question. `labels` and `texts` describe the retrieved and the judged rows, by key. `duplicates`
+    counts those that share their text with another row; the order among such rows is arbitrary.
     """
 
     k: int
@@ -40,6 +40,7 @@ class Comparison:
     overlap: pd.Series
     rbo: pd.Series
     tau: pd.Series
+    first_row_changed: pd.Series
     labels: dict[str, str]
     texts: dict[str, str]
     duplicates: int = 0
@@ -66,13 +67,14 @@ class Comparison:
             overlap=rank_overlap.overlap(old.rankings, new.rankings, k),
             rbo=rank_overlap.rbo(old.rankings, new.rankings, k),
             tau=rank_overlap.kendall(old.rankings, new.rankings, k),
+            first_row_changed=rank_overlap.first_row_changed(old.rankings, new.rankings),
             labels=labels,
             texts=texts,
             duplicates=len(groups),
         )
 
     def mean_agreement(self, series: pd.Series, seed: int) -> Interval:
-        """The mean of `overlap`, `rbo` or `tau`. A question of a log is weighted by its count."""
+        """The mean of such a comparison. A question of a log is weighted by its count."""
         counts = self.questions.counts
         weights = np.array([counts.get(question, 1) for question in series.index], float)
         return bootstrap_interval(series.to_numpy(), seed, weights)

@@ -10,8 +10,9 @@ from ragkit.evaluation.label_free.index_recall import IndexMeasurement, measure_
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods, compare_neighbourhoods
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary, read_shadow_log
 from ragkit.evaluation.label_free.storage import StorageVariant, storage_variants
+from ragkit.evaluation.metrics.rank_overlap import least_overlap
 from ragkit.evaluation.metrics.significance import MetricDifference, metric_differences
-from ragkit.evaluation.slices import Slice, compare_slices
+from ragkit.evaluation.slices import Slice, compare_slices, worst_slice
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.plan import file_path
 
@@ -24,19 +25,28 @@ class Evidence:
     """What a comparison measured. The same seed gives the same figures, except times.
 
     `comparison` is None without questions or without the old model; `differences` and `slices`
-    are empty without judgements; `cutoff` is None for a distance other than cosine, `shadow`
-    without a log. The rest needs stored vectors only.
+    are empty without judgements; `left_out` says which slices are not made, and why; `cutoff` is
+    None for a distance other than cosine, `shadow` without a log. The rest needs stored vectors
+    only.
     """
 
     seed: int
     comparison: Comparison | None
     differences: list[MetricDifference]
     slices: list[Slice]
+    left_out: list[str]
     neighbourhoods: Neighbourhoods
     cutoff: CutoffCalibration | None
     index: list[IndexMeasurement]
     storage: list[StorageVariant]
     shadow: ShadowSummary | None
+
+    @property
+    def least_overlap(self) -> float:
+        """What the first k rows of any two models share, because the table has so few rows: more
+        than 0 makes an overlap@k empty."""
+        part = self.neighbourhoods
+        return least_overlap(part.k, part.rows + (part.duplicates if self.comparison else -1))
 
     def figures(self) -> dict[str, object]:
         """Every figure with its interval, as plain data for JSON."""
@@ -47,16 +57,22 @@ class Evidence:
             if name in _NEIGHBOUR_FIGURES
         }
         agreement = _agreement(comparison, self.seed) if comparison else neighbours
+        worst = worst_slice(self.slices)
         return {
             "seed": self.seed,
             "questions": _question_counts(comparison) if comparison else None,
             "metrics": {difference.metric: asdict(difference) for difference in self.differences},
             "slices": [asdict(part) for part in self.slices],
+            "slices_left_out": self.left_out,
+            "worst_slice": asdict(worst) if worst else None,
             "shared_by": "questions" if comparison else "stored vectors",
+            "first_row_changed": agreement.get("first_row_changed"),
             "overlap": agreement["overlap"],
+            "least_overlap": self.least_overlap,
             "rbo": agreement["rbo"],
             "tau": agreement.get("tau"),
-            "p95_ms": _latencies(comparison) if comparison else None,
+            "p50_ms": _latencies(comparison, 50) if comparison else None,
+            "p95_ms": _latencies(comparison, 95) if comparison else None,
             "cka": asdict(self.neighbourhoods.cka),
             "neighbours": neighbours,
             "cutoff": _cutoff_figures(self.cutoff) if self.cutoff else None,
@@ -75,13 +91,15 @@ def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evi
     migration.require_phase("compare")
     seed = migration.plan.evaluation.seed
     judged = comparison if comparison and comparison.questions.qrels else None
+    slices, left_out = compare_slices(migration, judged) if judged else ([], [])
     return Evidence(
         seed=seed,
         comparison=comparison,
         differences=metric_differences(judged.old_scores, judged.new_scores, seed)
         if judged
         else [],
-        slices=compare_slices(migration, judged) if judged else [],
+        slices=slices,
+        left_out=left_out,
         neighbourhoods=compare_neighbourhoods(migration),
         cutoff=recalibrate(migration, comparison),
         index=measure_index(migration),
@@ -112,15 +130,16 @@ def _question_counts(comparison: Comparison) -> dict[str, object]:
 
 def _agreement(comparison: Comparison, seed: int) -> dict[str, object]:
     """How much the ranked lists of both models agree."""
-    series = {"overlap": comparison.overlap, "rbo": comparison.rbo, "tau": comparison.tau}
+    names = ("first_row_changed", "overlap", "rbo", "tau")
     return {
-        name: asdict(comparison.mean_agreement(values, seed)) for name, values in series.items()
+        name: asdict(comparison.mean_agreement(getattr(comparison, name), seed)) for name in names
     }
 
 
-def _latencies(comparison: Comparison) -> dict[str, float]:
+def _latencies(comparison: Comparison, percentile: float) -> dict[str, float]:
+    """In ms, from a question to its rows."""
     return {
-        side: round(float(np.percentile(run.latency_ms, 95)), 2)
+        side: round(float(np.percentile(run.latency_ms, percentile)), 2)
         for side, run in (("old", comparison.old), ("new", comparison.new))
     }
 

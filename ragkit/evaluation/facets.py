@@ -14,12 +14,12 @@ from ragkit.migration.migration import Migration
 MAX_RARE_SHARE = 0.01
 """A word is rare when at most this share of the rows has it."""
 MIN_LANGUAGE_PROBABILITY = 0.9
-"""Below it a language is "unclear": most questions are a few words."""
-_UNCLEAR = {"und": "unclear", "zxx": "unclear"}
+"""Below it a language is unclear: most questions are a few words."""
+_UNCLEAR = {"und", "zxx"}
 _WORD = re.compile(r"\w+")
 
 Facets = dict[str, dict[str, str]]
-"""For each kind of slice, the slice of each question."""
+"""For each kind of slice, the slice of each question; a question may have none."""
 
 
 def question_facets(migration: Migration, questions: QuestionSet) -> Facets:
@@ -76,11 +76,11 @@ def _length(text: str) -> str:
 
 
 def _languages(texts: dict[str, str]) -> dict[str, str]:
-    """The ISO 639-1 code of each text's language, or "unclear"."""
+    """The ISO 639-1 code of each text's language, where it is clear."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # takes 95 MB of memory
 
     identifier = LanguageIdentifier.from_model_file(
         MODEL_FILE, norm_probs=True, min_confidence=MIN_LANGUAGE_PROBABILITY
     )
     codes = {question: identifier.classify(text)[0] for question, text in texts.items()}
-    return {question: _UNCLEAR.get(code, code) for question, code in codes.items()}
+    return {question: code for question, code in codes.items() if code not in _UNCLEAR}

@@ -13,7 +13,7 @@ from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS, questions_needed
-from ragkit.evaluation.slices import Slice
+from ragkit.evaluation.slices import Slice, worst_slice
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.inspection.fidelity import measure_fidelity
 from ragkit.migration.migration import Migration
@@ -146,9 +146,9 @@ def _is_above(interval: Interval, limit: float, is_strict: bool = False) -> bool
 
 def _slice_gates(slices: Sequence[Slice], limits: GatesSection) -> list[Gate]:
     """Fails only when a whole interval is below the margin: most slices are too small to pass."""
-    if not slices:
+    worst = worst_slice(slices)
+    if worst is None:
         return []
-    worst = min(slices, key=lambda part: part.change.high)
     change = f"{worst.change.mean:+.3f} ({worst.change.bounds(signed=True)})"
     return [
         Gate(

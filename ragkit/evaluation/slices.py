@@ -1,7 +1,7 @@
 """The change of a metric in slices of the questions, so that a good mean cannot hide a loss."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from ragkit.migration.migration import Migration
 
 MIN_SLICE_QUESTIONS = 10
 """Smaller slices of a kind are merged into one, "other"."""
+MIN_KNOWN_SHARE = 0.5
+"""Of the judged questions: a kind that is known of fewer says nothing about the rest."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,34 @@ class Slice:
     change: Interval
 
 
-def compare_slices(migration: Migration, comparison: Comparison) -> list[Slice]:
-    """The slices by every facet of the questions; [] without judgements. Raises DatabaseError."""
+def compare_slices(migration: Migration, comparison: Comparison) -> tuple[list[Slice], list[str]]:
+    """The slices by every facet of the questions, and a sentence about each facet that is left out
+    as in `known_facets`; none of either without judgements. Raises DatabaseError."""
     if not comparison.questions.qrels:
-        return []
-    facets = question_facets(migration, comparison.questions)
-    return slices_by_facet(comparison, facets, migration.plan.evaluation.seed)
+        return [], []
+    facets, left_out = known_facets(comparison, question_facets(migration, comparison.questions))
+    return slices_by_facet(comparison, facets, migration.plan.evaluation.seed), left_out
+
+
+def known_facets(comparison: Comparison, facets: Facets) -> tuple[Facets, list[str]]:
+    """The facets that at least MIN_KNOWN_SHARE of the judged questions have, and a sentence about
+    each of the others that some question has."""
+    judged = set(comparison.questions.qrels)
+    kept, left_out, total = {}, [], len(judged)
+    for kind, names in facets.items():
+        unknown = len(judged - set(names))
+        if unknown <= (1 - MIN_KNOWN_SHARE) * total:
+            kept[kind] = names
+        elif names:
+            left_out.append(
+                f"No slices by {kind}: it is unclear for {unknown} of {total} judged questions"
+            )
+    return kept, left_out
+
+
+def worst_slice(slices: Sequence[Slice]) -> Slice | None:
+    """The slice of which the evidence is surest that it loses: the lowest upper bound."""
+    return min(slices, key=lambda part: part.change.high, default=None)
 
 
 def slices_by_facet(comparison: Comparison, facets: Facets, seed: int) -> list[Slice]:

@@ -1,6 +1,6 @@
 """GO, NO-GO or INCONCLUSIVE: what the gates say together, kept in the ledger for the cut-over."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -169,5 +169,9 @@ def require_go(verdict: Verdict, override: str = "") -> str:
 
 def failed_gates(verdict: Verdict) -> str:
     """The gates that did not pass, in one line."""
-    failed = (f"{g.name}: {g.observed}, expected {g.limit}" for g in verdict.gates if not g.passed)
-    return "; ".join(failed)
+    return gates_in_words(gate for gate in verdict.gates if not gate.passed)
+
+
+def gates_in_words(gates: Iterable[Gate]) -> str:
+    """What each of them saw and expected, in one line."""
+    return "; ".join(f"{gate.name}: {gate.observed}, expected {gate.limit}" for gate in gates)

@@ -7,16 +7,20 @@ from matplotlib.figure import Figure
 
 from ragkit.deploy.probe import Summary
 from ragkit.migration.verdict import Verdict
-from ragkit.report.style import INK, LOSS, NEW, OLD, RESULT, plain, plain_log
+from ragkit.report.style import INK, LOSS, NEW, OLD, RESULT, plain, plain_log, set_title
 
 HEADINGS = ["gate", "observed", "limit", ""]
-WIDTHS = [0.31, 0.45, 0.12, 0.12]
+WIDTHS = [0.27, 0.45, 0.16, 0.12]
 """Shares of the table's width."""
+WIDE, NARROW = 8.0, 4.4
+"""Widths of the timeline, in inches: for a page, and for a telephone's."""
+LABEL_INCHES = 0.09
+"""Room for a letter of a phase's name."""
 
 
 def gate_table(verdict: Verdict) -> Figure:
     """The gates as a picture, for a README or a chat."""
-    figure = Figure(figsize=(10, 0.28 * len(verdict.gates) + 0.75), layout="constrained")
+    figure = Figure(figsize=(8.6, 0.28 * len(verdict.gates) + 0.75), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
     axes.set_title(f"Verdict: {verdict.verdict}", loc="left", fontweight="bold", color=INK)
@@ -45,23 +49,25 @@ def timeline(
     summary: Summary,
     phases: Sequence[tuple[str, float, float]],
     old_model: str,
+    width: float = WIDE,
 ) -> Figure:
-    """The latency of every request of the probe over time.
+    """The latency of every request of the probe over time; `width` in inches.
 
     `requests` are those of `probe.read`; `phases` are (name, start, end) in UNIX seconds, and
     those that end before the first request are left out.
     """
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = Figure(figsize=(width, 3.9), layout="constrained")
     axes = figure.subplots()
     start = requests["due"].min()
+    seconds = max(float(requests["due"].max() - start), *(end - start for _, _, end in phases))
     failed = requests[requests["error"].notna()]
     for model, answered in requests[requests["error"].isna()].groupby("model", sort=False):
         colour = OLD if model == old_model else NEW
         label = f"served by {model}"
         axes.scatter(answered["due"] - start, answered["ms"], s=5, color=colour, label=label)
     if len(failed):
-        seconds = failed["due"] - start
-        axes.scatter(seconds, failed["ms"], s=30, color=LOSS, marker="x", label="failed")
+        due = failed["due"] - start
+        axes.scatter(due, failed["ms"], s=30, color=LOSS, marker="x", label="failed")
     axes.set_yscale("log")
     for number, (name, phase_start, phase_end) in enumerate(phases):
         left, right = max(phase_start - start, 0), phase_end - start
@@ -69,15 +75,22 @@ def timeline(
             continue
         axes.axvspan(left, right, color="#eef2f6" if number % 2 else "#dde5ee", zorder=0, lw=0)
         axes.text(
-            (left + right) / 2, 1.01, name, transform=axes.get_xaxis_transform(),
-            ha="center", va="bottom", fontsize=8, color=INK,
+            (left + right) / 2, 1.01, _phase_label(name, (right - left) / seconds * width),
+            transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=8, color=INK,
         )  # fmt: skip
-    axes.set_title(
+    set_title(
+        figure,
         f"{summary.requests} requests through the whole migration, {summary.failed} failed; "
         f"p95 {summary.p95_ms:.0f} ms, longest gap {summary.longest_gap_ms:.0f} ms",
-        pad=18, fontsize=11,
-    )  # fmt: skip
+    )
     axes.set(xlabel="seconds", ylabel="latency in ms, log scale")
     plain_log(axes.yaxis)
-    axes.legend(loc="upper right", frameon=True, fontsize=8, markerscale=2)
+    figure.legend(loc="outside lower left", frameon=False, fontsize=9, markerscale=2)
     return plain(figure)
+
+
+def _phase_label(name: str, inches: float) -> str:
+    """As much of a notebook's name as fits: the number at least, if that fits."""
+    room = int(inches / LABEL_INCHES)
+    number = name.partition("_")[0]
+    return name if len(name) <= room else number if len(number) <= room else ""

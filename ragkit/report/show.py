@@ -18,7 +18,7 @@ from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.status import Status
 from ragkit.report import words
-from ragkit.report.style import NEW
+from ragkit.report.style import NEW, title_of
 
 if TYPE_CHECKING:  # a notebook without charts does not load matplotlib
     from _typeshed import DataclassInstance
@@ -31,6 +31,8 @@ CARD = (
 )
 NO_MATHEMATICS = "mathjax_ignore tex2jax_ignore"
 """Classes of what MathJax leaves alone: a row's text may hold dollar signs."""
+DOTS_PER_INCH, PAGE_DOTS_PER_INCH = 160, 120
+"""Of a stored chart, and of the same chart on a wide page."""
 CELLS = "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:640px"
 
 
@@ -125,19 +127,22 @@ def building(step: BuildProgress) -> None:
     print(words.building_line(step), flush=True)
 
 
-def chart(draw: "Callable[[T], Figure | None]", data: T | None) -> None:
-    """The figure that `draw` makes of `data`, with its title as the alternative text.
+def chart(draw: "Callable[[T], Figure | str | None]", data: T | None) -> None:
+    """The figure that `draw` makes of `data`, with its title as the alternative text; or the
+    sentence that it gives in the place of a figure that would say nothing.
 
     Shows nothing when there is no data, or no figure of it.
     """
     if data is None or (figure := draw(data)) is None:
         return
+    if isinstance(figure, str):
+        return note(figure)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    title = figure.get_suptitle() or figure.axes[0].get_title()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    text = f"{title_of(figure)}."
     source = f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
-    style = "max-width:100%;height:auto"
-    show_html(f'<img alt="{html.escape(title)}" src="{source}" style="{style}">', title)
+    style = f"width:{figure.get_figwidth() * PAGE_DOTS_PER_INCH:.0f}px;max-width:100%;height:auto"
+    show_html(f'<img alt="{html.escape(text)}" src="{source}" style="{style}">', text)
 
 
 def _bar(step: Progress) -> str:

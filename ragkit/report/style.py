@@ -1,5 +1,6 @@
 """One colour language for all charts: old grey, new blue, loss red, gain green, open amber."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a notebook without charts does not load it
@@ -13,6 +14,28 @@ RESULT: dict[bool | None, tuple[str, str]] = {
     None: ("undecided", OPEN),
 }
 """Word and colour of a gate's outcome."""
+WIDTH = 4.8
+"""Of a figure in a notebook's page, in inches: what a telephone shows with letters of full size."""
+TITLE_CHARACTERS = 12
+"""Of a line of a title, an inch."""
+
+
+def new_figure(height: float) -> "Figure":
+    """A figure for a notebook's page, `height` inches high."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def set_title(figure: "Figure", text: str) -> None:
+    """A sentence above the whole figure, in as many lines as it takes."""
+    lines = fill(text, int(figure.get_figwidth() * TITLE_CHARACTERS))
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10.5, linespacing=1.3)
+
+
+def title_of(figure: "Figure") -> str:
+    """The same sentence in one line."""
+    return " ".join(figure.get_suptitle().split())
 
 
 def share_bins(k: int) -> list[float]:

@@ -47,9 +47,17 @@ def figures(evidence: Evidence) -> None:
         if comparison.duplicates
         else ""
     )
+    by_necessity = (
+        f" (any two lists of {comparison.k} of so few rows share at least "
+        f"{evidence.least_overlap:.0%})"
+        if evidence.least_overlap
+        else ""
+    )
+    first = comparison.mean_agreement(comparison.first_row_changed, seed)
     note(
         f"Over {len(comparison.overlap):,} questions both models share {overlap.mean:.0%} "
-        f"({overlap.bounds(2)}) of their first {comparison.k} rows; rank-biased overlap "
+        f"({overlap.bounds(2)}) of their first {comparison.k} rows{by_necessity}, and the very "
+        f"first is another for {first.mean:.0%} ({first.bounds(2)}); rank-biased overlap "
         f"{rbo.mean:.2f} ({rbo.bounds(2)}), Kendall's tau {tau.mean:.2f} ({tau.bounds(2)}): "
         f"different, not worse.{duplicates}"
     )
@@ -89,6 +97,12 @@ def _question_source(questions: QuestionSet) -> str:
         f"{count} judged questions with a relevant row; {questions.unanswerable} more have none, "
         f"and count in no figure.{missing}"
     )
+
+
+def left_out(evidence: Evidence) -> None:
+    """Which slices are not made, and why; nothing when all are."""
+    if evidence.left_out:
+        note(" ".join(f"{sentence}." for sentence in evidence.left_out))
 
 
 def shadow(summary: ShadowSummary | None) -> None:

@@ -7,22 +7,33 @@ from matplotlib.figure import Figure
 from ragkit.evaluation.cutoff import CutoffCalibration, RecallCutoff
 from ragkit.evaluation.label_free.index_recall import IndexMeasurement
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods
-from ragkit.report.style import INK, NEW, OLD, plain, plain_log, share_bins
+from ragkit.evaluation.metrics.rank_overlap import least_overlap
+from ragkit.report.style import INK, NEW, OLD, new_figure, plain, plain_log, set_title, share_bins
 
 MAX_LINEAR_RATIO = 20
 """Search times with a larger ratio are drawn on a log scale."""
+FULL_RECALL = 0.9995
+"""Recall that is 1.000 in every figure."""
+LABEL_SHARE = 0.35
+"""Of the width of the axes, for the label of a cut-off."""
 BINS = 60
 """Of the histograms of distances."""
 
 
-def neighbour_histogram(neighbourhoods: Neighbourhoods) -> Figure:
-    """How many of its nearest rows a row keeps."""
+def neighbour_histogram(neighbourhoods: Neighbourhoods) -> Figure | str:
+    """How many of its nearest rows a row keeps; a sentence where the table is too small for that
+    to tell anything."""
     k, mean = neighbourhoods.k, neighbourhoods.overlap.mean
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    if least := least_overlap(k, neighbourhoods.rows - 1):
+        return (
+            f"No chart of the nearest rows that a row keeps: of {neighbourhoods.rows} rows it "
+            f"keeps at least {least:.0%} of its {k} nearest, whatever the models."
+        )
+    figure = new_figure(2.9)
     axes = figure.subplots()
     axes.hist(neighbourhoods.by_row, bins=share_bins(k), color=NEW, edgecolor="white")
     axes.axvline(mean, color=INK, linestyle="--", linewidth=1)
-    axes.set_title(f"A row keeps {mean:.0%} of its {k} nearest rows: different, not worse")
+    set_title(figure, f"A row keeps {mean:.0%} of its {k} nearest rows: different, not worse")
     axes.set(xlabel=f"nearest {k} rows kept", ylabel="rows", xlim=(-0.5 / k, 1 + 0.5 / k))
     return plain(figure)
 
@@ -32,27 +43,30 @@ def cutoffs(calibration: CutoffCalibration) -> Figure:
     old, new = calibration.old_distances, calibration.new_distances
     ends = min(old.min(), new.min()), max(1.0, old.max(), new.max())
     bins = np.linspace(*ends, BINS).tolist()
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    figure = new_figure(3.8)
     old_axes, new_axes = figure.subplots(2, 1, sharex=True)
     _distance_histogram(old_axes, old, bins, calibration.old, OLD, "old space")
     _distance_histogram(new_axes, new, bins, calibration.new.mean, NEW, "new space")
     if calibration.by_recall:
         _mark_recall_cutoff(new_axes, calibration.by_recall)
     new_axes.set_xlabel("cosine distance of two rows")
-    figure.suptitle(
+    set_title(
+        figure,
         f"A cut-off of {calibration.old:g} lets {100 * calibration.selectivity:.3g}% of the pairs "
         f"through; in the new space {calibration.new.mean:.3f} does ({calibration.new.bounds()})",
-        fontsize=10,
     )
     return plain(figure)
 
 
-def recall_latency(measurements: list[IndexMeasurement]) -> Figure | None:
-    """Recall over search time for both columns: up and left is better. None without an index."""
+def recall_latency(measurements: list[IndexMeasurement]) -> Figure | str | None:
+    """Recall over search time for both columns: up and left is better. A sentence where every
+    setting finds everything; None without an index."""
     new_default = next((m for m in measurements if m.side == "new" and m.default), None)
     if new_default is None or new_default.setting == "exact":
         return None
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    if all(m.recall.mean >= FULL_RECALL for m in measurements):
+        return _full_recall([m for m in measurements if m.setting != "exact"])
+    figure = new_figure(3.8)
     axes = figure.subplots()
     for side, colour, label_side in (("old", OLD, -1), ("new", NEW, 1)):
         of_side = [m for m in measurements if m.side == side]
@@ -68,12 +82,24 @@ def recall_latency(measurements: list[IndexMeasurement]) -> Figure | None:
     axes.set_ylim(lowest, 1 + 0.25 * (1 - lowest))
     axes.set_yticks([tick for tick in axes.get_yticks() if lowest <= tick <= 1])
     axes.set(xlabel="ms of a search, median", ylabel="recall of exact search")
-    axes.set_title(
+    set_title(
+        figure,
         f"At {new_default.setting} the new index finds {new_default.recall.mean:.1%} "
-        "of what exact search finds", fontsize=11,
-    )  # fmt: skip
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
+        "of what exact search finds",
+    )
+    figure.legend(loc="outside lower left", frameon=False, fontsize=9)
     return plain(figure)
+
+
+def _full_recall(indexed: list[IndexMeasurement]) -> str:
+    lowest = min(m.recall.mean for m in indexed)
+    times = [m.p50_ms for m in indexed]
+    settings = ", ".join(dict.fromkeys(m.setting.rpartition(" ")[2] for m in indexed))
+    return (
+        f"The index finds what exact search finds at every setting "
+        f"({indexed[0].setting.partition(' ')[0]} {settings}): recall is at least {lowest:.3f}, "
+        f"and a search takes {min(times):.1f} to {max(times):.1f} ms (median)."
+    )
 
 
 def _distance_histogram(
@@ -88,11 +114,15 @@ def _distance_histogram(
 
 
 def _mark_recall_cutoff(axes: Axes, by_recall: RecallCutoff) -> None:
+    """The label stands left of the line if it has the room there."""
     cutoff = by_recall.new.mean
+    left, right = axes.get_xlim()
+    has_room = (cutoff - left) / (right - left) > LABEL_SHARE
     axes.axvline(cutoff, color=INK, linewidth=1, linestyle=":")
     axes.annotate(
-        f"{cutoff:.3f}: as many relevant rows ({by_recall.recall:.0%}) ", (cutoff, 0.8),
-        xycoords=("data", "axes fraction"), va="top", ha="right", fontsize=9,
+        f" {cutoff:.3f}: as many \n relevant rows ({by_recall.recall:.0%}) ", (cutoff, 0.8),
+        xycoords=("data", "axes fraction"), va="top", ha="right" if has_room else "left",
+        fontsize=9,
     )  # fmt: skip
 
 

@@ -13,14 +13,23 @@ from pathlib import Path
 
 import papermill
 
+from ragkit import errors
 from ragkit.checkout import ROOT, child_path, require_checkout
 from ragkit.deploy import probe
 from ragkit.errors import RagkitError
 from ragkit.migration.plan import Plan
 from ragkit.migration.verdict import GO, read_verdict
-from ragkit.runbook import pages
 from ragkit.runbook.kernels import private_kernel
 from ragkit.runbook.parameters import Parameters, make_private
+from ragkit.runbook.report_pages.first_page import write_index
+from ragkit.runbook.report_pages.notebook_page import write_page
+from ragkit.runbook.report_pages.results import COMPARISON
+from ragkit.runbook.report_pages.run_files import (
+    Phases,
+    write_pictures,
+    write_plan,
+    write_summary,
+)
 from ragkit.runbook.runbook import Answer, Runbook
 from ragkit.sandbox.sample import QUESTIONS
 
@@ -53,27 +62,26 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
     make_private(run_dir)
     parameters = replace(parameters, params=parameters.params.resolve(), run_dir=run_dir)
     os.environ["PYTHONPATH"] = child_path()  # kernels import ragkit from this checkout
-    pages.write_plan(run_dir, plan)
-    phases: pages.Phases = []
-    faults: list[str] = []
+    write_plan(run_dir, plan)
+    phases: Phases = []
+    stopped: dict[str, str] | None = None
     with ExitStack() as stack:
         for notebook in REHEARSAL if plan.database.url == "sandbox" else MIGRATION:
             name = _unused(notebook, [phase[0] for phase in phases])
             tell(f"{name} …")
-            fault, start = None, time.time()
+            start = time.time()
             try:
                 _execute(notebook, run_dir / f"{name}.ipynb", parameters)
-            except papermill.PapermillExecutionError as error:
-                fault = f"{name} stopped: {error.evalue}"
+            except (papermill.PapermillExecutionError, RuntimeError) as error:
+                stopped = {"notebook": name, "reason": _reason(error)}
             phases.append((name, start, time.time()))
-            pages.write_page(run_dir / f"{name}.ipynb")
-            if fault:
-                faults.append(fault)
+            write_page(run_dir / f"{name}.ipynb")
+            if stopped:
                 break
             tell(f"{name} done in {phases[-1][2] - start:.1f} s")
             if notebook == "00_sandbox":
                 stack.callback(_stop, _start_probe(parameters))
-    return _close(plan, run_dir, phases, faults)
+    return _close(plan, run_dir, phases, stopped)
 
 
 def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
@@ -93,17 +101,28 @@ def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
         )
 
 
-def _close(plan: Plan, run_dir: Path, phases: pages.Phases, faults: list[str]) -> Outcome:
-    """Writes the figures, the pictures and the first page of whatever there is."""
+def _reason(error: Exception) -> str:
+    """The message of an error of ragkit; of another one in a cell, its name too. nbclient raises
+    a RuntimeError for a kernel that died or did not start."""
+    if not isinstance(error, papermill.PapermillExecutionError):
+        return f"its process failed ({error}): kernels.log may say why, or the memory ran out"
+    text = next(iter(str(error.evalue).strip().splitlines()), "")
+    return text if error.ename in vars(errors) else f"{error.ename}: {text}"
+
+
+def _close(plan: Plan, run_dir: Path, phases: Phases, stopped: dict[str, str] | None) -> Outcome:
+    """Writes the figures, the pictures and the first page of whatever there is. The verdict is that
+    of this run, and none when it stopped before."""
     runbook, verdict, answer = Runbook(plan, run_dir), None, None
     consequences: list[str] = []
     try:
-        verdict = read_verdict(runbook.migration)
+        if (run_dir / COMPARISON).exists():
+            verdict = read_verdict(runbook.migration)
         answer = runbook.ask()
     except RagkitError as error:
         consequences.append(str(error))
-    pages.write_pictures(run_dir, verdict, phases, plan.old.model)
-    summary = pages.write_summary(run_dir, verdict, phases)
+    write_pictures(run_dir, verdict, phases, plan.old.model)
+    summary = write_summary(runbook, verdict, phases, stopped)
     if summary["verdict"] != GO and not plan.gates.override:
         consequences.append(f"the verdict is {summary['verdict']}")
     if answer and answer.serving != plan.new.model:
@@ -111,10 +130,11 @@ def _close(plan: Plan, run_dir: Path, phases: pages.Phases, faults: list[str]) -
     watched = summary["probe"]
     if plan.database.url == "sandbox" and not watched["requests"]:
         consequences.append("the probe sent no request")
-    faults = faults or consequences  # after a stopped notebook, consequences say nothing new
+    # After a stopped notebook, the consequences say nothing new.
+    faults = [f"{stopped['notebook']} stopped: {stopped['reason']}"] if stopped else consequences
     if watched["failed"]:
         faults.append(f"the probe: {watched['failed']} of {watched['requests']} requests failed")
-    pages.write_index(run_dir, summary, answer, faults)
+    write_index(run_dir, summary, verdict, answer, faults)
     return Outcome(run_dir, summary["verdict"], answer, faults)
 
 

@@ -1,6 +1,5 @@
 """The Runbook: one validated object for a notebook or a command, and what the plan leads to."""
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -22,7 +21,6 @@ from ragkit.deploy.smoke_test import curl_command, run_smoke_test
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
-from ragkit.migration.cutover import TrafficSwitch
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.identification import Identification, identify, sample_old
 from ragkit.migration.inspection.long_texts import pending_lengths
@@ -34,7 +32,7 @@ from ragkit.migration.verdict import Verdict
 from ragkit.runbook.deployment import deployment_from
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
-from ragkit.runbook.parameters import Parameters, make_private, notebook_parameters
+from ragkit.runbook.parameters import Parameters, notebook_parameters
 
 if TYPE_CHECKING:  # a third of the time that a command takes to start
     from ragkit.evaluation.comparison import Comparison
@@ -66,6 +64,7 @@ class Runbook:
         """From a notebook's globals(); `steps` maps the notebook's own parameters to the fields
         they set, as in retire="old.retire". Raises PlanError with all faults."""
         show_interrupts_in_one_line()
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")  # wordllama would set INFO
         return cls.of(notebook_parameters(names, steps))
 
     @classmethod
@@ -214,19 +213,3 @@ class Runbook:
         with self.app.client() as client:
             answer = run_smoke_test(client, question, serving.model)
         return Answer(serving.model, curl_command(url, question), answer)
-
-    def write_comparison(self, verdict: Verdict) -> Path:
-        """comparison.json: the verdict, the gates, every figure with its interval, the seed."""
-        return self._write("comparison.json", verdict.as_json())
-
-    def write_verdict(self, verdict: Verdict, switch: TrafficSwitch) -> Path:
-        """verdict.json: the same, what serves now and what it answered."""
-        answer = json.loads(switch.answer)
-        body = {**verdict.as_json(), "serving": switch.revision.model, "answer": answer}
-        return self._write("verdict.json", body)
-
-    def _write(self, name: str, body: dict[str, Any]) -> Path:
-        path = make_private(self.run_dir) / name
-        text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")
-        return path

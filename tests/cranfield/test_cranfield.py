@@ -111,7 +111,8 @@ def comparison(migration, questions, old_embedder, minilm):
 def decide(migration, comparison, changes=None):
     """The verdict of the quality gates alone."""
     limits = changed(migration.plan, changes or {}).gates
-    evidence = make_evidence(comparison, slices=compare_slices(migration, comparison))
+    slices, _ = compare_slices(migration, comparison)
+    evidence = make_evidence(comparison, slices=slices)
     return Verdict.of(quality_gates(limits, evidence), {})
 
 

@@ -54,7 +54,7 @@ def make_evidence(comparison=None, seed=1, **parts):
             else []
         )
     defaults = {
-        "slices": [], "neighbourhoods": NEIGHBOURHOODS, "cutoff": None, "index": [],
+        "slices": [], "left_out": [], "neighbourhoods": NEIGHBOURHOODS, "cutoff": None, "index": [],
         "storage": [], "shadow": None,
     }  # fmt: skip
     return Evidence(seed=seed, comparison=comparison, **{**defaults, **parts})

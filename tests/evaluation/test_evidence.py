@@ -68,6 +68,8 @@ def test_the_figures_are_plain_data_with_intervals():
     assert figures["cka"] == {"mean": 0.7, "low": 0.6, "high": 0.8}
     assert figures["cutoff"]["recalled"]["new"]["mean"] == 0.7
     assert figures["slices"][0]["change"]["low"] == 0.6
+    assert figures["worst_slice"] == figures["slices"][0]
+    assert figures["first_row_changed"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
     assert figures["index"][0]["recall"]["high"] == 0.8
     assert figures["variants"][0]["neighbours"]["mean"] == 0.7
     assert figures["shadow"]["overlap"]["mean"] == 0.7
@@ -78,8 +80,9 @@ def test_the_keys_of_the_figures_do_not_change():
     """comparison.json is read by others."""
     figures = figures_in_file(make_evidence(make_comparison(make_questions(4), OLD, NEW)))
     assert list(figures) == [
-        "seed", "questions", "metrics", "slices", "shared_by", "overlap", "rbo", "tau", "p95_ms",
-        "cka", "neighbours", "cutoff", "index", "variants", "shadow",
+        "seed", "questions", "metrics", "slices", "slices_left_out", "worst_slice", "shared_by",
+        "first_row_changed", "overlap", "least_overlap", "rbo", "tau", "p50_ms", "p95_ms", "cka",
+        "neighbours", "cutoff", "index", "variants", "shadow",
     ]  # fmt: skip
     assert figures["questions"] == {
         "asked": 4, "judged": 4, "unanswerable": 0, "gone": 0, "proxy": False, "alike": 0,
@@ -87,7 +90,7 @@ def test_the_keys_of_the_figures_do_not_change():
     assert list(figures["neighbours"]) == [
         "k", "rows", "duplicates", "overlap", "rbo", "spearman", "cosine",
     ]  # fmt: skip
-    assert figures["p95_ms"] == {"old": 1.0, "new": 1.0}
+    assert figures["p50_ms"] == figures["p95_ms"] == {"old": 1.0, "new": 1.0}
 
 
 def test_without_questions_the_figures_are_of_stored_vectors():
@@ -95,6 +98,7 @@ def test_without_questions_the_figures_are_of_stored_vectors():
     neighbourhoods = replace(NEIGHBOURHOODS, most_changed=[changed])
     figures = figures_in_file(make_evidence(neighbourhoods=neighbourhoods, cutoff=CUTOFF))
     assert (figures["metrics"], figures["questions"], figures["tau"]) == ({}, None, None)
+    assert (figures["first_row_changed"], figures["worst_slice"]) == (None, None)
     assert (figures["overlap"]["mean"], figures["shared_by"]) == (0.7, "stored vectors")
     assert figures["neighbours"]["rows"] == 50
     assert "somebody" not in json.dumps(figures)
@@ -112,3 +116,11 @@ def test_a_verdict_holds_the_evidence_beside_its_gates():
     verdict = Verdict.of([Gate("a", "1", "≥ 1", True)], make_evidence().figures())
     data = verdict.as_json()
     assert (data["verdict"], data["seed"], data["gates"][0]["name"]) == ("GO", 1, "a")
+
+
+def test_over_few_rows_the_lists_share_some_by_necessity():
+    few = replace(NEIGHBOURHOODS, rows=10, duplicates=1)
+    comparison = make_comparison(make_questions(4), OLD, NEW)
+    assert make_evidence(comparison, neighbourhoods=few).least_overlap == pytest.approx(0.9)
+    assert make_evidence(neighbourhoods=replace(few, rows=12)).least_overlap == pytest.approx(0.9)
+    assert make_evidence(comparison).figures()["least_overlap"] == 0

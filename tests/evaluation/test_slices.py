@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS, slices_by_facet
+from ragkit.evaluation.metrics.bootstrap import Interval
+from ragkit.evaluation.slices import (
+    MIN_SLICE_QUESTIONS,
+    Slice,
+    known_facets,
+    slices_by_facet,
+    worst_slice,
+)
 from tests.evaluation.example_evidence import make_comparison, make_questions
 
 COUNT = 60
@@ -42,3 +49,20 @@ def test_more_slices_have_wider_intervals():
 def test_questions_without_a_facet_or_a_judgement_are_left_out():
     names = {q: "a" if int(q[1:]) < 30 else "b" for q in list(NEW)[:50]} | {"unjudged": "a"}
     assert [part.n for part in slices_by_facet(COMPARISON, {"x": names}, 1)] == [30, 20]
+
+
+def test_a_facet_that_most_questions_lack_makes_no_slices_and_says_so():
+    names = list(NEW)
+    half, most = dict.fromkeys(names[:30], "en"), dict.fromkeys(names[:29], "en")
+    facets = {"length": dict.fromkeys(NEW, "short"), "language": most, "category": {}}
+    kept, left_out = known_facets(COMPARISON, facets)
+    assert set(kept) == {"length"}
+    assert left_out == ["No slices by language: it is unclear for 31 of 60 judged questions"]
+    assert known_facets(COMPARISON, {"language": half}) == ({"language": half}, [])
+
+
+def test_the_worst_slice_is_the_one_that_surely_loses_not_the_one_with_the_lowest_mean():
+    sure = Slice("length", "short", "nDCG@10", 80, Interval(-0.07, -0.13, -0.01))
+    wide = Slice("category", "bar", "nDCG@10", 11, Interval(-0.13, -0.4, 0.1))
+    assert worst_slice([wide, sure]) == sure
+    assert worst_slice([]) is None

@@ -3,6 +3,7 @@
 With models that are quick, on a sandbox of its own.
 """
 
+import html
 import json
 import re
 import subprocess
@@ -71,3 +72,47 @@ def test_a_no_go_ends_the_run_with_one_line_and_switches_nothing(sandbox_env, qu
         f"http://127.0.0.1:{sandbox_env['RAGKIT_PORT']}", json={"name": "restaurants"}
     )
     assert answer.headers["X-Embedding-Model"] == "wordllama-256"
+
+
+def test_a_run_that_stops_early_says_where_and_why(sandbox_env, tmp_path):
+    """After runs that reached a verdict: their verdict is not this run's."""
+    process = command(
+        "ragkit", "run", "--params", sandbox_env["RAGKIT_PARAMS"], "--set", "table.label=nmae",
+        "--runs", tmp_path, **sandbox_env,
+    )  # fmt: skip
+    assert process.returncode == 1
+    (folder,) = tmp_path.iterdir()
+    stopped = json.loads((folder / "summary.json").read_text())["stopped"]
+    assert "no column 'nmae'" in stopped["reason"]
+    assert f"FAULT: {stopped['notebook']} stopped: {stopped['reason']}" in process.stderr
+    page = (folder / "index.html").read_text()
+    assert f'<h1 class="open">Stopped in {stopped["notebook"]}</h1>' in page
+    assert html.escape(stopped["reason"]).replace("&#x27;", "&#39;") in page
+    assert "verdict: None" in process.stdout
+    assert not re.search("<h2>(Gates|Figures|What changes)", page)
+    links = re.findall(r'(?:src|href|srcset)="([^"]*)"', page)
+    assert f"{stopped['notebook']}.html" in links
+    assert all((folder / link).exists() for link in links)
+
+
+def test_a_kernel_that_dies_ends_the_run_with_a_report(sandbox_env, tmp_path):
+    changes = ("new.model=tests.stand_ins.deadly:Deadly", "new.column=embedding_3")
+    overrides = [word for change in changes for word in ("--set", change)]
+    process = command(
+        "ragkit", "run", "--params", sandbox_env["RAGKIT_PARAMS"], *overrides, "--runs", tmp_path,
+        **sandbox_env,
+    )  # fmt: skip
+    assert process.returncode == 1
+    assert "Traceback" not in process.stderr
+    (folder,) = tmp_path.iterdir()
+    stopped = json.loads((folder / "summary.json").read_text())["stopped"]
+    assert stopped == {
+        "notebook": "01_inspect",
+        "reason": "its process failed (Kernel died): kernels.log may say why, "
+        "or the memory ran out",
+    }
+    page = (folder / "index.html").read_text()
+    assert "Stopped in 01_inspect" in page
+    links = re.findall(r'(?:src|href|srcset)="([^"]*)"', page)
+    assert {"00_sandbox.html", "01_inspect.html"} <= set(links)
+    assert all((folder / link).exists() for link in links)

@@ -122,14 +122,23 @@ def test_a_wide_table_scrolls_in_its_own_box(shown):
 
 
 def test_a_chart_is_a_picture_with_its_title_as_alternative_text(shown, comparison):
-    html, text = shown(show.chart, charts.rank_slopes, comparison)
-    assert '<img alt="Of 2 best-judged rows 1 rose and 1 fell" src="data:image/png' in html
+    html, text = shown(show.chart, charts.latency_cdf, comparison)
+    title = "Half of the questions have their rows within 1.0 ms with the old model, and within "
+    assert f'<img alt="{title}1.0 ms with the new one." src="data:image/png' in html
     assert "max-width:100%" in html
-    assert "1 rose and 1 fell" in text
+    assert title in text
+
+
+def test_a_sentence_stands_in_the_place_of_a_chart(shown):
+    html, text = shown(show.chart, lambda number: f"{number} < 2, whatever happens.", 1)
+    assert text == "1 < 2, whatever happens."
+    assert "1 &lt; 2" in html
+    assert "<img" not in html
 
 
 def test_there_is_no_chart_without_data(shown):
-    assert shown(show.chart, charts.rank_slopes, None) == ("", "")
+    assert shown(show.chart, charts.latency_cdf, None) == ("", "")
+    assert shown(show.chart, lambda _: None, 1) == ("", "")
 
 
 def test_an_error_is_one_line_in_a_notebook():

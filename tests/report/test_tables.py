@@ -3,7 +3,7 @@ from dataclasses import replace
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics.bootstrap import Interval
 from ragkit.report import tables
-from tests.evaluation.example_evidence import make_evidence
+from tests.evaluation.example_evidence import NEIGHBOURHOODS, make_evidence
 
 
 def test_the_gate_table_has_the_verdict_on_top(shown, verdict):
@@ -21,7 +21,20 @@ def test_the_figures_of_both_models_are_side_by_side(shown, comparison):
     assert html.count("<table") == 1
     assert "2 judged questions" in text
     assert "Over 3 questions both models share" in text
+    assert "the very first is another for 100%" in text
     assert "No questions were asked" in shown(tables.figures, make_evidence())[1]
+
+
+def test_an_overlap_over_few_rows_says_what_is_by_necessity(shown, comparison):
+    evidence = make_evidence(comparison, neighbourhoods=replace(NEIGHBOURHOODS, rows=9))
+    _, text = shown(tables.figures, evidence)
+    assert "any two lists of 10 of so few rows share at least 90%" in text
+
+
+def test_slices_that_are_not_made_are_named(shown):
+    left_out = ["No slices by language: it is unclear for 181 of 280 judged questions"]
+    assert shown(tables.left_out, make_evidence(left_out=left_out))[1] == f"{left_out[0]}."
+    assert shown(tables.left_out, make_evidence()) == ("", "")
 
 
 def test_the_figures_tell_what_the_questions_are(shown, comparison):

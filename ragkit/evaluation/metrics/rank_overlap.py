@@ -17,6 +17,16 @@ def overlap(old: Rankings, new: Rankings, k: int) -> pd.Series:
     )
 
 
+def least_overlap(k: int, rows: int) -> float:
+    """The overlap@k that any two lists have when they are drawn from so few rows; mostly 0."""
+    return min(max(2 * k - rows, 0) / k, 1.0)
+
+
+def first_row_changed(old: Rankings, new: Rankings) -> pd.Series:
+    """1.0 where the two lists start with different rows, else 0.0, by question."""
+    return pd.Series({q: float(old[q][:1] != new[q][:1]) for q in old}, name="first row changed")
+
+
 def rbo(old: Rankings, new: Rankings, k: int) -> pd.Series:
     """`rank_biased_overlap` of the first k rows, by question."""
     return pd.Series({q: rank_biased_overlap(old[q][:k], new[q][:k]) for q in old}, name=f"rbo@{k}")

@@ -20,6 +20,7 @@ from ragkit.runbook.cli.options import with_runbook
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, Seconds, changes, look_often
+from ragkit.runbook.report_pages.results import write_comparison, write_verdict
 from ragkit.runbook.runbook import Runbook
 
 
@@ -94,7 +95,7 @@ def compare_command(runbook: Runbook, terminal: Terminal) -> None:
     terminal.table("slices", evidence.slices)
     terminal.table("searches", evidence.index)
     terminal.checks("gates", verdict.gates)
-    terminal.fact("written", runbook.write_comparison(verdict))
+    terminal.fact("written", write_comparison(runbook.run_dir, verdict))
     terminal.line(carry_cutoffs(runbook.migration, evidence.cutoff), "cutoff")
     terminal.fact("verdict", verdict.verdict)
     require_go(verdict, runbook.plan.gates.override)
@@ -108,7 +109,7 @@ def cutover_command(runbook: Runbook, terminal: Terminal) -> None:
     terminal.lines("commands", runbook.app.commands(runbook.plan.new.model))
     with terminal.working("switching the app to the new model"):
         switch = cutover.cut_over(runbook.migration, runbook.app, verdict, runbook.smoke_question)
-    runbook.write_verdict(verdict, switch)
+    write_verdict(runbook.run_dir, verdict, switch)
     terminal.record("switch", switch)
 
 

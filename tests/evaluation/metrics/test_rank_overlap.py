@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.evaluation.metrics.rank_overlap import kendall, overlap, rank_biased_overlap
+from ragkit.evaluation.metrics.rank_overlap import (
+    first_row_changed,
+    kendall,
+    least_overlap,
+    overlap,
+    rank_biased_overlap,
+)
 
 ranked_rows = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=12)
 
@@ -50,3 +56,18 @@ def test_kendalls_tau_of_equal_reversed_disjoint_and_empty_lists():
     tau = kendall(dict.fromkeys(new, old), new, 5)
     assert (tau["equal"], tau["reversed"], tau["empty"]) == (1, pytest.approx(-1), 0)
     assert tau["disjoint"] < 0
+
+
+def test_a_first_row_changes_when_the_lists_start_differently():
+    old = {"same": ["1", "2"], "other": ["1", "2"], "both empty": [], "empty before": []}
+    new = {"same": ["1", "3"], "other": ["2", "1"], "both empty": [], "empty before": ["1"]}
+    changed = first_row_changed(old, new)
+    assert changed.to_dict() == {"same": 0, "other": 1, "both empty": 0, "empty before": 1}
+
+
+@given(st.permutations(range(11)), st.permutations(range(11)), st.integers(1, 11))
+def test_lists_over_few_rows_share_the_least_overlap_whatever_they_are(old, new, k):
+    shared = overlap({"q": [str(row) for row in old]}, {"q": [str(row) for row in new]}, k)["q"]
+    assert shared >= least_overlap(k, 11) - 1e-9
+    assert least_overlap(10, 11) == pytest.approx(0.9)
+    assert least_overlap(10, 20) == 0
