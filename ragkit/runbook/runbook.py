@@ -27,6 +27,9 @@ from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.preview.figures import measure
+from ragkit.migration.preview.preview import Preview, make_preview
+from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
 from ragkit.migration.status import Status, read_status
 from ragkit.migration.verdict import Verdict
 from ragkit.runbook.deployment import deployment_from
@@ -54,10 +57,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Runbook:
-    """Everything below is made when it is first used; `run_dir` is where files are written."""
+    """Everything below is made when it is first used; `run_dir` is where files are written.
+    `reviewed`: a plan that is only run as long as it fits."""
 
     plan: Plan
     run_dir: Path
+    reviewed: ReviewedPlan | None = None
 
     @classmethod
     def from_notebook(cls, names: Mapping[str, Any], **steps: str) -> "Runbook":
@@ -69,7 +74,12 @@ class Runbook:
 
     @classmethod
     def of(cls, parameters: Parameters) -> "Runbook":
-        """Raises PlanError with all faults."""
+        """Raises PlanError with all faults, or ConfigError."""
+        if parameters.params.suffix == SUFFIX:
+            reviewed = ReviewedPlan.load(parameters.params)
+            if parameters.overrides:
+                raise ConfigError(f"{parameters.params.name} is reviewed: it takes no other values")
+            return cls(reviewed.plan, parameters.run_dir, reviewed)
         plan = Plan.from_file(parameters.params, parameters.overrides)
         return cls(plan, parameters.run_dir)
 
@@ -97,7 +107,15 @@ class Runbook:
 
     @cached_property
     def migration(self) -> Migration:
-        return Migration.open(self.plan, self.engine)
+        migration = Migration.open(self.plan, self.engine)
+        if self.reviewed:
+            self.reviewed.require_no_drift(migration)
+        return migration
+
+    def preview(self) -> Preview:
+        """Everything that will happen. Changes nothing. Raises ModelError or DatabaseError."""
+        measured = measure(self.migration, self.new_embedder)
+        return make_preview(self.migration, measured, self.readiness(measured.cost))
 
     @cached_property
     def app(self) -> App:

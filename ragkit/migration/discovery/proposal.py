@@ -74,7 +74,15 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "app": {"url": app_url},
     }  # fmt: skip
     reasons = {
-        "table.distance": "as the index says" if table.distance else "no index says; check your app"
+        "database.url": "no password here: set DB_PASS",
+        "database.expect": "another database is refused",
+        "table.distance": "as the index says"
+        if table.distance
+        else "no index; check your app",
+        "old.model": "by its vectors" if old_model == _best_model(found) else "not checked",
+        "old.column": "it stays as it is",
+        "new.model": "it is to serve",
+        "new.column": "the backfill adds it",
     }
     return Proposal(sections, reasons, _notes(table, shape, texts, content, found))
 
@@ -155,6 +163,10 @@ def _choose_old_model(table: VectorTable, found: Identification, content: str, a
     unknown = f"unknown/{table.dimension or found.dimension}"
     text = f"which model made {table.column}? A model that cannot be called: name/dimension"
     return ask(Question("old-model", text, [], unknown))
+
+
+def _best_model(found: Identification) -> str:
+    return found.best.model if found.best else ""
 
 
 def _new_model(old_model: str) -> Question:

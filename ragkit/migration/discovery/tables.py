@@ -17,7 +17,7 @@ TEXT_TYPES = ("text", "varchar", "bpchar")
 _VECTORS = sa.text("""
     select c.oid, n.nspname as schema, c.relname as name, c.relkind::text as kind,
            a.attname as column, a.attnum, a.atttypmod as modifier,
-           greatest(c.reltuples, 0)::bigint as estimate,
+           nullif(c.reltuples, -1)::bigint as estimate,
            has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
              as readable
     from pg_attribute a
@@ -48,7 +48,8 @@ _OPERATOR_CLASSES = sa.text("""
 
 @dataclass(frozen=True)
 class VectorTable:
-    """One vector column with its table. `kind` is PostgreSQL's word; `rows` is an estimate.
+    """One vector column with its table. `kind` is PostgreSQL's word; `rows` is an estimate,
+    None before the first ANALYZE.
 
     `dimension` is None where the type names none. `texts` are the text columns, without generated
     ones; `columns` are all. `keys`: single columns that are unique and NOT NULL, the primary key
@@ -61,7 +62,7 @@ class VectorTable:
     column: str
     kind: str
     dimension: int | None
-    rows: int
+    rows: int | None
     readable: bool
     columns: list[str]
     texts: list[str]
@@ -80,7 +81,8 @@ class VectorTable:
     def __str__(self) -> str:
         dimensions = f"{self.dimension} dimensions, " if self.dimension else ""
         kind = "" if self.kind == "table" else f", {self.kind}"
-        return f"{self.qualified_name}.{self.column} ({dimensions}about {self.rows:,} rows{kind})"
+        rows = "never analysed" if self.rows is None else f"about {self.rows:,} rows"
+        return f"{self.qualified_name}.{self.column} ({dimensions}{rows}{kind})"
 
 
 def find_tables(engine: sa.Engine) -> list[VectorTable]:

@@ -45,14 +45,23 @@ class Finding:
     rule: str
     severity: Severity
     name: str
-    message: str
+    observed: str
     fix: str
+
+    @property
+    def passed(self) -> bool | None:
+        """As of a Check: None where nothing is decided."""
+        return False if self.severity == "problem" else None
+
+    def facts(self) -> dict[str, str]:
+        """In a table."""
+        return {"name": f"{self.rule} {self.name}", "observed": self.observed, "fix": self.fix}
 
 
 def findings(checks: list[Check]) -> list[Finding]:
     """Of the checks that did not simply pass, in their order."""
     return [
-        Finding(_rule(check.name), _severity(check), check.name, check.observed, check.fix)
+        Finding(rule_of(check.name), _severity(check), check.name, check.observed, check.fix)
         for check in checks
         if not check.passed or check.fix
     ]
@@ -64,5 +73,5 @@ def _severity(check: Check) -> Severity:
     return "warning" if check.fix else "note"
 
 
-def _rule(name: str) -> str:
+def rule_of(name: str) -> str:
     return next(rule for rule, (pattern, _) in RULES.items() if re.fullmatch(pattern, name))

@@ -23,6 +23,8 @@ SHARE_ROW = "SHARE ROW EXCLUSIVE: nobody writes the table meanwhile"
 CONCURRENT = "SHARE UPDATE EXCLUSIVE: everybody reads and writes on"
 ROWS = "ROW EXCLUSIVE, and its rows: a row that somebody else has locked is left for later"
 NONE = "none on your table"
+SHOWN = 90
+"""Characters of a statement in a table."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ class Statement:
     lock: str
     duration: str
     undo: str
+
+    def facts(self) -> dict[str, str]:
+        """In a table of a terminal: the start of each text."""
+        sql = " ".join(self.sql.split())
+        return {
+            "step": self.step,
+            "statement": sql if len(sql) <= SHOWN else f"{sql[:SHOWN]}…",
+            "lock": self.lock.partition(":")[0].partition(",")[0],
+            "duration": self.duration.partition(";")[0],
+            "way back": self.undo,
+        }
 
 
 def plan_statements(migration: Migration, backfill: str, build: str) -> list[Statement]:
@@ -80,7 +93,7 @@ def _fill(
         f"update {migration.quoted_table} set {plan.new.column} = … in transactions of up to "
         f"{plan.backfill.batch_size:,} rows"
     )
-    undo = "the column's, above; the old column is never written"
+    undo = "not needed: the old column is never written"
     yield Statement("backfill", update, ROWS, backfill, undo)
     if plan.index.type != "none":
         sql = statements.create_index(connection, migration)
@@ -101,7 +114,8 @@ def _cut_over(connection: sa.Connection, migration: Migration) -> Iterator[State
 def _retire(migration: Migration) -> Iterator[Statement]:
     """Only with old.retire."""
     for sql in (*drop_triggers_sql(migration.reversed()), statements.drop_column(migration)):
-        yield Statement("retire", sql, EXCLUSIVE, _moment(migration), "none: there is no way back")
+        lock = NONE if "drop function" in sql else EXCLUSIVE
+        yield Statement("retire", sql, lock, _moment(migration), "none")
 
 
 def _create(table: sa.Table) -> str:

@@ -16,6 +16,8 @@ from ragkit import __version__
 from ragkit.errors import RagkitError
 from ragkit.report.words import clean
 from ragkit.runbook.cli import steps, tools
+from ragkit.runbook.cli.init import init_command
+from ragkit.runbook.cli.plan import apply_command, plan_command
 from ragkit.runbook.cli.stopping import end
 from ragkit.runbook.cli.terminal import print_error, print_usage_error
 
@@ -42,7 +44,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (*steps.COMMANDS, *tools.COMMANDS):
+for command in (init_command, plan_command, *steps.COMMANDS, apply_command, *tools.COMMANDS):
     cli.add_command(command)
 
 

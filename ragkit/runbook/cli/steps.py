@@ -51,7 +51,11 @@ def inspect_command(runbook: Runbook, terminal: Terminal) -> None:
 @click.option("--retry", is_flag=True, help="Retry the rows that the model refused.")
 def backfill_command(runbook: Runbook, terminal: Terminal, retry: bool) -> None:
     """Add the new column, fill it while the app serves, and index it."""
-    migration = _open(runbook, terminal)
+    backfill(runbook, terminal, retry=retry)
+
+
+def backfill(runbook: Runbook, terminal: Terminal, *, retry: bool = False) -> None:
+    migration = open_migration(runbook, terminal)
     terminal.line(runbook.check_questions(), "questions")
     if retry:
         terminal.fact("dead letters pending again", dead_letters.clear(migration))
@@ -74,7 +78,7 @@ def follow_command(runbook: Runbook, terminal: Terminal) -> None:
     """Keep embedding what people write, until stopped (Ctrl-C or SIGTERM)."""
     stop = threading.Event()
     stop_on_signals(stop)
-    migration = _open(runbook, terminal)
+    migration = open_migration(runbook, terminal)
     terminal.line("following; stop with Ctrl-C")
     new, old = runbook.new_embedder, runbook.old_embedder_or_none()
     steps = follow(migration, new, old, stop, runbook.probe_log)
@@ -85,9 +89,14 @@ def follow_command(runbook: Runbook, terminal: Terminal) -> None:
 @with_runbook
 def compare_command(runbook: Runbook, terminal: Terminal) -> None:
     """Compare both columns and print the gates. Exit 1 unless GO, or overridden."""
+    compare(runbook, terminal)
+
+
+def compare(runbook: Runbook, terminal: Terminal) -> None:
+    """Raises GateError unless GO, or overridden."""
     from ragkit.evaluation.cutoff import carry_cutoffs  # loads what only a comparison needs
 
-    _open(runbook, terminal)
+    open_migration(runbook, terminal)
     with terminal.working("comparing both columns"):
         evidence = runbook.evidence()
         verdict = runbook.decide(evidence)
@@ -105,7 +114,11 @@ def compare_command(runbook: Runbook, terminal: Terminal) -> None:
 @with_runbook
 def cutover_command(runbook: Runbook, terminal: Terminal) -> None:
     """Switch the app to the new model: gates, a revision without traffic, smoke test, traffic."""
-    verdict = recheck_verdict(_open(runbook, terminal))
+    cut_over(runbook, terminal)
+
+
+def cut_over(runbook: Runbook, terminal: Terminal) -> None:
+    verdict = recheck_verdict(open_migration(runbook, terminal))
     terminal.lines("commands", runbook.app.commands(runbook.plan.new.model))
     with terminal.working("switching the app to the new model"):
         switch = cutover.cut_over(runbook.migration, runbook.app, verdict, runbook.smoke_question)
@@ -117,7 +130,7 @@ def cutover_command(runbook: Runbook, terminal: Terminal) -> None:
 @with_runbook
 def rollback_command(runbook: Runbook, terminal: Terminal) -> None:
     """Put the app back on the old revision, and check its answer."""
-    migration = _open(runbook, terminal)
+    migration = open_migration(runbook, terminal)
     with terminal.working("switching the app back"):
         switch = cutover.roll_back(migration, runbook.app, runbook.smoke_question)
     terminal.record("switch", switch)
@@ -127,7 +140,7 @@ def rollback_command(runbook: Runbook, terminal: Terminal) -> None:
 @with_runbook
 def retire_command(runbook: Runbook, terminal: Terminal) -> None:
     """Drop the old column, if the plan says old.retire: true."""
-    retired = retirement.retire(_open(runbook, terminal), runbook.app)
+    retired = retirement.retire(open_migration(runbook, terminal), runbook.app)
     terminal.record("retirement", retired)
 
 
@@ -171,7 +184,7 @@ COMMANDS = (
 )
 
 
-def _open(runbook: Runbook, terminal: Terminal) -> Migration:
+def open_migration(runbook: Runbook, terminal: Terminal) -> Migration:
     """Says first which database a step is about to change."""
     terminal.fact("database", runbook.migration.database)
     return runbook.migration

@@ -21,7 +21,7 @@ from ragkit.migration.inspection.rules import RULES, findings
 )
 def test_a_check_has_a_rule_and_a_severity(check, rule, severity):
     (finding,) = findings([check])
-    assert (finding.rule, finding.severity, finding.message) == (rule, severity, check.observed)
+    assert (finding.rule, finding.severity, finding.observed) == (rule, severity, check.observed)
 
 
 def test_what_passed_is_no_finding():
