@@ -26,10 +26,11 @@ from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS
 from ragkit.migration.backfill.write_size import TARGET_SECONDS
 from ragkit.migration.inspection.fidelity import FIDELITY_ROWS, MIN_FIDELITY_COSINE
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.app import AppSection
 from ragkit.migration.plan.data import DatabaseSection
 from ragkit.migration.plan.faults import FLAT_FIELDS
 from ragkit.migration.plan.section import fields
-from ragkit.migration.plan.steps import AppSection, GatesSection
+from ragkit.migration.plan.steps import GatesSection
 from ragkit.runbook.cli.main import cli
 from tests.conftest import ROOT
 

@@ -16,9 +16,7 @@ from ragkit.database.engine import engine_from_env
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.deploy.cloud_run import CloudApp
-from ragkit.deploy.manual import ManualApp
 from ragkit.deploy.project_checks import Check
-from ragkit.deploy.smoke_test import curl_command, run_smoke_test
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
@@ -27,9 +25,10 @@ from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.serving.recognition import Recogniser
 from ragkit.migration.status import Status, read_status
 from ragkit.migration.verdict import Verdict
-from ragkit.runbook.deployment import deployment_from
+from ragkit.runbook.deployment import deployment_from, own_app
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
 from ragkit.runbook.parameters import Parameters, make_private, notebook_parameters
@@ -106,7 +105,11 @@ class Runbook:
             case "local":
                 return self.sandbox.app
             case _:
-                return ManualApp(self.plan.app.url)
+                return own_app(self.migration, self._recogniser)
+
+    @property
+    def _recogniser(self) -> Recogniser:
+        return Recogniser(self.migration, lambda: self.old_embedder, lambda: self.new_embedder)
 
     @cached_property
     def smoke_question(self) -> str:
@@ -191,13 +194,11 @@ class Runbook:
 
     def ask(self) -> Answer:
         """Asks the smoke question of the app as it serves now. Raises DeployError."""
-        url, question = self.app.url, self.smoke_question
-        serving = self.app.serving()
+        question, serving = self.smoke_question, self.app.serving()
         if serving is None:
-            raise DeployError(f"no app serves at {url!r}")
-        with self.app.client() as client:
-            answer = run_smoke_test(client, question, serving.model)
-        return Answer(serving.model, curl_command(url, question), answer)
+            raise DeployError(f"no app serves at {self.app.url!r}")
+        answer = self.app.smoke_test(question, serving.model)
+        return Answer(serving.model, self.app.curl(question), answer)
 
     def write_comparison(self, verdict: Verdict) -> Path:
         """comparison.json: the verdict, the gates, every figure with its interval, the seed."""
@@ -205,7 +206,7 @@ class Runbook:
 
     def write_verdict(self, verdict: Verdict, switch: TrafficSwitch) -> Path:
         """verdict.json: the same, what serves now and what it answered."""
-        answer = json.loads(switch.answer)
+        answer = json.loads(switch.answer) if switch.answer else None
         body = {**verdict.as_json(), "serving": switch.revision.model, "answer": answer}
         return self._write("verdict.json", body)
 
