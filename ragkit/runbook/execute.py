@@ -62,7 +62,7 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
     is_rehearsal = plan.database.url == "sandbox"
     with ExitStack() as stack:
         if not is_rehearsal:
-            _start_probe(stack, parameters, tell)
+            watch_app(stack, parameters, tell)
         for notebook in REHEARSAL if is_rehearsal else MIGRATION:
             name = _unused(notebook, [phase[0] for phase in phases])
             tell(f"{name} …")
@@ -78,7 +78,7 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
                 break
             tell(f"{name} done in {phases[-1][2] - start:.1f} s")
             if notebook == "00_sandbox":
-                _start_probe(stack, parameters, tell)
+                watch_app(stack, parameters, tell)
     return _close(plan, run_dir, phases, faults)
 
 
@@ -124,7 +124,7 @@ def _close(plan: Plan, run_dir: Path, phases: pages.Phases, faults: list[str]) -
     return Outcome(run_dir, summary["verdict"], answer, faults)
 
 
-def _start_probe(stack: ExitStack, parameters: Parameters, tell: Callable[[str], object]) -> None:
+def watch_app(stack: ExitStack, parameters: Parameters, tell: Callable[[str], object]) -> None:
     """Until the stack is closed: with the sandbox's own questions on its app, whatever the
     comparison asks; with the plan's, or labels of rows, on another app that answers."""
     runbook = Runbook.of(parameters)
