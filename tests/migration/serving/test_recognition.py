@@ -6,6 +6,7 @@ from ragkit.deploy.own_app.manual import ManualApp
 from ragkit.errors import AppNotRecognised, ModelUnavailable
 from ragkit.migration import phases
 from ragkit.migration.serving.recognition import Recogniser
+from ragkit.retrieval.search import nearest
 from ragkit.runbook.deployment import check_of
 from tests.conftest import NEW, OLD, embedder_of, with_plan
 
@@ -51,17 +52,36 @@ def test_texts_and_labels_tell_it_too(own_app, own_migration, matches):
         assert "canary" not in str(error.value)
 
 
-def test_a_dead_old_model_hinders_only_the_way_back(own_app, own_migration):
-    with pytest.raises(AppNotRecognised, match="expected 80%; wordllama-256 cannot be called"):
-        serving(own_app, own_migration, old=dead)
+def test_the_stored_vectors_stand_in_for_a_model_that_cannot_be_called(own_app, own_migration):
+    for unavailable in ({"old": dead}, {"new": dead}, {"old": dead, "new": dead}):
+        assert serving(own_app, own_migration, **unavailable) == OLD
     own_app.switch(NEW, "new vector")
-    assert serving(own_app, own_migration, old=dead) == NEW
-    with pytest.raises(AppNotRecognised, match="neither model can be called"):
-        serving(own_app, own_migration, old=dead, new=dead)
+    for unavailable in ({"old": dead}, {"new": dead}, {"old": dead, "new": dead}):
+        assert serving(own_app, own_migration, **unavailable) == NEW
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 25])
+@pytest.mark.parametrize("arranged", [list, sorted], ids=["nearest first", "sorted"])
+@pytest.mark.parametrize("model", [OLD, NEW])
+def test_it_does_not_matter_how_many_rows_the_app_shows(own_migration, limit, arranged, model):
+    side = own_migration.old if model == OLD else own_migration.new
+    embedder = embedder_of(model)
+
+    def ask(question):
+        with own_migration.engine.connect() as connection:
+            vector = embedder.embed_query(question)
+            rows = nearest(connection, side, vector, ["id"], limit)
+        return arranged(str(row["id"]) for row in rows)
+
+    if limit == 25 and arranged is sorted:  # of 30 rows: both models show nearly all of them
+        with pytest.raises(AppNotRecognised):
+            recogniser(own_migration)(ask)
+    else:
+        assert recogniser(own_migration)(ask) == model
 
 
 def test_rows_that_no_question_is_near_to_are_of_neither(own_migration):
-    with pytest.raises(AppNotRecognised, match="neither model's; correct check"):
+    with pytest.raises(AppNotRecognised, match="no model's; correct check"):
         recogniser(own_migration)(lambda _: ["1", "2", "3"])
 
 
@@ -90,15 +110,18 @@ def test_answers_of_both_models_are_a_switch_that_is_not_finished(own_app, own_m
 
 
 def test_an_app_without_rows_says_nothing(own_migration):
-    with pytest.raises(AppNotRecognised, match="answered no row to 8 of 8 questions"):
+    with pytest.raises(AppNotRecognised, match="answered no row to 3 of 3 questions"):
         recogniser(own_migration)(lambda _: [])
 
 
-def test_before_the_backfill_and_after_the_retirement_one_column_tells(own_app, own_migration):
+def test_after_the_retirement_one_column_tells(own_app, own_migration):
     own_app.switch(NEW, "new vector")
     own_migration.record(phases.CUT_OVER)
     own_migration.record(phases.RETIRED)
     assert serving(own_app, own_migration, old=dead) == NEW
+    own_app.switch(OLD, "embedding")
+    with pytest.raises(AppNotRecognised, match=f"of {NEW}'s rows: no model's"):
+        serving(own_app, own_migration)
 
 
 def test_equal_texts_are_one_row(own_migration):
