@@ -182,7 +182,18 @@ class Runbook:
 
     def readiness(self, cost: CostEstimate) -> list[Check]:
         old, today = self.old_embedder_or_none(), datetime.now(UTC).date()
-        return check_readiness(self.migration, old, self.new_embedder, cost, today)
+        checks = check_readiness(self.migration, old, self.new_embedder, cost, today)
+        return checks if self.plan.app.target in ("cloud", "local") else [*checks, self._app()]
+
+    def _app(self) -> Check:
+        """Whether the app answers as the plan says, which the cut-over needs."""
+        try:
+            serving = self.app.serving()
+        except (ConfigError, DeployError) as error:
+            return Check("app", str(error), False, "before the cut-over, correct app and check")
+        if serving is None:
+            return Check("app", "its /healthz names no model", None, "set app.url and check.field")
+        return Check("app", f"serves {serving.model}", True)
 
     def status(self) -> Status:
         try:

@@ -13,10 +13,9 @@ from typing import Any
 
 import httpx
 
+from ragkit.deploy.own_app.template import EXAMPLE, fill, parse_body
 from ragkit.errors import AppNotRecognised, ConfigError
 
-QUESTION = "{question}"
-"""Stands for the question in a text of the body."""
 ANSWER_SECONDS = 30.0
 MAX_BYTES = 10_000_000
 """Of an answer."""
@@ -35,14 +34,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Check:
-    """`body` is JSON with QUESTION in one of its texts: the body of a POST, or the parameters of a
+    """`body` is a template: the body of a POST, or the parameters of a
     GET. `rows` and `field` are dotted paths: to the list in the answer, and to what identifies a
     row. The variable `authorization_env` holds the header Authorization; only its name is kept.
     """
 
     method: str = "POST"
     path: str = "/"
-    body: str = '{"name": "{question}"}'
+    body: str = EXAMPLE
     rows: str = "results"
     field: str = ""
     authorization_env: str = ""
@@ -50,7 +49,7 @@ class Check:
     def request(self, question: str) -> dict[str, Any]:
         """The arguments of a request of httpx. The question is placed inside texts that are
         parsed already, so that no question changes the JSON."""
-        filled = _fill(parse_body(self.method, self.body), question)
+        filled = fill(parse_body(self.method, self.body), question)
         place = "params" if self.method == "GET" else "json"
         return {"method": self.method, "url": self.path, place: filled}
 
@@ -119,7 +118,7 @@ class Check:
     def shell_line(self, url: str, question: str) -> str:
         """The line that a person would type; a secret stands in it as its variable."""
         address = url + (self.path if self.path != "/" else "")
-        body = _fill(parse_body(self.method, self.body), question)
+        body = fill(parse_body(self.method, self.body), question)
         line = ["curl"]
         if self.method == "GET":
             pairs = [f"{name}={value}" for name, value in body.items()]
@@ -129,33 +128,6 @@ class Check:
             line += ["-d", json.dumps(body, ensure_ascii=False)]
         secret = f' -H "Authorization: ${self.authorization_env}"' if self.authorization_env else ""
         return shlex.join(line) + secret
-
-
-def parse_body(method: str, body: str) -> Any:
-    """The body as data. Raises ValueError, which says what was expected."""
-    try:
-        template = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError(f"expected JSON, such as {Check.body}") from None
-    if method == "GET" and not (
-        isinstance(template, dict)
-        and all(isinstance(value, str | int | float) for value in template.values())
-    ):
-        raise ValueError('expected a flat JSON object for a GET, such as {"q": "{question}"}')
-    if _fill(template, "") == template:
-        raise ValueError(f"expected a text with {QUESTION} in it, such as {Check.body}")
-    return template
-
-
-def _fill(template: Any, question: str) -> Any:
-    match template:
-        case str():
-            return template.replace(QUESTION, question)
-        case list():
-            return [_fill(item, question) for item in template]
-        case dict():
-            return {name: _fill(value, question) for name, value in template.items()}
-    return template
 
 
 def _dig(value: Any, path: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ragkit.deploy.own_app.check import parse_body
+from ragkit.deploy.own_app.template import EXAMPLE, parse_body
 from ragkit.migration.plan.section import Section
 
 
@@ -93,7 +93,7 @@ class CheckSection(Section):
     method: Literal["POST", "GET"] = Field("POST", description="of the request")
     path: str = Field("/", description="of the request, after app.url")
     body: str = Field(
-        '{"name": "{question}"}',
+        EXAMPLE,
         description="JSON with {question} in one of its texts: the body of a POST, or the "
         "parameters of a GET; not the place for a secret",
     )

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from ragkit.deploy.own_app import check as module
-from ragkit.deploy.own_app.check import Check, parse_body
+from ragkit.deploy.own_app.check import Check
 from ragkit.errors import AppNotRecognised, ConfigError
 from tests.stand_ins import http_server
 
@@ -199,21 +199,6 @@ class TestAuthorization:
         with pytest.raises(ConfigError, match=message) as error:
             self.check.client("http://127.0.0.1:9")
         assert "canary" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("method", "body", "message"),
-    [
-        ("POST", "{question}", "expected JSON, such as"),
-        ("POST", '{"q": "x"}', "expected a text with {question} in it"),
-        ("POST", '{"{question}": 1}', "expected a text with {question} in it"),
-        ("GET", '["{question}"]', "a flat JSON object for a GET"),
-        ("GET", '{"q": {"a": "{question}"}}', "a flat JSON object for a GET"),
-    ],
-)
-def test_a_body_that_cannot_ask_is_refused(method, body, message):
-    with pytest.raises(ValueError, match=message):
-        parse_body(method, body)
 
 
 @pytest.mark.parametrize("question", HOSTILE)
