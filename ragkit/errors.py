@@ -23,6 +23,7 @@ RagkitError
 ├── DriftError           a reviewed plan no longer fits the table, the contract or the code
 ├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
 ├── DeployError          a revision did not start; the previous one still serves
+│   └── AppNotRecognised the app does not answer as expected, or its answers tell no model
 └── SandboxError         the embedded default cannot run here
 """
 
@@ -146,6 +147,11 @@ class GateError(RagkitError):
 
 class DeployError(RagkitError):
     """A revision did not start or does not answer; the previous one still serves."""
+
+
+class AppNotRecognised(DeployError):
+    """The app does not answer as expected, or its answers do not tell which model it serves. This
+    may pass, for example while the app restarts."""
 
 
 class SandboxError(RagkitError):

@@ -26,10 +26,13 @@ from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS
 from ragkit.migration.backfill.write_size import TARGET_SECONDS
 from ragkit.migration.inspection.fidelity import FIDELITY_ROWS, MIN_FIDELITY_COSINE
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.app import AppSection
 from ragkit.migration.plan.data import DatabaseSection
 from ragkit.migration.plan.faults import FLAT_FIELDS
 from ragkit.migration.plan.section import fields
-from ragkit.migration.plan.steps import AppSection, GatesSection
+from ragkit.migration.plan.steps import GatesSection
+from ragkit.migration.serving.matching import MARGIN, MIN_SHARE
+from ragkit.migration.serving.questions import QUESTIONS
 from ragkit.runbook.cli.main import cli
 from tests.conftest import ROOT
 
@@ -349,6 +352,8 @@ def test_the_comparison_has_every_limit():
         (GUARANTEES, f"a write takes about {TARGET_SECONDS * 1000:g} ms"),
         (GUARANTEES, f"a `lock_timeout` of {DatabaseSection().lock_timeout_ms} ms"),
         (GUARANTEES, f"retried for {DatabaseSection().ddl_seconds:g} s"),
+        (OWN_DATABASE, f"at least {100 * MIN_SHARE:g} % of its rows, and {100 * MARGIN:g} perc"),
+        (OWN_DATABASE, f"makes up to {QUESTIONS} questions"),
         (OWN_DATABASE, f"for more than {MAX_VECTOR_DIMENSION:,} dimensions"),
         (SOLUTION, "{} and {} percent".format(*AppSection().canary)),
         (SOLUTION, f"retired on {CATALOGUE['textembedding-gecko@001'].retires}"),

@@ -40,7 +40,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OF_EVERY_NOTEBOOK = ["params", "run_dir", "set"]
 OF_ONE_STEP = {
-    "02_backfill": ["retry"], "04_cutover": ["apply", "override"], "05_retire": ["retire"],
+    "02_backfill": ["retry"], "04_cutover": ["apply", "override", "confirmed"],
+    "05_retire": ["retire", "confirmed"], "90_rollback": ["confirmed"],
 }  # fmt: skip
 
 

@@ -1,13 +1,8 @@
-"""What a deployment target must be able to do, wherever the app runs.
+"""What a deployment target must be able to do, wherever the app runs."""
 
-The words are Cloud Run's: a revision is built once, started without traffic, tried at its own
-address, given all traffic, and kept. The way back is the same revision again.
-"""
-
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
-
-import httpx
 
 
 @dataclass(frozen=True)
@@ -21,8 +16,13 @@ class Revision:
         return f"{self.name}, {self.model}"
 
 
+Test = Callable[[Revision | None], str]
+"""Tests a revision that has no traffic yet, or with None the app at its public address; returns
+the answer, and raises DeployError."""
+
+
 class App(Protocol):
-    """The app as the runbook sees it. Every method may raise DeployError."""
+    """The app as the runbook sees it. Every method may raise DeployError or ConfigError."""
 
     @property
     def url(self) -> str:
@@ -30,38 +30,43 @@ class App(Protocol):
         ...
 
     def serving(self) -> Revision | None:
-        """The revision that has the traffic."""
+        """What has the traffic; None when nothing answers. Raises AppNotRecognised when something
+        does, and it does not tell its model."""
         ...
 
-    def revisions(self) -> list[Revision]:
-        """All kept revisions, oldest first."""
+    def smoke_test(
+        self,
+        question: str,
+        model: str,
+        fields: Collection[str] = (),
+        revision: Revision | None = None,
+    ) -> str:
+        """The answer to one question, as the app sent it, of a started revision or of the app's
+        public address. Raises DeployError unless `model` serves there and answers rows that have
+        `fields`."""
         ...
 
-    def stage(self, model: str) -> Revision:
-        """Builds a revision and starts it without traffic."""
+    def fields(self, answer: str) -> set[str]:
+        """The fields of the rows in an answer."""
         ...
 
-    def start(self, revision: Revision) -> None:
-        """Starts a kept revision without traffic."""
-        ...
+    def switch(self, model: str, test: Test, *, reuse: bool) -> tuple[Revision, str]:
+        """Gives the traffic to `model`: what serves now, and its answer to `test`.
 
-    def promote(self, revision: Revision) -> None:
-        """Gives a revision all traffic without losing a request. After a DeployError the
-        previous revision still serves."""
-        ...
-
-    def discard(self, revision: Revision) -> None:
-        """Stops a revision that has no traffic."""
+        `reuse`: this is the way back; a kept revision of the model is started again instead of
+        building one. After a DeployError the previous revision still serves, as far as the app
+        was deployed from here.
+        """
         ...
 
     def commands(self, model: str) -> list[str]:
         """What a cut-over to `model` runs, as shell lines; [] when it runs none."""
         ...
 
-    def release(self) -> None:
-        """After the migration: the next deployment takes the traffic as it did before."""
+    def curl(self, question: str) -> str:
+        """The line that a person would type to ask the same."""
         ...
 
-    def client(self, revision: Revision | None = None) -> httpx.Client:
-        """HTTP to a started revision at its own address, or to the app's public one."""
+    def release(self) -> None:
+        """After the migration: the next deployment takes the traffic as it did before."""
         ...

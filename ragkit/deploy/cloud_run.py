@@ -13,6 +13,7 @@ import httpx
 
 from ragkit.deploy import gcloud
 from ragkit.deploy.app import Revision
+from ragkit.deploy.by_revision import RevisionedApp
 from ragkit.deploy.deployment import TAG, Deployment
 from ragkit.deploy.vendor import build_source
 from ragkit.errors import DeployError
@@ -21,7 +22,7 @@ CHECKS = 10
 """Questions to the app after each step of a canary."""
 
 
-class CloudApp:
+class CloudApp(RevisionedApp):
     """An App. Without `apply` in its deployment it only reads."""
 
     def __init__(self, deployment: Deployment):

@@ -1,6 +1,8 @@
 """The probe: steady traffic at the app through the whole migration, and what its log proves.
 
-    python -m ragkit.deploy.probe URL QUESTIONS LOG RATE
+    python -m ragkit.deploy.probe URL QUESTIONS LOG RATE [CHECK]
+
+CHECK is a Check as JSON; without it, ragkit's own function is asked.
 
 An open loop: requests leave on time whether or not the ones before came back, and latency
 counts from the time a request was due, so that a stall is seen in full (no coordinated
@@ -23,6 +25,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import httpx
 import numpy as np
+
+from ragkit.deploy.own_app.check import Check
+from ragkit.errors import AppNotRecognised
 
 if TYPE_CHECKING:  # the backfill reads a probe's log without it
     import pandas as pd
@@ -100,19 +105,24 @@ def _parse(log: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
-async def run(url: str, questions: Iterable[str], log: Path, rate: float = RATE) -> None:
+async def run(
+    url: str, questions: Iterable[str], log: Path, rate: float = RATE, check: Check | None = None
+) -> None:
     """Asks until it is cancelled, then waits for the answers still to come."""
+    check = check or Check()
     pending: set[asyncio.Task[None]] = set()
     # Closed when idle, before a server that shuts down closes it under a request.
     limits = httpx.Limits(max_connections=200, keepalive_expiry=1.0)
-    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits) as client:
+    async with httpx.AsyncClient(
+        base_url=url, timeout=TIMEOUT_SECONDS, limits=limits, headers=check.headers()
+    ) as client:
         with log.open("a", encoding="utf-8", buffering=1) as file:
             start = time.time()
             try:
                 for number, question in enumerate(itertools.cycle(list(questions))):
                     due = start + number / rate
                     await asyncio.sleep(max(0.0, due - time.time()))
-                    task = asyncio.create_task(_ask(client, url, question, due, file))
+                    task = asyncio.create_task(_ask(client, check, question, due, file))
                     pending.add(task)
                     task.add_done_callback(pending.discard)
             finally:
@@ -120,17 +130,19 @@ async def run(url: str, questions: Iterable[str], log: Path, rate: float = RATE)
 
 
 async def _ask(
-    client: httpx.AsyncClient, url: str, question: str, due: float, file: TextIO
+    client: httpx.AsyncClient, check: Check, question: str, due: float, file: TextIO
 ) -> None:
     status, model, error = None, None, None
     file.write(json.dumps({"due": due}) + "\n")
     try:
-        answer = await client.post(url, json={"name": question})
+        answer = await client.request(**check.request(question))
         status, model = answer.status_code, answer.headers.get("X-Embedding-Model")
         if status != httpx.codes.OK:
             error = f"status {status}"
-        elif not answer.json().get("results"):
+        elif not check.find_rows(answer.json()):
             error = "no results"
+    except AppNotRecognised:
+        error = "no results"
     except (httpx.HTTPError, ValueError) as problem:
         error = type(problem).__name__
     ms = round((time.time() - due) * 1000, 3)
@@ -138,9 +150,9 @@ async def _ask(
     file.write(json.dumps(line) + "\n")
 
 
-async def _main(url: str, questions: Path, log: Path, rate: float) -> None:
+async def _main(url: str, questions: Path, log: Path, rate: float, check: Check) -> None:
     texts = [json.loads(line)["text"] for line in questions.read_text().splitlines() if line]
-    task, parent = asyncio.create_task(run(url, texts, log, rate)), os.getppid()
+    task, parent = asyncio.create_task(run(url, texts, log, rate, check)), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     while not task.done() and os.getppid() == parent:  # a killed run leaves no probe behind
@@ -151,4 +163,6 @@ async def _main(url: str, questions: Path, log: Path, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])))
+    address, asked, kept, per_second, *told = sys.argv[1:]
+    how = Check(**json.loads(told[0])) if told else Check()
+    asyncio.run(_main(address, Path(asked), Path(kept), float(per_second), how))

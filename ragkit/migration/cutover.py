@@ -1,19 +1,18 @@
-"""Cut over and roll back: gates, a revision without traffic, a smoke test, then the traffic.
+"""Cut over and roll back: gates, the app's switch with its smoke test, the ledger.
 
-Nothing here holds a lock or calls a model inside a transaction, and no traffic is moved before
-the revision has answered.
+Nothing here holds a lock or calls a model inside a transaction.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from ragkit.deploy.app import App, Revision
-from ragkit.deploy.smoke_test import result_fields, run_smoke_test
-from ragkit.errors import DeployError
+from ragkit.errors import AppNotRecognised, DeployError
 from ragkit.migration import phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import allow_missing_old, keep_old_column_current
+from ragkit.migration.serving.confirmation import CONFIRMED
 from ragkit.migration.verdict import Verdict, require_go
 
 
@@ -47,7 +46,7 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
     allow_missing_old(migration)
     switch = _switch(app, plan.new.model, question, reuse=False)
     if not switch.already or migration.phase() != phases.CUT_OVER:
-        migration.record(phases.CUT_OVER, revision=switch.revision.name)
+        migration.record(phases.CUT_OVER, **_detail(migration, switch))
     keep_old_column_current(migration)
     return switch
 
@@ -61,33 +60,27 @@ def roll_back(migration: Migration, app: App, question: str) -> TrafficSwitch:
         phase = migration.require_phase("roll back")
         switch = _switch(app, migration.plan.old.model, question, reuse=True)
         if phase == phases.CUT_OVER:
-            migration.record(phases.ROLLED_BACK, revision=switch.revision.name)
+            migration.record(phases.ROLLED_BACK, **_detail(migration, switch))
     return switch
 
 
 def _switch(app: App, model: str, question: str, *, reuse: bool) -> TrafficSwitch:
-    """`reuse`: a kept revision of the model is started again instead of building one."""
-    serving = app.serving()
+    serving = _serving_or_none(app)
     if serving and serving.model == model:
-        with app.client() as client:
-            return TrafficSwitch(serving, run_smoke_test(client, question, model), already=True)
+        return TrafficSwitch(serving, app.smoke_test(question, model), already=True)
     fields = _current_fields(app, serving, question)
-    kept = [revision for revision in app.revisions() if revision.model == model]
-    if kept and reuse:
-        revision = kept[-1]
-        app.start(revision)
-    else:
-        revision = app.stage(model)
+    revision, answer = app.switch(
+        model, lambda revision: app.smoke_test(question, model, fields, revision), reuse=reuse
+    )
+    return TrafficSwitch(revision, answer, already=False)
+
+
+def _serving_or_none(app: App) -> Revision | None:
+    """An app that does not answer, or not as expected, may be what the switch is to mend."""
     try:
-        with app.client(revision) as client:
-            run_smoke_test(client, question, model, fields)
-        app.promote(revision)
-    finally:
-        app.discard(revision)
-    with app.client() as client:
-        return TrafficSwitch(
-            revision, run_smoke_test(client, question, model, fields), already=False
-        )
+        return app.serving()
+    except AppNotRecognised:
+        return None
 
 
 def _current_fields(app: App, serving: Revision | None, question: str) -> Collection[str]:
@@ -96,7 +89,13 @@ def _current_fields(app: App, serving: Revision | None, question: str) -> Collec
     if serving is None:
         return ()
     try:
-        with app.client() as client:
-            return result_fields(run_smoke_test(client, question, serving.model))
+        return app.fields(app.smoke_test(question, serving.model))
     except DeployError:
         return ()
+
+
+def _detail(migration: Migration, switch: TrafficSwitch) -> dict[str, str]:
+    """What the ledger keeps of a switch."""
+    if migration.plan.app.target == "none":
+        return {CONFIRMED: switch.revision.name}
+    return {"revision": switch.revision.name}

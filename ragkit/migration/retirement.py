@@ -6,13 +6,14 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
-from ragkit.errors import GateError
+from ragkit.errors import AppNotRecognised, GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
+from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
 from ragkit.retrieval import contract_changes
 
@@ -49,26 +50,39 @@ def _retire(migration: Migration, app: App) -> Retirement:
         )
     phases.require_phase("retire", phase)
     migration.require_named_database("retire")
-    serving = app.serving()
-    if serving is None or serving.model != plan.new.model:
-        raise GateError(
-            f"retire is refused: the app serves {serving.model if serving else 'nothing'}; "
-            f"cut over to {plan.new.model} first"
-        )
+    _require_new_model(app, plan.new.model)
     with translate_errors("retire"), migration.engine.connect() as connection:
         gates = Verdict.of(database_gates(connection, migration), {})
     if gates.verdict != GO:
         raise GateError(f"retire is refused: {failed_gates(gates)}; nothing was changed")
+    detail = {}
+    if plan.app.target == "none":
+        action = f"stop the last process that uses {plan.old.model}"
+        detail[CONFIRMED] = require_confirmation(migration, action)
     with translate_errors("retire"):
-        run_online(migration, lambda connection: drop_old_column(connection, migration))
+        run_online(migration, lambda connection: drop_old_column(connection, migration, **detail))
     app.release()
     return Retirement(True, f"column {plan.old.column} is dropped; there is no way back")
 
 
-def drop_old_column(connection: sa.Connection, migration: Migration) -> None:
-    """Drops column, triggers and binding, and records it, in the connection's transaction."""
+def _require_new_model(app: App, model: str) -> None:
+    """Raises GateError unless the app serves `model`."""
+    try:
+        serving = app.serving()
+    except AppNotRecognised as error:
+        raise GateError(f"retire is refused: {error}") from None
+    if serving is None or serving.model != model:
+        raise GateError(
+            f"retire is refused: the app serves {serving.model if serving else 'nothing'}; "
+            f"cut over to {model} first"
+        )
+
+
+def drop_old_column(connection: sa.Connection, migration: Migration, **detail: str) -> None:
+    """Drops column, triggers and binding, and records it with `detail`, in the connection's
+    transaction."""
     old = migration.plan.old
     drop_triggers(connection, migration.reversed())
     contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
     connection.exec_driver_sql(statements.drop_column(migration))
-    ledger.record(connection, migration.id, phases.RETIRED, column=old.column)
+    ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)

@@ -61,9 +61,10 @@ def timeline(
     start = requests["due"].min()
     seconds = max(float(requests["due"].max() - start), *(end - start for _, _, end in phases))
     failed = requests[requests["error"].notna()]
-    for model, answered in requests[requests["error"].isna()].groupby("model", sort=False):
+    good = requests[requests["error"].isna()]
+    for model, answered in good.groupby(good["model"].fillna(""), sort=False):
         colour = OLD if model == old_model else NEW
-        label = f"served by {model}"
+        label = f"served by {model}" if model else "answered"
         axes.scatter(answered["due"] - start, answered["ms"], s=5, color=colour, label=label)
     if len(failed):
         due = failed["due"] - start

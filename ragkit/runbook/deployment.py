@@ -1,10 +1,19 @@
-"""The deployment of a Cloud Function, from the plan and the environment."""
+"""How the app is deployed and asked, from the plan and the environment."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 
+from ragkit.deploy.app import App
 from ragkit.deploy.deployment import Deployment
+from ragkit.deploy.own_app.asked import Recognise
+from ragkit.deploy.own_app.check import Check
+from ragkit.deploy.own_app.command import CommandApp, Scripts
+from ragkit.deploy.own_app.confirmed import ConfirmedApp
+from ragkit.deploy.own_app.manual import ManualApp
 from ragkit.errors import ConfigError
+from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.serving.confirmation import require_confirmation, serving_model
 
 REQUIRED = ("DB_USER", "DB_NAME", "INSTANCE_CONNECTION_NAME", "SERVICE_ACCOUNT", "DB_PASS_SECRET")
 PASSED_ON = (
@@ -42,3 +51,35 @@ def deployment_from(plan: Plan, question: str, env: Mapping[str, str]) -> Deploy
         question=question,
         apply=app.apply,
     )
+
+
+def own_app(migration: Migration, recognise: Recognise) -> App:
+    """The app of app.target: manual, command or none. `recognise` tells its model where the plan
+    says what identifies a row; else the app itself does."""
+    plan = migration.plan
+    if plan.app.target == "none":
+        return ConfirmedApp(
+            lambda: serving_model(migration),
+            lambda model: require_confirmation(migration, f"switch the app to {model}"),
+        )
+    check = check_of(plan)
+    by_answers = recognise if check.field else None
+    if plan.app.target == "manual":
+        return ManualApp(plan.app.url, check, by_answers)
+    sides = ((plan.old, migration.known_old), (plan.new, migration.known_new))
+    settings = {
+        side.model: {
+            "EMBEDDING_MODEL": side.model,
+            "RAGKIT_COLUMN": side.column,
+            "RAGKIT_TABLE": plan.table.qualified_name,
+            "RAGKIT_DIMENSION": str(known.space.dimension) if known else "",
+        }
+        for side, known in sides
+    }
+    scripts = Scripts(plan.app.deploy, plan.app.roll_back, settings, plan.app.command_seconds)
+    return CommandApp(plan.app.url, scripts, check, by_answers)
+
+
+def check_of(plan: Plan) -> Check:
+    """How the app is asked."""
+    return Check(**{field.name: getattr(plan.check, field.name) for field in fields(Check)})

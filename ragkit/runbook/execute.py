@@ -1,5 +1,6 @@
 """Runs every notebook in order through papermill, with the probe beside them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from ragkit.deploy import probe
 from ragkit.errors import RagkitError
 from ragkit.migration.plan import Plan
 from ragkit.migration.verdict import GO, read_verdict
+from ragkit.runbook.deployment import check_of
 from ragkit.runbook.kernels import private_kernel
 from ragkit.runbook.parameters import Parameters, make_private
+from ragkit.runbook.questions import probe_questions
 from ragkit.runbook.report_pages.first_page import write_index
 from ragkit.runbook.report_pages.notebook_page import write_page
 from ragkit.runbook.report_pages.results import COMPARISON
@@ -65,8 +68,11 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
     write_plan(run_dir, plan)
     phases: Phases = []
     stopped: dict[str, str] | None = None
+    is_rehearsal = plan.database.url == "sandbox"
     with ExitStack() as stack:
-        for notebook in REHEARSAL if plan.database.url == "sandbox" else MIGRATION:
+        if not is_rehearsal:
+            watch_app(stack, parameters, tell)
+        for notebook in REHEARSAL if is_rehearsal else MIGRATION:
             name = _unused(notebook, [phase[0] for phase in phases])
             tell(f"{name} …")
             start = time.time()
@@ -80,7 +86,7 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
                 break
             tell(f"{name} done in {phases[-1][2] - start:.1f} s")
             if notebook == "00_sandbox":
-                stack.callback(_stop, _start_probe(parameters))
+                watch_app(stack, parameters, tell)
     return _close(plan, run_dir, phases, stopped)
 
 
@@ -128,7 +134,7 @@ def _close(plan: Plan, run_dir: Path, phases: Phases, stopped: dict[str, str] | 
     if answer and answer.serving != plan.new.model:
         consequences.append(f"the app serves {answer.serving}, not {plan.new.model}")
     watched = summary["probe"]
-    if plan.database.url == "sandbox" and not watched["requests"]:
+    if plan.app.target == "local" and not watched["requests"]:
         consequences.append("the probe sent no request")
     # After a stopped notebook, the consequences say nothing new.
     faults = [f"{stopped['notebook']} stopped: {stopped['reason']}"] if stopped else consequences
@@ -138,12 +144,28 @@ def _close(plan: Plan, run_dir: Path, phases: Phases, stopped: dict[str, str] | 
     return Outcome(run_dir, summary["verdict"], answer, faults)
 
 
-def _start_probe(parameters: Parameters) -> subprocess.Popen[bytes]:
-    """With the sandbox's own questions, whatever the comparison asks."""
+def watch_app(stack: ExitStack, parameters: Parameters, tell: Callable[[str], object]) -> None:
+    """Until the stack is closed: with the sandbox's own questions on its app, whatever the
+    comparison asks; with the plan's, or labels of rows, on another app that answers."""
     runbook = Runbook.of(parameters)
-    arguments = [runbook.app.url, str(QUESTIONS), str(runbook.probe_log), str(probe.RATE)]
-    command = [sys.executable, "-m", "ragkit.deploy.probe", *arguments]
-    return subprocess.Popen(command, cwd=ROOT)
+    plan, check = runbook.plan, check_of(runbook.plan)
+    questions, rate = QUESTIONS, probe.RATE
+    if plan.app.target != "local":
+        rate = plan.check.per_second
+        if plan.app.target not in ("manual", "command") or not (plan.app.url and rate):
+            return
+        try:
+            texts = probe_questions(runbook.migration)
+            with check.client(plan.app.url) as client:
+                check.ask(client, texts[0])
+        except RagkitError as error:
+            tell(f"the app is not watched: {error}")
+            return
+        questions = runbook.run_dir / "questions.jsonl"
+        questions.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    arguments = [runbook.app.url, str(questions), str(runbook.probe_log), str(rate)]
+    command = [sys.executable, "-m", "ragkit.deploy.probe", *arguments, json.dumps(asdict(check))]
+    stack.callback(_stop, subprocess.Popen(command, cwd=ROOT))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,5 +1,9 @@
 """The questions that a plan names, and whether they are about its table."""
 
+import itertools
+
+from ragkit.database.translate import translate_errors
+from ragkit.embedding.embedder import PROBE_TEXT
 from ragkit.evaluation.comparison import require_rows
 from ragkit.evaluation.label_free.known_items import make_known_items
 from ragkit.evaluation.questions import QuestionSet, read_questions
@@ -8,6 +12,8 @@ from ragkit.migration.plan.plan import file_path
 
 KNOWN_ITEMS = "known-items"
 """In place of a file of questions: they are made from the rows."""
+PROBE_QUESTIONS = 1000
+"""Of a probe, which begins again after the last one."""
 
 
 def load_questions(migration: Migration) -> QuestionSet | None:
@@ -35,3 +41,14 @@ def check_questions(migration: Migration) -> str:
     counts = f"questions: {len(checked.texts):,}, judged: {len(checked.qrels):,}"
     missing = f", {checked.missing_rows} judged rows are not in the table"
     return counts + (missing if checked.missing_rows else "")
+
+
+def probe_questions(migration: Migration) -> list[str]:
+    """What a probe asks: the plan's questions, else labels of rows; never none. Raises
+    ConfigError or DatabaseError."""
+    if questions := load_questions(migration):
+        return list(itertools.islice(questions.texts.values(), PROBE_QUESTIONS))
+    labels = migration.sample(migration.label, limit=PROBE_QUESTIONS)
+    with translate_errors("choosing questions"), migration.engine.connect() as connection:
+        texts = connection.scalars(labels.where(migration.label.is_not(None)))
+        return [text for text in texts if text.strip()] or [PROBE_TEXT]

@@ -15,9 +15,7 @@ from ragkit.database.engine import engine_from_env
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.deploy.cloud_run import CloudApp
-from ragkit.deploy.manual import ManualApp
 from ragkit.deploy.project_checks import Check
-from ragkit.deploy.smoke_test import curl_command, run_smoke_test
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
@@ -30,9 +28,10 @@ from ragkit.migration.plan import Plan
 from ragkit.migration.preview.figures import measure
 from ragkit.migration.preview.preview import Preview, make_preview
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
+from ragkit.migration.serving.recognition import Recogniser
 from ragkit.migration.status import Status, read_status
 from ragkit.migration.verdict import Verdict
-from ragkit.runbook.deployment import deployment_from
+from ragkit.runbook.deployment import deployment_from, own_app
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
 from ragkit.runbook.parameters import Parameters, notebook_parameters
@@ -125,7 +124,11 @@ class Runbook:
             case "local":
                 return self.sandbox.app
             case _:
-                return ManualApp(self.plan.app.url)
+                return own_app(self.migration, self._recogniser)
+
+    @property
+    def _recogniser(self) -> Recogniser:
+        return Recogniser(self.migration, lambda: self.old_embedder, lambda: self.new_embedder)
 
     @cached_property
     def smoke_question(self) -> str:
@@ -204,15 +207,26 @@ class Runbook:
 
     def readiness(self, cost: CostEstimate) -> list[Check]:
         old, today = self.old_embedder_or_none(), datetime.now(UTC).date()
-        return check_readiness(
+        checks = check_readiness(
             self.migration, old, self.new_embedder, cost, self.identification, today
         )
+        return checks if self.plan.app.target in ("cloud", "local") else [*checks, self._app()]
 
     @cached_property
     def identification(self) -> Identification:
         """Whose vectors the old column holds. Raises DatabaseError."""
         names = (self.plan.old.model, self.plan.new.model)
         return identify(sample_old(self.migration), names)
+
+    def _app(self) -> Check:
+        """Whether the app answers as the plan says, which the cut-over needs."""
+        try:
+            serving = self.app.serving()
+        except (ConfigError, DeployError) as error:
+            return Check("app", str(error), False, "before the cut-over, correct app and check")
+        if serving is None:
+            return Check("app", "its /healthz names no model", None, "set app.url and check.field")
+        return Check("app", f"serves {serving.model}", True)
 
     def status(self) -> Status:
         try:
@@ -224,10 +238,8 @@ class Runbook:
 
     def ask(self) -> Answer:
         """Asks the smoke question of the app as it serves now. Raises DeployError."""
-        url, question = self.app.url, self.smoke_question
-        serving = self.app.serving()
+        question, serving = self.smoke_question, self.app.serving()
         if serving is None:
-            raise DeployError(f"no app serves at {url!r}")
-        with self.app.client() as client:
-            answer = run_smoke_test(client, question, serving.model)
-        return Answer(serving.model, curl_command(url, question), answer)
+            raise DeployError(f"no app serves at {self.app.url!r}")
+        answer = self.app.smoke_test(question, serving.model)
+        return Answer(serving.model, self.app.curl(question), answer)

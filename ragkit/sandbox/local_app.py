@@ -14,6 +14,7 @@ import psutil
 
 from ragkit.checkout import PACKAGE
 from ragkit.deploy.app import Revision
+from ragkit.deploy.by_revision import RevisionedApp
 from ragkit.deploy.vendor import build_source
 from ragkit.errors import DeployError, SandboxError
 from ragkit.sandbox.folders import Folders
@@ -24,14 +25,17 @@ ANSWER_SECONDS = 100
 """More than the supervisor takes to start a revision and to stop another."""
 
 
-class LocalApp:
+class LocalApp(RevisionedApp):
     """An App whose revisions are folders and whose traffic is one port of this machine."""
 
     def __init__(self, folders: Folders, port: int, settings: Mapping[str, str]):
         self._sockets = folders.app_sockets
         self._home = folders.home / "app"
         self._port, self._settings = port, dict(settings)
-        self.url = f"http://127.0.0.1:{port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
 
     def up(self) -> None:
         """Starts the supervisor, without a revision. Raises SandboxError when the port is taken."""

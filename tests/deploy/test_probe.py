@@ -5,11 +5,15 @@ import json
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler
 
+import httpx
+import pandas as pd
 import pytest
 
 from ragkit.deploy import probe
+from ragkit.deploy.own_app.check import Check
 from ragkit.report import pictures
 from tests.conftest import PYTHON, environment
 from tests.stand_ins import http_server
@@ -183,11 +187,11 @@ def test_requests_that_have_not_come_back_count(tmp_path):
 def test_a_stall_of_the_app_is_seen_while_it_lasts(url, tmp_path, monkeypatch):
     log, seen = tmp_path / "log", []
     monkeypatch.setattr(FailingApp, "stall_at", 5)
-    monkeypatch.setattr(FailingApp, "stall_seconds", 1.5)
+    monkeypatch.setattr(FailingApp, "stall_seconds", 2.0)
 
     async def probe_and_watch():
         running = asyncio.create_task(probe.run(url, ["coffee"], log, 20.0))
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(1.8)
         seen.append(probe.recent_p95(log, 0.5))
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -195,3 +199,52 @@ def test_a_stall_of_the_app_is_seen_while_it_lasts(url, tmp_path, monkeypatch):
 
     asyncio.run(probe_and_watch())
     assert seen[0] > 250  # one request of eleven is outstanding, and quantiles interpolate
+
+
+CHECK = Check(
+    method="GET", path="/find", body='{"q": "{question}"}', rows="hits", authorization_env="KEY"
+)
+
+
+class OtherApp(BaseHTTPRequestHandler):
+    """Another route and another answer, for those who know the key."""
+
+    def do_GET(self):
+        asked, known = httpx.URL(self.path), self.headers.get("Authorization") == "canary-key"
+        rows = ["a"] if asked.path == "/find" and dict(asked.params) == {"q": "tea"} else []
+        body = json.dumps({"hits": rows} if known else {"error": "no"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(("key", "error"), [("canary-key", None), ("wrong", "no results")])
+def test_another_app_is_asked_as_the_check_says(questions, tmp_path, key, error):
+    log = tmp_path / "log"
+    with http_server.serving(OtherApp) as url:
+        process = subprocess.Popen(
+            [PYTHON, "-m", "ragkit.deploy.probe", url, questions, log, "20",
+             json.dumps(asdict(CHECK))],
+            env=environment(KEY=key), cwd=tmp_path,
+        )  # fmt: skip
+        wait_for_requests(log)
+        process.terminate()
+        assert process.wait(10) == 0
+    requests = probe.read(log)
+    assert len(requests) >= 5
+    assert list(requests["error"].fillna("none").unique()) == [error or "none"]
+    assert requests["model"].isna().all()
+    assert "canary" not in log.read_text()
+
+
+def test_the_timeline_shows_answers_that_name_no_model():
+    requests = pd.DataFrame(
+        {"due": [1.0, 2.0], "ms": [4.0, 5.0], "model": [None, None], "error": [None, "status 503"]}
+    )
+    figure = pictures.timeline(requests, probe.summary(requests), [], old_model="old")
+    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert names == ["answered", "failed"]

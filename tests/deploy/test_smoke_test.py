@@ -1,13 +1,12 @@
 """The smoke test against a real HTTP server."""
 
 import json
-import shlex
 from http.server import BaseHTTPRequestHandler
 
 import httpx
 import pytest
 
-from ragkit.deploy.smoke_test import curl_command, result_fields, run_smoke_test
+from ragkit.deploy.smoke_test import result_fields, run_smoke_test
 from ragkit.errors import DeployError
 from tests.stand_ins import http_server
 
@@ -102,13 +101,3 @@ def test_an_app_that_does_not_answer_is_an_error():
         pytest.raises(DeployError, match=r"from http://127\.0\.0\.1:9.*ConnectError"),
     ):
         run_smoke_test(client, QUESTION, MODEL)
-
-
-@pytest.mark.parametrize("question", [QUESTION, 'a "quoted" word', "レストラン", "$HOME `ls` \\"])
-def test_a_shell_reads_the_question_back_from_the_curl_command(question):
-    *command, body = shlex.split(curl_command("http://127.0.0.1:8080", question))
-    assert command == [
-        "curl", "-X", "POST", "http://127.0.0.1:8080",
-        "-H", "Content-Type: application/json", "-d",
-    ]  # fmt: skip
-    assert json.loads(body) == {"name": question}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from ragkit.deploy.manual import ManualApp
+from ragkit.deploy.own_app.manual import ManualApp
 from ragkit.errors import DeployError, GateError, PhaseError
 from ragkit.evaluation.gates import decide
 from ragkit.migration import ledger, phases
@@ -194,7 +194,7 @@ def test_an_app_that_is_deployed_by_hand_is_only_read(runbook, verdict):
     app = ManualApp(runbook.app.url)
     assert app.serving().model == "wordllama-256"
     with pytest.raises(DeployError, match="EMBEDDING_MODEL=text-embedding-005 by hand"):
-        app.stage("text-embedding-005")
+        app.switch("text-embedding-005", lambda _: "", reuse=False)
 
 
 def test_a_sandbox_in_the_middle_of_a_migration_is_not_reset(runbook, verdict):

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.database.connecting import describe
-from ragkit.deploy.manual import ManualApp
+from ragkit.deploy.own_app.manual import ManualApp
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, GateError
 from ragkit.migration import ledger, phases

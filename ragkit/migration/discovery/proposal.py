@@ -76,9 +76,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     reasons = {
         "database.url": "no password here: set DB_PASS",
         "database.expect": "another database is refused",
-        "table.distance": "as the index says"
-        if table.distance
-        else "no index; check your app",
+        "table.distance": "as the index says" if table.distance else "no index; check your app",
         "old.model": "by its vectors" if old_model == _best_model(found) else "not checked",
         "old.column": "it stays as it is",
         "new.model": "it is to serve",

@@ -33,6 +33,9 @@ FLAT_FIELDS = {
 }  # fmt: skip
 """The fields of version 0.1, which had no sections, and where they are now."""
 
+MAY_HOLD_A_SECRET = (".url", "check.path", "check.authorization_env", "app.deploy", "app.roll_back")
+"""Ends of the paths of fields into which a password or a key may have been typed."""
+
 
 def describe_faults(plan: type[BaseModel], error: ValidationError) -> Iterator[str]:
     """One line for each fault; a value that may hold a secret is never repeated."""
@@ -58,7 +61,7 @@ def _describe(detail: ErrorDetails, places: list[str], sections: set[str]) -> st
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error" and isinstance(value, dict):  # a check of a section
         return f"{path}.{message}"
-    secret = path.endswith(".url") or "://" in str(value)  # a URL may hold a password
+    secret = path.endswith(MAY_HOLD_A_SECRET) or "://" in str(value)
     return f"{path}: {message}" + ("" if secret else f", got {value!r}")
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ragkit.checkout import ROOT
 from ragkit.errors import PlanError
 from ragkit.migration.plan import load
+from ragkit.migration.plan.app import AppSection, CheckSection
 from ragkit.migration.plan.data import (
     ColumnSection,
     DatabaseSection,
@@ -23,12 +24,7 @@ from ragkit.migration.plan.data import (
 )
 from ragkit.migration.plan.faults import describe_faults
 from ragkit.migration.plan.section import Section, fields, is_text
-from ragkit.migration.plan.steps import (
-    AppSection,
-    BackfillSection,
-    EvaluationSection,
-    GatesSection,
-)
+from ragkit.migration.plan.steps import BackfillSection, EvaluationSection, GatesSection
 from ragkit.retrieval.space import LONG_TEXTS
 
 
@@ -44,6 +40,7 @@ class Plan(Section):
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     gates: GatesSection = Field(default_factory=GatesSection)
     app: AppSection = Field(default_factory=AppSection)
+    check: CheckSection = Field(default_factory=CheckSection)
 
     @classmethod
     def of(cls, values: Mapping[str, object], overrides: Sequence[str] = ()) -> Self:
@@ -97,7 +94,12 @@ class Plan(Section):
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
         if database and app and app.target == "local" and database.url != "sandbox":
-            yield "app.target: local is the sandbox's app; your own database needs manual or cloud"
+            yield "app.target: local is the sandbox's app; your own database needs another target"
+        check, table = valid.get("check"), valid.get("table")
+        if check and app and check != CheckSection() and app.target not in ("manual", "command"):
+            yield f"check is for app.target: manual or command, not {app.target}"
+        if check and table and check.matches == "label" and not table.label:
+            yield "check.matches: label needs table.label"
 
 
 def file_path(name: str) -> Path:

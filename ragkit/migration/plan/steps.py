@@ -1,8 +1,8 @@
-"""Sections about the steps: backfill, evaluation, gates, app."""
+"""Sections about the steps: backfill, evaluation, gates."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ragkit.migration.plan.section import Section, Share
 
@@ -76,46 +76,3 @@ class GatesSection(Section):
     override: str = Field(
         "", description="a reason to cut over without a GO; it is recorded in the ledger"
     )
-
-
-class AppSection(Section):
-    """The app that is cut over."""
-
-    target: Literal["manual", "cloud", "local"] = Field(
-        "manual",
-        description="`manual` (you deploy it), `cloud` (a Cloud Function) or `local` (the "
-        "sandbox's)",
-    )
-    url: str = Field("", description="manual: the app's address")
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(
-        8080, description="local: the app's port on this machine"
-    )
-    function: str = Field("", description="cloud: the function's name")
-    service_account: str = Field(
-        "", description="cloud: the e-mail address it runs as; empty: SERVICE_ACCOUNT"
-    )
-    db_secret: str = Field(
-        "", description="cloud: the secret of the database password; empty: DB_PASS_SECRET"
-    )
-    allow_unauthenticated: bool = Field(False, description="cloud: true makes the function public")
-    canary: list[Annotated[int, Field(ge=1, le=99)]] = Field(
-        [5, 50], description="cloud: shares of the traffic before all of it, in percent"
-    )
-    apply: bool = Field(False, description="cloud: false shows the gcloud commands, true runs them")
-    smoke_question: str = Field(
-        "", description="asked of a new revision before it gets traffic; empty: a row's label"
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _without_password(cls, text: str) -> str:
-        address = text.partition("://")[2] or text
-        if "@" in address or "?" in address:
-            raise ValueError("expected an address without user, password and parameters")
-        return text
-
-    @model_validator(mode="after")
-    def _names_the_function(self) -> Self:
-        if self.target == "cloud" and not self.function:
-            raise ValueError("target: cloud deploys a Cloud Function: set app.function")
-        return self

@@ -18,7 +18,7 @@ def write_comparison(run_dir: Path, verdict: Verdict) -> Path:
 
 def write_verdict(run_dir: Path, verdict: Verdict, switch: TrafficSwitch) -> Path:
     """The same, what serves now and what it answered."""
-    answer = json.loads(switch.answer)
+    answer = json.loads(switch.answer) if switch.answer else None
     body = {**verdict.as_json(), "serving": switch.revision.model, "answer": answer}
     return write_json(run_dir, VERDICT, body)
 

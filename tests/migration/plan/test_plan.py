@@ -61,7 +61,7 @@ def test_all_faults_are_reported_together():
         ("table.name=" + "x" * 64, "at most 63"),
         ("table.distance=hamming", "'cosine'"),
         ("database.url=mysql", "postgresql"),
-        ("app.target=local", "needs manual or cloud"),
+        ("app.target=local", "needs another target"),
         ("app.target=cloud", "set app.function"),
     ],
 )

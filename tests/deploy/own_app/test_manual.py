@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from ragkit.deploy.manual import ManualApp
+from ragkit.deploy.own_app.manual import ManualApp
 from ragkit.errors import DeployError
 
 
@@ -29,6 +29,6 @@ def test_an_app_that_cannot_be_reached_serves_nothing(url):
 
 def test_it_says_what_to_deploy_by_hand_and_asks_for_the_address_once():
     with pytest.raises(DeployError, match=r"EMBEDDING_MODEL=m by hand, set app\.url, and run"):
-        ManualApp("").stage("m")
+        ManualApp("").switch("m", lambda _: "", reuse=False)
     with pytest.raises(DeployError, match="EMBEDDING_MODEL=m by hand, and run this step again"):
-        ManualApp("http://app").stage("m")
+        ManualApp("http://127.0.0.1:9").switch("m", lambda _: "", reuse=False)
