@@ -39,6 +39,7 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "runbook/kernels.py": "notebooks",
     "runbook/report_pages/first_page.py": "notebooks",
     "runbook/report_pages/notebook_page.py": "notebooks",
+    "runbook/report_pages/plan_page.py": "notebooks",
 }
 NOT_IN_THE_FUNCTION = {  # the vendored code imports these only when the runbook uses it
     "google-cloud-secret-manager", "onnxruntime", "tokenizers", "wordllama",

@@ -59,7 +59,7 @@ def timeline(
     figure = Figure(figsize=(width, 3.9), layout="constrained")
     axes = figure.subplots()
     start = requests["due"].min()
-    seconds = max(float(requests["due"].max() - start), *(end - start for _, _, end in phases))
+    seconds = max([float(requests["due"].max() - start), *(end - start for _, _, end in phases)])
     failed = requests[requests["error"].notna()]
     good = requests[requests["error"].isna()]
     for model, answered in good.groupby(good["model"].fillna(""), sort=False):

@@ -88,7 +88,7 @@ def test_a_run_that_stops_early_says_where_and_why(sandbox_env, tmp_path):
     page = (folder / "index.html").read_text()
     assert f'<h1 class="open">Stopped in {stopped["notebook"]}</h1>' in page
     assert html.escape(stopped["reason"]).replace("&#x27;", "&#39;") in page
-    assert "verdict: None" in process.stdout
+    assert "verdict: –" in process.stdout
     assert not re.search("<h2>(Gates|Figures|What changes)", page)
     links = re.findall(r'(?:src|href|srcset)="([^"]*)"', page)
     assert f"{stopped['notebook']}.html" in links

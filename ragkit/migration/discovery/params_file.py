@@ -1,5 +1,6 @@
 """A params file with comments, from a proposal."""
 
+import json
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -62,7 +63,9 @@ def _comment(proposal: Proposal, field: str) -> str:
 
 
 def _scalar(value: str) -> str:
-    return dump_yaml([value]).removeprefix("- ").rstrip("\n")
+    if value.isprintable():
+        return dump_yaml([value]).removeprefix("- ").rstrip("\n")
+    return json.dumps(value)  # a double-quoted text of YAML
 
 
 def _one_line(text: str) -> str:

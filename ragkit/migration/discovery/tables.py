@@ -79,10 +79,11 @@ class VectorTable:
         return quote_identifier(self.schema, self.name)
 
     def __str__(self) -> str:
-        dimensions = f"{self.dimension} dimensions, " if self.dimension else ""
-        kind = "" if self.kind == "table" else f", {self.kind}"
+        dimensions = f"{self.dimension} dimensions" if self.dimension else "any dimension"
+        if self.kind != "table":
+            return f"{self.qualified_name}.{self.column} ({dimensions}, {self.kind})"
         rows = "never analysed" if self.rows is None else f"about {self.rows:,} rows"
-        return f"{self.qualified_name}.{self.column} ({dimensions}{rows}{kind})"
+        return f"{self.qualified_name}.{self.column} ({dimensions}, {rows})"
 
 
 def find_tables(engine: sa.Engine) -> list[VectorTable]:

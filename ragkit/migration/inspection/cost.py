@@ -107,7 +107,8 @@ def _embed_sample(embedder: Embedder, texts: Sequence[str], long_texts: LongText
     counter.tokens, start = 0, time.monotonic()
     embed_texts(model, fitting, PATIENCE_SECONDS)
     seconds = (time.monotonic() - start) / max(len(texts), 1)
-    estimated = sum(map(len, fitting)) / CHARACTERS_PER_TOKEN
+    sent = fitting if long_texts == "pieces" else [t[: whole.end(t, 0)] for t in fitting]
+    estimated = sum(len(text.encode()) for text in sent) / CHARACTERS_PER_TOKEN
     return _Sample(seconds, counter.tokens / estimated if counter.tokens else 1.0)
 
 

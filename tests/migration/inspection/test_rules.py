@@ -4,6 +4,7 @@ import pytest
 
 from ragkit.deploy.project_checks import Check
 from ragkit.migration.inspection.rules import RULES, findings
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,9 @@ def test_what_passed_is_no_finding():
 def test_ids_are_of_one_form_and_in_order():
     assert all(re.fullmatch(r"RK\d{3}", rule) for rule in RULES)
     assert list(RULES) == sorted(RULES)
+
+
+def test_the_documentation_lists_every_rule():
+    page = (ROOT / "docs" / "reference.md").read_text()
+    documented = re.findall(r"^\| `(RK\d{3})` \| (.+) \|$", page, re.MULTILINE)
+    assert documented == [(rule, meaning) for rule, (_, meaning) in RULES.items()]
