@@ -1,6 +1,5 @@
 """A params file with comments, from a proposal."""
 
-import json
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -65,7 +64,7 @@ def _comment(proposal: Proposal, field: str) -> str:
 def _scalar(value: str) -> str:
     if value.isprintable():
         return dump_yaml([value]).removeprefix("- ").rstrip("\n")
-    return json.dumps(value)  # a double-quoted text of YAML
+    return dump_yaml(value, style='"').rstrip("\n")
 
 
 def _one_line(text: str) -> str:

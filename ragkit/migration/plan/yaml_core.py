@@ -60,6 +60,9 @@ def load_yaml(text: str) -> Any:
     return yaml.load(text, Loader=CoreLoader)
 
 
-def dump_yaml(value: Any) -> str:
-    """The inverse of load_yaml."""
-    return yaml.dump(value, Dumper=CoreDumper, sort_keys=False, allow_unicode=True)
+def dump_yaml(value: Any, style: str | None = None) -> str:
+    """The inverse of load_yaml; `style` is that of every scalar, such as '"'."""
+    return yaml.dump(
+        value, Dumper=CoreDumper, sort_keys=False, allow_unicode=True, default_style=style,
+        width=float("inf"),
+    )  # fmt: skip

@@ -65,9 +65,16 @@ def make_preview(migration: Migration, measured: Measured, checks: Sequence[Chec
         visible=list(_visible(migration)),
         findings=findings(list(checks)),
         limits=list(_limits(migration.plan.gates)),
-        plan=migration.plan.model_dump(mode="json", by_alias=True),
+        plan=_named_plan(migration),
         fingerprint=Fingerprint.of(migration),
     )
+
+
+def _named_plan(migration: Migration) -> dict[str, Any]:
+    """With the name of the database, so that no environment leads it to another one."""
+    plan: dict[str, Any] = migration.plan.model_dump(mode="json", by_alias=True)
+    plan["database"]["expect"] = migration.database
+    return plan
 
 
 def _visible(migration: Migration) -> Iterator[str]:
