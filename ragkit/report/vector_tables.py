@@ -54,6 +54,8 @@ def index(measurements: list[IndexMeasurement]) -> None:
 
 def storage(variants: list[StorageVariant]) -> None:
     """What smaller vectors cost in neighbours, and how much space they take."""
+    if not variants:
+        return note("Smaller types of vectors need pgvector 0.7 or newer: nothing was measured.")
     rows = [
         (v.type, v.neighbours.mean, v.neighbours.bounds(), naturalsize(v.bytes_per_vector),
          "HNSW does not take it" if v.index_bytes is None else naturalsize(v.index_bytes))
@@ -62,7 +64,7 @@ def storage(variants: list[StorageVariant]) -> None:
     columns = ["stored as", "neighbours kept", "90 % interval", "a vector", "HNSW index"]
     frame = pd.DataFrame(rows, columns=columns)
     show_table(frame, frame.style.format(precision=3))
-    note(
+    return note(
         f"Measured on {variants[0].rows:,} rows in temporary tables. A variant with fewer "
         "dimensions keeps the first ones: right for a model that was trained for it (Matryoshka), "
         "a loss for others."

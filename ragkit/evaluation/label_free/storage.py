@@ -17,6 +17,8 @@ MIN_DIMENSION = 32
 MAX_INDEX_DIMENSION = {"vector": MAX_VECTOR_DIMENSION, "halfvec": 4000}
 """Of an HNSW index, by type; see pgvector's README."""
 
+_HAS_HALFVEC = sa.text("select to_regtype('halfvec') is not null")
+
 
 @dataclass(frozen=True)
 class StorageVariant:
@@ -39,7 +41,8 @@ def storage_variants(migration: Migration) -> list[StorageVariant]:
     dimensions.
 
     Fewer dimensions are the first ones, as Matryoshka models are trained for; other models lose
-    more. Sizes are measured on temporary tables. Raises SpaceNotReady without vectors, and
+    more. Sizes are measured on temporary tables. [] before pgvector 0.7, which has no smaller type.
+    Raises SpaceNotReady without vectors, and
     DatabaseError.
     """
     k, seed = migration.plan.evaluation.k, migration.plan.evaluation.seed
@@ -49,6 +52,8 @@ def storage_variants(migration: Migration) -> list[StorageVariant]:
     full_neighbours = nearest_rows(vectors, k)
     variants = []
     with translate_errors("measuring storage variants"), migration.engine.connect() as connection:
+        if not connection.scalar(_HAS_HALFVEC):
+            return []
         for name, dimension in types:
             precision = np.float16 if name == "halfvec" else np.float32
             stored = normalise(vectors[:, :dimension]).astype(precision)

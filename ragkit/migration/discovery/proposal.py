@@ -96,7 +96,7 @@ def _choose_table(
     chosen = [t for t in chosen if answers.column in ("", t.column)]
     if not chosen:
         raise ConfigError(f"no such vector column; there are: {', '.join(map(str, tables))}")
-    if plain := [t for t in chosen if t.kind == "table" and t.readable]:
+    if plain := [t for t in chosen if t.kind == "table" and not t.grants]:
         if len(plain) == 1:
             return _checked(plain[0])
         named = {f"{t.qualified_name}.{t.column}": t for t in plain}
@@ -106,8 +106,8 @@ def _choose_table(
             raise ConfigError(f"expected one of {', '.join(named)}, got {answer!r}")
         return _checked(named[answer])
     first = chosen[0]
-    if not first.readable:
-        raise SchemaError(f"this role may not read {first}: GRANT SELECT ON {first.regclass} TO …;")
+    if first.grants:
+        raise SchemaError(f"this role may not read {first}: {' '.join(first.grants)}", first.grants)
     raise SchemaError(f"{first} is a {first.kind}: ragkit migrates plain tables; name one")
 
 

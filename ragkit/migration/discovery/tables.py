@@ -1,5 +1,6 @@
 """The tables of a database that hold vectors, as the catalogue describes them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,8 @@ _VECTORS = sa.text("""
     select c.oid, n.nspname as schema, c.relname as name, c.relkind::text as kind,
            a.attname as column, a.attnum, a.atttypmod as modifier,
            nullif(c.reltuples, -1)::bigint as estimate,
-           has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
-             as readable
+           has_schema_privilege(n.oid, 'USAGE') as usable,
+           has_table_privilege(c.oid, 'SELECT') as readable, current_user as role
     from pg_attribute a
     join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v', 'm', 'f')
     join pg_namespace n on n.oid = c.relnamespace
@@ -53,8 +54,8 @@ class VectorTable:
 
     `dimension` is None where the type names none. `texts` are the text columns, without generated
     ones; `columns` are all. `keys`: single columns that are unique and NOT NULL, the primary key
-    first. `distance` is that of an index on the column, None without one. Keys, columns and
-    distance are empty for what this role may not read.
+    first. `grants`: SQL that lets this role read the table, [] when it may. `distance` is that of
+    an index on the column, None without one.
     """
 
     schema: str
@@ -63,7 +64,7 @@ class VectorTable:
     kind: str
     dimension: int | None
     rows: int | None
-    readable: bool
+    grants: list[str]
     columns: list[str]
     texts: list[str]
     keys: list[str]
@@ -105,9 +106,17 @@ def _describe(connection: sa.Connection, row: sa.Row[Any]) -> VectorTable:
         kind=KINDS[row.kind],
         dimension=row.modifier if row.modifier > 0 else None,
         rows=row.estimate,
-        readable=row.readable,
+        grants=list(_grants(row)),
         columns=[c.name for c in columns],
         texts=[c.name for c in columns if c.type in TEXT_TYPES and not c.generated],
         keys=list(connection.scalars(_KEYS, {"oid": row.oid})),
         distance=next(iter(filter(None, distances)), None),
     )
+
+
+def _grants(row: sa.Row[Any]) -> Iterator[str]:
+    role, schema = quote_identifier(row.role), quote_identifier(row.schema)
+    if not row.usable:
+        yield f"GRANT USAGE ON SCHEMA {schema} TO {role};"
+    if not row.readable:
+        yield f"GRANT SELECT ON {quote_identifier(row.schema, row.name)} TO {role};"

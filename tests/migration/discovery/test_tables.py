@@ -8,7 +8,7 @@ from tests.migration.discovery.conftest import TABLES
 def test_a_table_is_described_by_the_catalogue(engine, make, framework):
     make(framework)
     (table,) = find_tables(engine)
-    assert (table.kind, table.readable, len(table.keys)) == ("table", True, 1)
+    assert (table.kind, table.grants, len(table.keys)) == ("table", [], 1)
     assert table.dimension == (None if framework == "LangChain PGVector" else 64)
 
 
@@ -54,7 +54,8 @@ def test_a_table_that_the_role_may_not_read_is_there_and_unreadable(engine, admi
     with other.begin() as connection:
         connection.exec_driver_sql("create table hidden (id int primary key, v vector(8))")
     other.dispose()
-    assert [table.readable for table in find_tables(engine)] == [False]
+    (table,) = find_tables(engine)
+    assert table.grants == ['GRANT SELECT ON public.hidden TO "retrieval-service";']
 
 
 def test_ragkits_own_schema_and_an_empty_database_have_none(engine, run):
