@@ -154,7 +154,7 @@ def test_exactly_the_printed_rights_are_enough(hour, superuser):
 def test_the_first_run_stops_where_a_person_must_switch_the_app(person):
     _, text, *_ = person.seen[2]
     assert "04_cutover stopped" in text
-    assert "EMBEDDING_MODEL=wordllama-256" in text
+    assert "it continues once the app serves wordllama-256; now it serves wordllama-64" in text
 
 
 def test_the_second_run_recognises_the_app_by_its_answers(person, files):
