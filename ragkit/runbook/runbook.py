@@ -25,7 +25,7 @@ from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
-from ragkit.migration.preview.figures import measure
+from ragkit.migration.preview.figures import Measured, measure
 from ragkit.migration.preview.preview import Preview, make_preview
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
 from ragkit.migration.serving.recognition import Recogniser
@@ -111,10 +111,20 @@ class Runbook:
             self.reviewed.require_no_drift(migration)
         return migration
 
+    @cached_property
+    def measured(self) -> Measured:
+        """What the backfill will take. Changes nothing. Raises ModelError or DatabaseError."""
+        return measure(self.migration, self.new_embedder)
+
+    @cached_property
     def preview(self) -> Preview:
         """Everything that will happen. Changes nothing. Raises ModelError or DatabaseError."""
-        measured = measure(self.migration, self.new_embedder)
-        return make_preview(self.migration, measured, self.readiness(measured.cost))
+        return make_preview(self.migration, self.measured, self.checks)
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """What is still missing, and what is to know. Raises DatabaseError."""
+        return self.readiness(self.measured.cost)
 
     @cached_property
     def app(self) -> App:

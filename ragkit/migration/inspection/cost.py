@@ -64,7 +64,7 @@ def estimate_cost(migration: Migration, embedder: Embedder) -> CostEstimate:
         tokens=tokens,
         usd=round(model.price(tokens), 4),
         price_as_of=price_date,
-        minutes=round(max(seconds, quota.seconds(requests, tokens)) / 60, 2),
+        minutes=round(max(seconds, quota.seconds(requests, tokens)) / 60, 4),
     )
 
 

@@ -69,14 +69,14 @@ def _figures(
     bytes_a_row = heap / rows if rows else 0.0
     column, index = trial.column_bytes * written, trial.index_bytes * rows
     left_behind = _left_behind(migration, rows, bytes_a_row) * bytes_a_row * written
-    write_minutes = written * trial.write_seconds / 60
+    write_minutes = written * trial.row_seconds / 60
     return Figures(
         rows=written,
         requests=cost.requests,
         tokens=cost.tokens,
         usd=cost.usd,
-        backfill_minutes=round(max(cost.minutes, write_minutes), 2),
-        index_minutes=round(trial.seconds_for(rows) / 60, 2),
+        backfill_minutes=round(max(cost.minutes, write_minutes), 4),
+        index_minutes=round(trial.seconds_for(rows) / 60, 4),
         table_bytes=round(column + left_behind),
         index_bytes=round(index),
         wal_bytes=round(column + written * bytes_a_row + index),

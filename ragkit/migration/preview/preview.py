@@ -15,7 +15,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan.section import Section
 from ragkit.migration.preview.figures import Figures, Measured
 from ragkit.migration.preview.fingerprint import Fingerprint
-from ragkit.migration.preview.steps import Statement, plan_statements
+from ragkit.migration.preview.steps import NONE, Statement, plan_statements
 
 FORMAT = 1
 """Of the JSON document."""
@@ -45,6 +45,11 @@ class Preview:
     limits: list[Limit]
     plan: dict[str, Any]
     fingerprint: Fingerprint
+
+    @property
+    def on_the_table(self) -> list[Statement]:
+        """The statements that take a lock on the user's table."""
+        return [statement for statement in self.statements if statement.lock != NONE]
 
     def as_json(self) -> dict[str, Any]:
         return {"format": FORMAT, **asdict(self)}

@@ -12,6 +12,7 @@ from ragkit.database.engine import autocommit
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.migration.migration import Migration
+from ragkit.migration.preview.row_time import time_rows
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.statements import ROWS_PER_LIST
 
@@ -22,12 +23,12 @@ _NAME = "ragkit_trial"
 @dataclass(frozen=True)
 class Trial:
     """Of `rows` random unit vectors: bytes of the column and of its index for each row, seconds to
-    write a row, seconds of the whole index build."""
+    read and write a row, seconds of the whole index build."""
 
     rows: int
     column_bytes: float
     index_bytes: float
-    write_seconds: float
+    row_seconds: float
     index_seconds: float
 
     def seconds_for(self, rows: int) -> float:
@@ -50,15 +51,13 @@ def run_trial(migration: Migration) -> Trial:
         run = connection.exec_driver_sql
         run(f"create temporary table {_NAME} (vector {kind.get_col_spec()})")
         empty = _size(connection, _NAME)
-        start = time.monotonic()
         for part in np.array_split(vectors, 8):
             rows = sa.values(sa.column("vector", VECTOR), name="rows").data([(v,) for v in part])
             vector = sa.cast(rows.c.vector, kind)
             connection.execute(sa.insert(table).from_select(["vector"], sa.select(vector)))
-        write = (time.monotonic() - start) / TRIAL_ROWS
         column = (_size(connection, _NAME) - empty) / TRIAL_ROWS
         if plan.index.type == "none":
-            return Trial(TRIAL_ROWS, column, 0.0, write, 0.0)
+            return Trial(TRIAL_ROWS, column, 0.0, time_rows(migration), 0.0)
         run(f"set maintenance_work_mem = '{plan.index.memory_mb:d}MB'")
         method = f"{plan.index.type} (vector {statements.operator_class(migration)})"
         if plan.index.type == "ivfflat":
@@ -67,7 +66,7 @@ def run_trial(migration: Migration) -> Trial:
         run(f"create index {_NAME}_index on {_NAME} using {method}")
         seconds = time.monotonic() - start
         index = _size(connection, f"{_NAME}_index") / TRIAL_ROWS
-    return Trial(TRIAL_ROWS, column, index, write, seconds)
+    return Trial(TRIAL_ROWS, column, index, time_rows(migration), seconds)
 
 
 def _size(connection: sa.Connection, name: str) -> int:

@@ -9,7 +9,7 @@ from ragkit.migration import phases
 from ragkit.migration.inspection.rules import NOT_READY, Finding
 from ragkit.migration.preview.preview import Preview
 from ragkit.migration.preview.reviewed import ReviewedPlan, save
-from ragkit.migration.preview.steps import CONCURRENT, EXCLUSIVE, NONE, ROWS, SHARE_ROW
+from ragkit.migration.preview.steps import CONCURRENT, EXCLUSIVE, ROWS, SHARE_ROW
 from ragkit.migration.verdict import GO, read_verdict
 from ragkit.runbook.cli.options import with_runbook, with_terminal
 from ragkit.runbook.cli.steps import backfill, compare, cut_over
@@ -39,7 +39,7 @@ def plan_command(
     """Show everything that will happen before anything happens. Exit 1 with problems."""
     try:
         with terminal.working("measuring"):
-            preview = runbook.preview()
+            preview = runbook.preview
     except SchemaError as error:
         found = [Finding(NOT_READY, "problem", "table", fault, "") for fault in error.faults]
         _show_findings(terminal, found, form)
@@ -82,11 +82,10 @@ def apply_command(terminal: Terminal, plan: Path, run_dir: str) -> None:
 def _show(terminal: Terminal, preview: Preview) -> None:
     terminal.record("figures", preview.figures)
     terminal.record("texts", preview.texts)
-    shown = [statement for statement in preview.statements if statement.lock != NONE]
-    terminal.table("statements", shown)
+    terminal.table("statements", preview.on_the_table)
     for lock in (EXCLUSIVE, SHARE_ROW, CONCURRENT, ROWS):
         terminal.line(lock)
-    own = len(preview.statements) - len(shown)
+    own = len(preview.statements) - len(preview.on_the_table)
     terminal.line(f"{own} more statements make the schema ragkit; -o and --html show them too")
     terminal.lines("visible", preview.visible)
     terminal.table("limits", preview.limits)
