@@ -17,7 +17,7 @@ from ragkit.errors import PartialRefusal
 from ragkit.evaluation.comparison import compare
 from ragkit.evaluation.gates import quality_gates
 from ragkit.evaluation.metrics.significance import metric_differences
-from ragkit.evaluation.metrics.trec import score_questions
+from ragkit.evaluation.metrics.trec import metric_names, score_questions
 from ragkit.evaluation.questions import read_questions
 from ragkit.evaluation.runs import retrieve
 from ragkit.evaluation.slices import compare_slices
@@ -199,7 +199,7 @@ def test_long_texts_are_found_when_they_are_cut_or_embedded_in_pieces(whole, que
             dead_letters[way] = count_rows(connection, migration).dead_letters
         rankings = retrieve(migration, migration.new, minilm, questions).rankings
         scores = score_questions(questions.qrels, rankings, 10)
-        ndcg[way] = float(scores["ndcg@10"].mean())
+        ndcg[way] = float(scores[metric_names(10)[0]].mean())
     assert dead_letters == {"refuse": TOO_LONG, "cut": 0, "pieces": 0}
     assert ndcg == {way: pytest.approx(value, abs=0.005) for way, value in NDCG.items()}
 
