@@ -196,12 +196,13 @@ class Runbook:
         return Check("app", f"serves {serving.model}", True)
 
     def status(self) -> Status:
+        migration = self.migration  # its own faults are not the app's
         try:
             serving = self.app.serving()
         except (ConfigError, DeployError) as error:
             log.warning("the app cannot be reached: %s", error)
             serving = None
-        return read_status(self.migration, serving.model if serving else None)
+        return read_status(migration, serving.model if serving else None)
 
     def ask(self) -> Answer:
         """Asks the smoke question of the app as it serves now. Raises DeployError."""
