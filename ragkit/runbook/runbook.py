@@ -239,7 +239,7 @@ class Runbook:
         return Check("app", f"serves {serving.model}", True)
 
     def status(self) -> Status:
-        migration = self.migration
+        migration = self.migration  # its own faults are not the app's
         try:
             serving = self.app.serving()
         except (ConfigError, DeployError) as error:
