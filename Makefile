@@ -6,14 +6,14 @@ PARAMS ?= params/sandbox.yaml
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos chaos-short attack cranfield vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test chaos chaos-short attack cranfield first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## everything: unit, integration, function, notebooks
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
-	  --ignore=tests/cranfield --ignore=tests/chaos
+	  --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
@@ -26,6 +26,9 @@ attack: .venv/installed       ## bad requests and Schemathesis against the funct
 
 cranfield: .venv/installed    ## the comparison on a judged collection, where ../shared/data has it
 	$(BIN)/python -m pytest tests/cranfield
+
+first-hour: .venv/installed   ## a strange database, from ragkit init to the report; two minutes
+	$(BIN)/python -m pytest tests/first_hour
 
 vendor: .venv/installed       ## makes function/ complete for gcloud
 	$(BIN)/python -m ragkit vendor

@@ -22,8 +22,8 @@ class Person:
         self.answered: list[str] = []
 
     def types(self, line: str, answers: dict[str, str] | None = None) -> str:
-        """Runs `ragkit …`; `answers` are by a part of the question. What it printed."""
-        _, *words = line.split()
+        """Runs `python -m ragkit …`; `answers` are by a part of the question. What it printed."""
+        _, _, _, *words = line.split()
         start = time.monotonic()
         child = pexpect.spawn(
             PYTHON, ["-m", "ragkit", *words], env=self._env, cwd=str(ROOT), timeout=SECONDS,

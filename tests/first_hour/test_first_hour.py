@@ -97,13 +97,13 @@ def hour(superuser, app, person, files):
     """Everything that is done, in order. A role is given exactly what is printed."""
     url = f"postgresql+pg8000://{OPERATOR}@127.0.0.1:{superuser.port}/cookbook"
     params, plan = files / "recipe.yaml", files / "plan.json"
-    init = f"ragkit init --url {url} --output {params} --force"
+    init = f"python -m ragkit init --url {url} --output {params} --force"
     answers = {
         "which model is to serve": "wordllama-256",
         "the address of the app": f"http://127.0.0.1:{app.port}",
     }
     granted, dba = [], sa.create_engine(superuser)
-    for command in (init, f"ragkit plan --params {params}"):
+    for command in (init, f"python -m ragkit plan --params {params}"):
         while True:
             text = person.types(command, answers if command == init else None)
             if person.exit_code == 0:
@@ -121,8 +121,8 @@ def hour(superuser, app, person, files):
     start = time.monotonic()
     person.types(init, answers)
     params.write_text(params.read_text() + MINE)
-    person.types(f"ragkit plan --params {params} -o {plan}")
-    run = f"ragkit run --params {plan} --runs {files}"
+    person.types(f"python -m ragkit plan --params {params} -o {plan}")
+    run = f"python -m ragkit run --params {plan} --runs {files}"
     person.types(run)
     app.serve("embedding_wordllama_256", 256)
     person.types(run)

@@ -43,7 +43,8 @@ def init_command(
     if done.missing:
         terminal.line(f"before the backfill: {done.missing}", "missing")
     terminal.fact("params", str(done.params))
-    terminal.line(f"next: ragkit plan --params {done.params}")
+    ragkit = click.get_current_context().find_root().command_path
+    terminal.line(f"next: {ragkit} plan --params {done.params}")
 
 
 def _ask(question: Question) -> str:

@@ -1,5 +1,7 @@
 """The first command on a stranger's database: the file it writes passes inspect as it is."""
 
+import re
+
 import pytest
 
 from ragkit.embedding.load import load_embedder
@@ -9,7 +11,7 @@ from ragkit.migration.discovery.initialise import initialise
 from ragkit.migration.inspection.cost import estimate_cost
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
-from tests.conftest import NEW, TEXTS
+from tests.conftest import NEW, ROOT, TEXTS
 from tests.migration.discovery.conftest import MODEL, TABLES
 
 WANTED = Answers(new_model=NEW)
@@ -69,3 +71,13 @@ def test_nothing_is_written_when_nothing_can_be_migrated(start, tmp_path):
     with pytest.raises(Exception, match="has no vector column"):
         start()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cell_of_the_documentation_does_the_same(make, engine, monkeypatch, tmp_path, capsys):
+    make("LlamaIndex")
+    page = (ROOT / "docs" / "first-hour.md").read_text()
+    (cell,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+    path = tmp_path / "mine.yaml"
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    exec(cell.replace("params/mine.yaml", str(path)), {})
+    assert Plan.from_file(path).new.model == "text-embedding-005"

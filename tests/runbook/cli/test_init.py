@@ -56,7 +56,7 @@ def test_a_person_is_asked_two_things(env, tmp_path):
     child.sendline(NEW)
     child.expect("the address of the app")
     child.sendline("https://shop.example.com")
-    child.expect("next: ragkit plan")
+    child.expect("next: python -m ragkit plan")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
