@@ -122,9 +122,11 @@ COMPARISON = Page(ROOT / "docs" / "comparison.md")
 GUARANTEES = Page(ROOT / "docs" / "guarantees.md")
 OWN_DATABASE = Page(ROOT / "docs" / "own-database.md")
 SOLUTION = Page(ROOT / "docs" / "jump-start-solution.md")
+FIRST_HOUR = Page(ROOT / "docs" / "first-hour.md")
+WHAT_HAPPENS = Page(ROOT / "docs" / "what-happens.md")
 PAGES = [
     README, CHANGELOG, Page(ROOT / "CONTRIBUTING.md"),
-    REFERENCE, COMPARISON, GUARANTEES, OWN_DATABASE, SOLUTION,
+    REFERENCE, COMPARISON, GUARANTEES, OWN_DATABASE, SOLUTION, FIRST_HOUR, WHAT_HAPPENS,
 ]  # fmt: skip
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)

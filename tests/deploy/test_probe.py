@@ -246,5 +246,5 @@ def test_the_timeline_shows_answers_that_name_no_model():
         {"due": [1.0, 2.0], "ms": [4.0, 5.0], "model": [None, None], "error": [None, "status 503"]}
     )
     figure = pictures.timeline(requests, probe.summary(requests), [], old_model="old")
-    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["answered", "failed"]

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 
-from ragkit.embedding.catalogue import CATALOGUE, Model
+from ragkit.embedding.catalogue import CATALOGUE, Model, find_model
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.long_texts.embedder import for_rows
@@ -42,26 +42,36 @@ class Candidates:
     skipped: list[str]
 
 
-def find_candidates(names: Iterable[str], dimension: int, used: int) -> Candidates:
-    """The models of `names` and of the catalogue that can be called here, and whose vectors could
-    be stored with `dimension`, of which the first `used` are not always 0: as they are, cut, or
-    padded. Those with as many dimensions come first.
-    """
-    known = [model.name for model in CATALOGUE.values() if model.dimension >= used]
-    shorter = [f"{name}/{dimension}" for name in known if dimension in CATALOGUE[name].shorter]
-    known = [name for name in known if f"{name}/{dimension}" not in shorter] + shorter
+def plausible_models(
+    names: Iterable[str], dimension: int, used: int
+) -> tuple[list[str], list[str]]:
+    """`names` and the catalogue's, as far as their vectors could be stored with `dimension`, of
+    which the first `used` are not always 0: those with as many dimensions, and plug-ins, whose
+    dimension only a call tells; then those that would have been cut or padded."""
+    shorter = [f"{m.name}/{dimension}" for m in CATALOGUE.values() if dimension in m.shorter]
+    whole = [name for name in CATALOGUE if f"{name}/{dimension}" not in shorter]
+    same, others = [], []
+    for name in dict.fromkeys([*names, *shorter, *whole]):
+        made = None if ":" in name else find_model(name).dimension
+        if made is None or made == dimension:
+            same.append(name)
+        elif made >= used:
+            others.append(name)
+    return same, others
+
+
+def load_callable(names: Iterable[str]) -> Candidates:
+    """Calls each with one short text."""
     embedders: list[Embedder] = []
     skipped: list[str] = []
-    for name in dict.fromkeys([*names, *known]):
+    for name in names:
         try:
             embedder = load_embedder(name)
             embedder.embed_query(PROBE_TEXT)
         except (ConfigError, ModelError) as error:
             skipped.append(f"{name}: {error}")
         else:
-            if embedder.model.dimension >= used:
-                embedders.append(embedder)
-    embedders.sort(key=lambda embedder: embedder.model.dimension != dimension)
+            embedders.append(embedder)
     return Candidates(embedders, skipped)
 
 

@@ -1,7 +1,9 @@
 """Whose vectors are these? A sample is embedded again in every way that can be tried here."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,15 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
+from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ModelError
 from ragkit.migration.inspection.candidates import (
     Way,
-    find_candidates,
     joined_columns,
+    load_callable,
     other_ways,
     own_way,
+    plausible_models,
 )
 from ragkit.migration.inspection.fidelity import MIN_FIDELITY_COSINE
 from ragkit.migration.migration import Migration
@@ -26,8 +30,12 @@ TRIAL_ROWS = 3
 ENOUGH, EXACT = 0.9, 0.995
 """The share of rows, and the median cosine, from which no rarer way is looked for: a text that
 repeats another one has nearly the same vector."""
+SHORT_CHARACTERS = 2000
+"""Of all texts of a row. Rarer ways are tried with such rows only."""
 MAX_COLUMNS = 6
 """Columns whose texts are tried."""
+SECONDS = 20.0
+"""After which no further rare way is begun."""
 UNIT_TOLERANCE = 0.01
 MAX_FOREIGN = 5
 """Rows that a description names."""
@@ -101,14 +109,18 @@ class Identification:
 def read_sample(
     engine: sa.Engine, table: sa.TableClause, key: str, column: str, texts: Sequence[str]
 ) -> VectorSample:
-    """Of rows that hold a vector in `column`, the same ones each time. NULL texts are read as "".
+    """Of rows that hold a vector in `column`, the same ones each time, rows with short texts first:
+    every text is sent to every model. NULL texts are read as "".
     Raises DatabaseError.
     """
     key_text, vector = sa.cast(table.c[key], sa.Text), table.c[column]
     # by number: a column of the table may have any name
     columns = [key_text, vector, *(sa.cast(table.c[name], sa.Text) for name in texts)]
     query = sa.select(*(c.label(f"c{n}") for n, c in enumerate(columns)))
-    query = query.where(vector.is_not(None)).order_by(sa.func.md5(key_text)).limit(SAMPLE_ROWS)
+    lengths = (sa.func.coalesce(sa.func.length(c), 0) for c in columns[2:])
+    is_long = sum(lengths, start=sa.literal(0)) > SHORT_CHARACTERS
+    query = query.where(vector.is_not(None)).order_by(is_long, sa.func.md5(key_text))
+    query = query.limit(SAMPLE_ROWS)
     with translate_errors("sampling vectors"), engine.connect() as connection:
         found: list[Sequence[Any]] = [tuple(row) for row in connection.execute(query)]
     rows = [row for row in found if any((text or "").strip() for text in row[2:])]
@@ -133,21 +145,29 @@ def sample_old(migration: Migration) -> VectorSample:
 def identify(sample: VectorSample, names: Iterable[str] = ()) -> Identification:
     """Tries the models of `names` and of the catalogue; calls each with a few dozen short texts.
 
-    First as documents of one column. Only if that explains too little: as questions, with other
-    tasks, of two columns joined.
+    First models of the stored dimension, as documents of one column. Only if they explain too
+    little: models of other dimensions; then as questions, with other tasks, of two columns joined.
     """
     if not len(sample.keys):
         return Identification(0, 0, [], [], [], [])
     dimension, tail = sample.vectors.shape[1], _zero_tail(sample.vectors)
-    candidates = find_candidates(names, dimension, dimension - tail)
-    embedders = candidates.embedders
-    tried = [t for e in embedders for t in _try(own_way(e), sample, sample.texts)]
-    if not any(_is_enough(t.explanation) for t in tried):
-        joined = joined_columns(sample.texts)
-        for embedder in embedders:
-            for way in (own_way(embedder), *other_ways(embedder)):
-                templates = joined if not way.task else {**sample.texts, **joined}
-                tried += _try_first(way, sample, templates)
+    embedders: list[Embedder] = []
+    skipped: list[str] = []
+    tried: list[_Trial] = []
+    for group in plausible_models(names, dimension, dimension - tail):
+        if not any(_is_enough(t.explanation) for t in tried):
+            found = load_callable(group)
+            embedders, skipped = embedders + found.embedders, skipped + found.skipped
+            for embedder in found.embedders:
+                tried += _try(own_way(embedder), sample, sample.texts)
+    if not any(_is_enough(t.explanation) for t in tried) and _is_short(sample):
+        joined, start = joined_columns(sample.texts), time.monotonic()
+        for way in (way for e in embedders for way in (own_way(e), *other_ways(e))):
+            if time.monotonic() - start > SECONDS:
+                skipped.append(f"{way.model} {way.task}: not tried after {SECONDS:g} s of others")
+                continue
+            templates = joined if not way.task else {**sample.texts, **joined}
+            tried += _try_first(way, sample, templates)
     tried = [t for t in tried if t.explanation.share]
     tried.sort(key=lambda t: (-t.explanation.share, -t.explanation.cosine))
     explained = tried[0].is_explained if tried else np.ones(len(sample.keys), bool)
@@ -158,7 +178,7 @@ def identify(sample: VectorSample, names: Iterable[str] = ()) -> Identification:
         list(sample.texts),
         [t.explanation for t in tried],
         foreign,
-        candidates.skipped,
+        skipped,
     )
 
 
@@ -166,6 +186,10 @@ def identify(sample: VectorSample, names: Iterable[str] = ()) -> Identification:
 class _Trial:
     explanation: Explanation
     is_explained: np.ndarray
+
+
+def _is_short(sample: VectorSample) -> bool:
+    return sum(map(len, chain(*sample.texts.values()))) <= SHORT_CHARACTERS * len(sample.keys)
 
 
 def _is_enough(explanation: Explanation) -> bool:
@@ -183,20 +207,22 @@ def _try_first(
 ) -> Iterator[_Trial]:
     """In full only what explains one of the first rows."""
     first = VectorSample(sample.keys[:TRIAL_ROWS], {}, sample.vectors[:TRIAL_ROWS])
-    for name, texts in templates.items():
-        if any(t.explanation.share for t in _try(way, first, {name: texts[:TRIAL_ROWS]})):
-            yield from _try(way, sample, {name: texts})
+    starts = {name: texts[:TRIAL_ROWS] for name, texts in templates.items()}
+    likely = {t.explanation.template for t in _try(way, first, starts) if t.explanation.share}
+    if likely:
+        yield from _try(way, sample, {name: templates[name] for name in likely})
 
 
 def _try(way: Way, sample: VectorSample, templates: Mapping[str, list[str]]) -> Iterator[_Trial]:
-    for name, texts in templates.items():
-        positions = [n for n, text in enumerate(texts) if text.strip()]
-        try:
-            made = way.embed([texts[n] for n in positions])
-        except ModelError:
-            continue
-        if made:
-            vectors = {positions[n]: vector for n, vector in made.items()}
+    """All templates in one call."""
+    places = [(name, n) for name in templates for n, t in enumerate(templates[name]) if t.strip()]
+    try:
+        made = way.embed([templates[name][n] for name, n in places])
+    except ModelError:
+        return
+    for name in templates:
+        vectors = {n: made[i] for i, (of, n) in enumerate(places) if of == name and i in made}
+        if vectors:
             yield _compare(way, name, sample.vectors, vectors)
 
 

@@ -18,6 +18,8 @@ Answers = Sequence[tuple[Sequence[str], Mapping[str, Sequence[str]]]]
 
 def decide(answers: Answers, models: tuple[str, str]) -> str:
     """The one of the models that made all the answers. Raises AppNotRecognised."""
+    if not answers:
+        raise AppNotRecognised("the app shows too few rows to tell the model: use app.target: none")
     scores = [_scores(answer, expected) for answer, expected in answers]
     known = [model for model in models if model in scores[0]]
     means = {model: sum(score[model] for score in scores) / len(scores) for model in known}

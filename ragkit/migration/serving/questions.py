@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
-from ragkit.errors import ModelError
+from ragkit.errors import ConfigError, ModelError
 from ragkit.migration import phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.serving.matching import likeness, shared
@@ -133,7 +133,7 @@ def _callable(model: str, load: Load) -> Embedder | None:
     try:
         embedder = load()
         embedder.embed_query(PROBE_TEXT)
-    except ModelError as error:
+    except (ConfigError, ModelError) as error:
         log.warning("%s cannot be called: %s", model, error)
         return None
     return embedder

@@ -79,5 +79,5 @@ def test_the_cell_of_the_documentation_does_the_same(make, engine, monkeypatch, 
     (cell,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
     path = tmp_path / "mine.yaml"
     monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
-    exec(cell.replace("params/mine.yaml", str(path)), {})
+    exec(cell.replace("params/yours.yaml", str(path)), {})
     assert Plan.from_file(path).new.model == "text-embedding-005"

@@ -4,16 +4,13 @@ from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
 from ragkit.migration.inspection.candidates import (
     AS_QUESTION,
-    find_candidates,
     joined_columns,
+    load_callable,
     other_ways,
     own_way,
+    plausible_models,
 )
 from tests.conftest import NEW
-
-
-def models(candidates):
-    return [embedder.model.name for embedder in candidates.embedders]
 
 
 @pytest.fixture
@@ -30,24 +27,40 @@ def google(vertex, monkeypatch):
     return vertex
 
 
-class TestFound:
-    def test_models_of_the_dimension_come_first_and_smaller_ones_are_left_out(self, no_google):
-        assert models(find_candidates([], 256, 256)) == ["wordllama-256", "all-minilm-l6-v2"]
-        assert models(find_candidates([], 384, 384)) == ["all-minilm-l6-v2"]
+class TestPlausible:
+    def test_models_of_the_dimension_come_first_and_smaller_ones_are_left_out(self):
+        same, others = plausible_models([], 256, 256)
+        assert same == ["wordllama-256"]
+        assert "all-minilm-l6-v2" in others and "wordllama-64" not in others
 
-    def test_a_smaller_one_can_have_been_padded(self, no_google):
-        assert "wordllama-256" in models(find_candidates([], 384, 256))
+    def test_a_smaller_one_can_have_been_padded(self):
+        assert "wordllama-256" in plausible_models([], 384, 256)[1]
 
-    def test_a_model_that_cannot_be_called_is_skipped_with_its_reason(self, no_google):
-        skipped = "\n".join(find_candidates(["unknown/768", "nowhere:Model"], 768, 768).skipped)
+    def test_a_shorter_output_stands_for_its_model(self):
+        same, others = plausible_models([], 768, 768)
+        assert "gemini-embedding-001/768" in same
+        assert "gemini-embedding-001" not in [*same, *others]
+
+    def test_a_plug_in_is_asked_and_a_name_with_another_dimension_is_not(self):
+        same, others = plausible_models([NEW, "unknown/8"], 64, 64)
+        assert NEW in same
+        assert "unknown/8" not in [*same, *others]
+
+
+class TestCallable:
+    def test_one_that_cannot_be_called_is_skipped_with_its_reason(self, no_google):
+        names = ["unknown/768", "nowhere:Model", "text-embedding-005", "wordllama-64"]
+        found = load_callable(names)
+        assert [embedder.model.name for embedder in found.embedders] == ["wordllama-64"]
+        skipped = "\n".join(found.skipped)
         for reason in ("unknown/768 is not in the catalogue", "cannot load 'nowhere:Model'",
                        "text-embedding-005 runs on Vertex AI: set GCP_PROJECT_ID"):  # fmt: skip
             assert reason in skipped
 
     def test_a_retired_model_is_skipped_and_the_others_of_its_service_are_not(self, google):
-        candidates = find_candidates([NEW], 768, 768)
-        assert models(candidates) == ["text-embedding-005", "gemini-embedding-001/768"]
-        assert "textembedding-gecko@001: " in candidates.skipped[0]
+        found = load_callable(["textembedding-gecko@001", "text-embedding-005"])
+        assert [embedder.model.name for embedder in found.embedders] == ["text-embedding-005"]
+        assert found.skipped[0].startswith("textembedding-gecko@001: ")
 
 
 class TestWays:

@@ -74,7 +74,9 @@ def test_two_joined_columns_are_found(stored):
 
 def test_the_label_before_the_content_is_found(stored):
     made = stored(lambda rows: documents(MINILM, [f"{r['name']}\n{r['content']}" for r in rows]))
-    assert found(made).best.template == "name + '\\n' + content"
+    assert found(made).best.template in (  # white space is white space to its tokenizer
+        "name + '\\n' + content", "name + ' ' + content",
+    )  # fmt: skip
 
 
 def test_padded_vectors_are_told_by_their_model(stored):
