@@ -26,6 +26,7 @@ class Figures:
     requests: int
     tokens: int
     usd: float
+    price_as_of: str
     backfill_minutes: float
     index_minutes: float
     table_bytes: int
@@ -75,6 +76,7 @@ def _figures(
         requests=cost.requests,
         tokens=cost.tokens,
         usd=cost.usd,
+        price_as_of=cost.price_as_of,
         backfill_minutes=round(max(cost.minutes, write_minutes), 4),
         index_minutes=round(trial.seconds_for(rows) / 60, 4),
         table_bytes=round(column + left_behind),
