@@ -20,9 +20,10 @@ from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.inspection.cost import CostEstimate
-from ragkit.migration.inspection.identification import Identification, identify, sample_old
 from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.inspection.readiness import check_readiness
+from ragkit.migration.inspection.whose.identification import Identification, identify
+from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.preview.figures import Measured, measure

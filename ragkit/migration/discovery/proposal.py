@@ -13,12 +13,8 @@ from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
 from ragkit.migration.discovery.tables import VectorTable, find_tables
-from ragkit.migration.inspection.identification import (
-    MAX_COLUMNS,
-    Identification,
-    identify,
-    read_sample,
-)
+from ragkit.migration.inspection.whose.identification import Identification, identify
+from ragkit.migration.inspection.whose.vector_sample import MAX_COLUMNS, read_sample
 
 MIN_SHARE = 0.5
 """Of the sampled rows: what a model must explain to be taken for the old one, and how many must

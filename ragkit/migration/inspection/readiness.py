@@ -23,10 +23,10 @@ from ragkit.migration import phases
 from ragkit.migration.backfill.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.fidelity import measure_fidelity
-from ragkit.migration.inspection.identification import Identification
 from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.inspection.side_effects import side_effects
 from ragkit.migration.inspection.vector_traits import read_traits
+from ragkit.migration.inspection.whose.identification import Identification
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.privileges import app_grants, readers
 

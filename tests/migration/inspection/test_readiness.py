@@ -7,8 +7,9 @@ from ragkit.embedding.load import load_embedder
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import ModelUnavailable
 from ragkit.migration.inspection.cost import CostEstimate
-from ragkit.migration.inspection.identification import identify, sample_old
 from ragkit.migration.inspection.readiness import check_readiness
+from ragkit.migration.inspection.whose.identification import identify
+from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
 from tests.conftest import TEXTS, changed, embedder_of, make_table, swap_vectors
 

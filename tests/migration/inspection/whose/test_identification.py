@@ -7,7 +7,8 @@ from pgvector.sqlalchemy import VECTOR
 
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.long_texts.embedder import for_rows
-from ragkit.migration.inspection.identification import identify, sample_old
+from ragkit.migration.inspection.whose.identification import identify
+from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
 from tests.conftest import NEW, OLD, TEXTS, make_plan, make_table, swap_vectors
 

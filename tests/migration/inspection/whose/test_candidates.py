@@ -2,7 +2,7 @@ import pytest
 
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
-from ragkit.migration.inspection.candidates import (
+from ragkit.migration.inspection.whose.candidates import (
     AS_QUESTION,
     joined_columns,
     load_callable,

@@ -1,0 +1,100 @@
+"""A sample of stored vectors, with the texts that they may have been made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from ragkit.database.identifiers import quote_identifier
+from ragkit.database.translate import translate_errors
+from ragkit.database.types import as_array
+from ragkit.migration.migration import Migration
+
+SAMPLE_ROWS = 32
+BLOCK_ROWS = 20_000
+"""Of a larger table, as many are looked at, from whole pages spread over it."""
+SHORT_CHARACTERS = 2000
+"""Of all texts of a row. Rarer ways are tried with such rows only."""
+MAX_COLUMNS = 6
+"""Columns whose texts are tried."""
+_ESTIMATE = sa.text("select reltuples from pg_class where oid = to_regclass(:table)")
+_TEXT_COLUMNS = sa.text("""
+    select a.attname from pg_attribute a join pg_type t on t.oid = a.atttypid
+    where a.attrelid = to_regclass(:table) and a.attnum > 0 and not a.attisdropped
+      and t.typname in ('text', 'varchar', 'bpchar')
+    order by a.attnum
+""")
+
+
+@dataclass(frozen=True)
+class VectorSample:
+    """`texts`: by column, the texts of the rows; `vectors`: float32 of shape (rows, dimension)."""
+
+    keys: list[str]
+    texts: dict[str, list[str]]
+    vectors: np.ndarray
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the texts are short enough to be sent many times."""
+        return sum(map(len, chain(*self.texts.values()))) <= SHORT_CHARACTERS * len(self.keys)
+
+    def first(self, rows: int) -> "VectorSample":
+        texts = {name: column[:rows] for name, column in self.texts.items()}
+        return VectorSample(self.keys[:rows], texts, self.vectors[:rows])
+
+    @property
+    def zero_tail(self) -> int:
+        """How many dimensions at the end are 0 in every vector."""
+        last_used = int(np.flatnonzero(self.vectors.any(axis=0)).max(initial=-1))
+        return int(self.vectors.shape[1]) - 1 - last_used
+
+
+def read_sample(
+    engine: sa.Engine, table: sa.TableClause, key: str, column: str, texts: Sequence[str]
+) -> VectorSample:
+    """Of rows that hold a vector in `column`, the same ones each time, rows with short texts first:
+    every text is sent to every model. NULL texts are read as "".
+    Raises DatabaseError.
+    """
+    with translate_errors("sampling vectors"), engine.connect() as connection:
+        source = _some_pages(connection, table)
+        key_text, vector = sa.cast(source.c[key], sa.Text), source.c[column]
+        # by number: a column of the table may have any name
+        columns = [key_text, vector, *(sa.cast(source.c[name], sa.Text) for name in texts)]
+        lengths = (sa.func.coalesce(sa.func.length(c), 0) for c in columns[2:])
+        is_long = sum(lengths, start=sa.literal(0)) > SHORT_CHARACTERS
+        query = sa.select(*(c.label(f"c{n}") for n, c in enumerate(columns)))
+        query = query.where(vector.is_not(None)).order_by(is_long, sa.func.md5(key_text))
+        query = query.limit(SAMPLE_ROWS)
+        found: list[Sequence[Any]] = [tuple(row) for row in connection.execute(query)]
+    rows = [row for row in found if any((text or "").strip() for text in row[2:])]
+    by_column = {name: [row[2 + n] or "" for row in rows] for n, name in enumerate(texts)}
+    return VectorSample([row[0] for row in rows], by_column, as_array([row[1] for row in rows]))
+
+
+def _some_pages(connection: sa.Connection, table: sa.TableClause) -> sa.FromClause:
+    """The table; of a large one, whole pages with about BLOCK_ROWS rows, always the same ones."""
+    regclass = quote_identifier(*filter(None, (table.schema, table.name)))
+    rows = connection.scalar(_ESTIMATE, {"table": regclass}) or 0
+    if rows <= BLOCK_ROWS:
+        return table
+    share = sa.func.system(100 * BLOCK_ROWS / rows)
+    return sa.tablesample(table, share, name=table.name, seed=sa.literal(1))
+
+
+def sample_old(migration: Migration) -> VectorSample:
+    """Of the old column, with the texts of the plan's columns and of the table's others. Raises
+    DatabaseError."""
+    plan = migration.plan
+    with translate_errors("sampling vectors"), migration.engine.connect() as connection:
+        names = connection.scalars(_TEXT_COLUMNS, {"table": migration.quoted_table}).all()
+    wanted = [plan.table.content, plan.table.label, *names]
+    texts = [n for n in dict.fromkeys(wanted) if n in names and n != plan.table.key][:MAX_COLUMNS]
+    vector = sa.column(plan.old.column, migration.old_vector.type)
+    columns = (sa.column(name, sa.Text) for name in {plan.table.key, *texts})
+    table = sa.table(plan.table.name, *columns, vector, schema=plan.table.schema_name)
+    return read_sample(migration.engine, table, plan.table.key, plan.old.column, texts)
