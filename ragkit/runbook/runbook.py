@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,25 +14,19 @@ from ragkit.database.engine import engine_from_env
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.deploy.cloud_run import CloudApp
-from ragkit.deploy.project_checks import Check
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, DeployError, ModelError
-from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.long_texts import pending_lengths
-from ragkit.migration.inspection.readiness import check_readiness
-from ragkit.migration.inspection.whose.identification import Identification, identify
-from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
-from ragkit.migration.preview.figures import Measured, measure
-from ragkit.migration.preview.preview import Preview, make_preview
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
 from ragkit.migration.serving.recognition import Recogniser
 from ragkit.migration.status import Status, read_status
 from ragkit.migration.verdict import Verdict
 from ragkit.runbook.deployment import deployment_from, own_app
 from ragkit.runbook.extras import needs_extra
+from ragkit.runbook.inspection import Inspection
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
 from ragkit.runbook.parameters import Parameters, notebook_parameters
 
@@ -111,21 +104,6 @@ class Runbook:
         if self.reviewed:
             self.reviewed.require_no_drift(migration)
         return migration
-
-    @cached_property
-    def measured(self) -> Measured:
-        """What the backfill will take. Changes nothing. Raises ModelError or DatabaseError."""
-        return measure(self.migration, self.new_embedder)
-
-    @cached_property
-    def preview(self) -> Preview:
-        """Everything that will happen. Changes nothing. Raises ModelError or DatabaseError."""
-        return make_preview(self.migration, self.measured, self.checks)
-
-    @cached_property
-    def checks(self) -> list[Check]:
-        """What is still missing, and what is to know. Raises DatabaseError."""
-        return self.readiness(self.measured.cost)
 
     @cached_property
     def app(self) -> App:
@@ -216,28 +194,14 @@ class Runbook:
 
         return decide(self.migration, evidence, self.old_embedder_or_none(), self.new_embedder)
 
-    def readiness(self, cost: CostEstimate) -> list[Check]:
-        old, today = self.old_embedder_or_none(), datetime.now(UTC).date()
-        checks = check_readiness(
-            self.migration, old, self.new_embedder, cost, self.identification, today
-        )
-        return checks if self.plan.app.target in ("cloud", "local") else [*checks, self._app()]
-
     @cached_property
-    def identification(self) -> Identification:
-        """Whose vectors the old column holds. Raises DatabaseError."""
-        names = (self.plan.old.model, self.plan.new.model)
-        return identify(sample_old(self.migration), names)
-
-    def _app(self) -> Check:
-        """Whether the app answers as the plan says, which the cut-over needs."""
-        try:
-            serving = self.app.serving()
-        except (ConfigError, DeployError) as error:
-            return Check("app", str(error), False, "before the cut-over, correct app and check")
-        if serving is None:
-            return Check("app", "its /healthz names no model", None, "set app.url and check.field")
-        return Check("app", f"serves {serving.model}", True)
+    def inspection(self) -> Inspection:
+        """What there is, and everything that will happen."""
+        is_deployed = self.plan.app.target in ("cloud", "local")
+        return Inspection(
+            self.migration, self.new_embedder, self.old_embedder_or_none(),
+            None if is_deployed else lambda: self.app,
+        )  # fmt: skip
 
     def status(self) -> Status:
         migration = self.migration  # its own faults are not the app's

@@ -11,7 +11,6 @@ from ragkit.deploy.project_checks import Check
 from ragkit.errors import DeployError, GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.cutover import cut_over, roll_back
-from ragkit.migration.inspection.cost import estimate_cost
 from ragkit.migration.plan.yaml_core import dump_yaml
 from ragkit.migration.retirement import retire
 from ragkit.migration.verdict import GO, Verdict
@@ -23,10 +22,6 @@ from tests.runbook.conftest import by_script
 GOOD = Verdict(GO, [], {})
 FORM = {"doc", "text"}
 """The fields of the app's rows."""
-
-
-def cost_of(runbook):
-    return estimate_cost(runbook.migration, runbook.new_embedder)
 
 
 def phase(runbook):
@@ -49,7 +44,7 @@ def test_by_hand(site):
     """The operator deploys between two runs of the step; the answers show it."""
     runbook = site()
     assert runbook.status().serving == OLD
-    assert Check("app", f"serves {OLD}", True) in runbook.readiness(cost_of(runbook))
+    assert Check("app", f"serves {OLD}", True) in runbook.inspection.checks
     with pytest.raises(DeployError, match=f"app to {NEW} by hand, .*now it serves {OLD}"):
         cut_over(runbook.migration, runbook.app, GOOD, runbook.smoke_question)
     assert phase(runbook) == phases.BACKFILLED
@@ -153,7 +148,7 @@ def test_an_app_that_answers_otherwise_is_told_in_one_line(site, changes, messag
         cut_over(runbook.migration, runbook.app, GOOD, "tea")
     assert "\n" not in str(error.value)
     assert runbook.status().serving is None
-    (check,) = (c for c in runbook.readiness(cost_of(runbook)) if c.name == "app")
+    (check,) = (c for c in runbook.inspection.checks if c.name == "app")
     assert (check.passed, message in check.observed) == (False, True)
     with pytest.raises(DeployError, match=message):
         runbook.ask()

@@ -39,7 +39,7 @@ def plan_command(
     """Show everything that will happen before anything happens. Exit 1 with problems."""
     try:
         with terminal.working("measuring"):
-            preview = runbook.preview
+            preview = runbook.inspection.preview
     except SchemaError as error:
         found = [Finding(NOT_READY, "problem", "table", fault, "") for fault in error.faults]
         _show_findings(terminal, found, form)

@@ -10,7 +10,6 @@ from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.metering import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection import inventory
-from ragkit.migration.inspection.cost import estimate_cost
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema import index
@@ -29,20 +28,17 @@ from ragkit.runbook.runbook import Runbook
 def inspect_command(runbook: Runbook, terminal: Terminal) -> None:
     """Show what is there, what is missing and what the backfill will cost. Changes nothing."""
     terminal.line(runbook.check_questions(), "questions")
-    migration = runbook.migration
+    migration, inspection = runbook.migration, runbook.inspection
     with terminal.working("looking at the table"):
         columns, indexes = inventory.vector_columns(migration), inventory.indexes(migration)
-        texts = inventory.text_statistics(migration, runbook.new_embedder)
     terminal.table("columns", columns)
     terminal.table("indexes", indexes)
-    terminal.record("texts", texts)
     with terminal.working("asking the models"):
-        identification = runbook.identification
-        cost = estimate_cost(migration, runbook.new_embedder)
-        checks = runbook.readiness(cost)
-    terminal.table("explanations", identification.explanations)
-    terminal.line(identification.describe(), "vectors")
-    terminal.record("cost", cost)
+        checks = inspection.checks
+    terminal.record("texts", inspection.measured.texts)
+    terminal.table("explanations", inspection.identification.explanations)
+    terminal.line(inspection.identification.describe(), "vectors")
+    terminal.record("cost", inspection.measured.cost)
     terminal.checks("checks", checks)
 
 
