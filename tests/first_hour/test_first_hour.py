@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from tests.conftest import PYTHON, ROOT, environment, free_port
 from tests.first_hour.cookbook import APP, OPERATOR, PASSWORDS, ROWS, WAITER, make_cookbook
 from tests.first_hour.server import older_server
-from tests.first_hour.terminal import Person, grants
+from tests.first_hour.terminal import Person, grants, shortened
 
 PAGE = ROOT / "docs" / "first-hour.md"
 MINE = """
@@ -96,7 +96,8 @@ def files(tmp_path_factory):
 def hour(superuser, app, person, files):
     """Everything that is done, in order. A role is given exactly what is printed."""
     url = f"postgresql+pg8000://{OPERATOR}@127.0.0.1:{superuser.port}/cookbook"
-    params, plan = files / "recipe.yaml", files / "plan.json"
+    place = shortened(files)  # a checkout's own path may hold a space
+    params, plan = f"{place}/recipe.yaml", f"{place}/plan.json"
     init = f"python -m ragkit init --url {url} --output {params} --force"
     answers = {
         "which model is to serve": "wordllama-256",
@@ -120,13 +121,14 @@ def hour(superuser, app, person, files):
     person.answered.clear()
     start = time.monotonic()
     person.types(init, answers)
-    params.write_text(params.read_text() + MINE)
+    written = files / "recipe.yaml"
+    written.write_text(written.read_text() + MINE)
     person.types(f"python -m ragkit plan --params {params} -o {plan}")
-    run = f"python -m ragkit run --params {plan} --runs {files}"
+    run = f"python -m ragkit run --params {plan} --runs {place}"
     person.types(run)
     app.serve("embedding_wordllama_256", 256)
     person.types(run)
-    return {"granted": granted, "plan": json.loads(plan.read_text()), "params": params,
+    return {"granted": granted, "plan": json.loads((files / "plan.json").read_text()),
             "minutes": (time.monotonic() - start) / 60}  # fmt: skip
 
 
@@ -200,10 +202,9 @@ def render(hour, person, files) -> str:
     """Paths and ports as a reader would have them."""
     parts = []
     for number, (line, text, code, seconds) in enumerate(person.seen):
-        command = line.replace(str(files) + "/", "").replace(" --force", "")
+        command = line.replace(shortened(files) + "/", "").replace(" --force", "")
         command = re.sub(r" --output \S+| --runs \S+", "", command)
-        body = re.sub(rf"{re.escape(str(files))}/", "", text)
-        body = body.replace(f"--params {ROOT}/", "--params ")
+        body = text.replace(f"{files}/", "").replace(f"{shortened(files)}/", "")
         parts.append(f"```console\n$ {command}\n{body}\n```\n")
         parts.append(f"It took {seconds:.0f} s and ended with exit code {code}.\n")
         if number == 0:
