@@ -366,3 +366,13 @@ def test_the_comparison_has_every_limit():
 )  # fmt: skip
 def test_figures_are_those_of_the_code(page, sentence):
     assert sentence in page.prose
+
+
+def test_every_message_that_is_explained_is_one_of_the_code():
+    """Up to the values in it, and however the code wraps it."""
+    wrapped = re.sub(r'"\s*\n\s*f?"', "", SOURCES)
+    messages = SPAN.findall(first_cells(WHAT_HAPPENS.section("Messages")))
+    assert len(messages) > 10
+    for message in messages:
+        for part in message.split("…"):
+            assert part.strip() in wrapped, message
