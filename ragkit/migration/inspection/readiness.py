@@ -17,25 +17,17 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.deploy.project_checks import Check, check_project
 from ragkit.embedding.catalogue import Model
-from ragkit.embedding.embedder import PROBE_TEXT, Embedder
-from ragkit.errors import ModelError
-from ragkit.migration import phases
+from ragkit.embedding.embedder import Embedder
 from ragkit.migration.backfill.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
-from ragkit.migration.inspection.fidelity import measure_fidelity
-from ragkit.migration.inspection.long_texts import pending_lengths
+from ragkit.migration.inspection.model_checks import check_models
 from ragkit.migration.inspection.side_effects import side_effects
-from ragkit.migration.inspection.vector_traits import read_traits
 from ragkit.migration.inspection.whose.identification import Identification
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.privileges import app_grants, readers
 
 HNSW_VERSION, HALFVEC_VERSION = (0, 5), (0, 7)
 """The first versions of pgvector with these."""
-WARNING_DAYS = 365
-"""Before a model's retirement."""
-MIN_SHARE = 0.5
-"""Of the sampled rows, for an explanation of the old vectors to be told."""
 INDEX_FACTOR = 1.5
 """An HNSW index holds the vectors again, and its graph."""
 
@@ -50,17 +42,11 @@ def check_readiness(
 ) -> list[Check]:
     """`old` is None when the old model cannot be called; `identification` is of the old vectors.
     Writes nothing. Raises DatabaseError."""
-    app, old_model = migration.plan.app, migration.plan.old.model
+    app = migration.plan.app
     checks = [
         _database(migration),
         _extension(migration, new.model),
-        _new_model(new),
-        _old_model(old, migration),
-        *_old_vectors(old, migration),
-        *_whose_vectors(identification, migration),
-        _retirement(old_model, old.model if old else None, today),
-        _retirement(new.model.name, new.model, today),
-        _long_texts(migration, new),
+        *check_models(migration, old, new, identification, today),
         _quota(migration, new.model, cost),
         _disk(migration, new.model),
         *_standbys(migration),
@@ -91,69 +77,6 @@ def _extension(migration: Migration, model: Model) -> Check:
     return Check("pgvector", version, passed, "" if passed else "ALTER EXTENSION vector UPDATE;")
 
 
-def _new_model(embedder: Embedder) -> Check:
-    try:
-        embedder.embed_query(PROBE_TEXT)
-    except ModelError as error:
-        return Check("new model", str(error), False)
-    return Check("new model", "answers", True)
-
-
-def _old_model(embedder: Embedder | None, migration: Migration) -> Check:
-    if embedder:
-        stored, made = migration.old.space.dimension, embedder.model.dimension
-        if made != stored:
-            observed = f"makes {made} dimensions, {migration.old.column} has {stored}"
-            return Check("old model", observed, False, "set old.model to the one that made them")
-        return Check("old model", "answers", True)
-    consequence = "stored vectors are compared; a rollback can answer no questions"
-    return Check("old model", "cannot be called", None, consequence)
-
-
-def _old_vectors(embedder: Embedder | None, migration: Migration) -> Iterator[Check]:
-    """Whether they are the old model's; what they show themselves, if not or if it cannot tell."""
-    if migration.phase() == phases.RETIRED:
-        return
-    if embedder:
-        try:
-            fidelity = measure_fidelity(migration, migration.old_vector, embedder)
-        except ModelError as error:
-            yield Check("old vectors", str(error), None)
-            return
-        advice = "set old.model and table.content to what made them, or embed these rows again"
-        passed = not fidelity.foreign if fidelity.rows else None
-        yield Check("old vectors", fidelity.describe(), passed, "" if passed else advice)
-        if passed:
-            return
-    if traits := read_traits(migration):
-        yield from traits.checks()
-
-
-def _whose_vectors(identification: Identification, migration: Migration) -> Iterator[Check]:
-    """Only where the plan says something else than what was found."""
-    best, plan = identification.best, migration.plan
-    if best is None or best.share < MIN_SHARE:
-        return
-    names = (best.model, best.template, best.task)
-    if names == (plan.old.model, plan.table.content, ""):
-        return
-    if best.template in (plan.table.content, *identification.columns) and not best.task:
-        fix = f"set old.model: {best.model} and table.content: {best.template}"
-    else:
-        fix = f"set old.model: {best.model}; new vectors are made of {plan.table.content} alone"
-    yield Check("whose old vectors", identification.describe(), None, fix)
-
-
-def _retirement(name: str, model: Model | None, today: date) -> Check:
-    if model is None or model.retires is None:
-        return Check(f"{name} retires", "no date known", None)
-    if model.is_retired(today):
-        return Check(f"{name} retires", f"retired on {model.retires}", None)
-    days = (model.retires - today).days
-    advice = "plan the next migration (params/next.yaml)" if days < WARNING_DAYS else ""
-    return Check(f"{name} retires", f"{model.retires}, in {days} days", True, advice)
-
-
 def _quota(migration: Migration, model: Model, cost: CostEstimate) -> Check:
     quota = Quota.of(model, migration.plan.backfill)
     limits = [f"{quota.requests:,} requests" if quota.requests else "",
@@ -164,18 +87,6 @@ def _quota(migration: Migration, model: Model, cost: CostEstimate) -> Check:
     minutes = quota.seconds(cost.requests, cost.tokens) / 60
     observed = f"{cost.requests:,} requests at {per_minute} a minute: {minutes:.1f} minutes"
     return Check("quota", observed, True)
-
-
-def _long_texts(migration: Migration, embedder: Embedder) -> Check:
-    """Undecided as long as the gate would let so many dead letters pass."""
-    lengths, long_texts = pending_lengths(migration, embedder), migration.plan.new.long_texts
-    observed = lengths.describe(long_texts)
-    if lengths.limit is None:
-        return Check("long texts", observed, None)
-    if not lengths.too_long or long_texts != "refuse":
-        return Check("long texts", observed, True)
-    passed = None if lengths.too_long <= migration.plan.gates.dead_letters else False
-    return Check("long texts", observed, passed, "set new.long_texts: pieces")
 
 
 def _disk(migration: Migration, model: Model) -> Check:

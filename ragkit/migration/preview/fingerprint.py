@@ -79,7 +79,7 @@ def code_digest() -> str:
 
 
 def _without_old(table: dict[str, str], column: str) -> dict[str, Any]:
-    """The old column may lose its NOT NULL, and is gone after the retirement."""
+    """The old column may lose its NOT NULL."""
     return {
         name: definition.removesuffix(" not null")
         if name.partition(" ")[2].strip('"') == column

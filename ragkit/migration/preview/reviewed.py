@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ragkit.errors import ConfigError, DriftError
+from ragkit.migration import phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.preview.fingerprint import Fingerprint
@@ -43,7 +44,10 @@ class ReviewedPlan:
         return cls(path, Plan.of(values), database, fingerprint)
 
     def require_no_drift(self, migration: Migration) -> None:
-        """Raises DriftError, which tells what is another thing now, or DatabaseError."""
+        """After the retirement nothing is left that could be run. Raises DriftError, which tells
+        what is another thing now, or DatabaseError."""
+        if migration.phase() == phases.RETIRED:
+            return
         drift = self.fingerprint.differences(Fingerprint.of(migration))
         if self.database != migration.database:
             drift.insert(0, f"it was made for {self.database}, this is {migration.database}")

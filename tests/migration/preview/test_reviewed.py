@@ -3,10 +3,13 @@ import json
 import pytest
 
 from ragkit.errors import ConfigError, DriftError, PlanError
+from ragkit.migration import phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.preview.figures import measure
 from ragkit.migration.preview.preview import make_preview
 from ragkit.migration.preview.reviewed import ReviewedPlan, save
+from ragkit.migration.retirement import drop_old_column
+from ragkit.migration.schema.expansion import expand
 from tests.conftest import changed
 
 
@@ -77,3 +80,12 @@ def test_an_edited_limit_is_no_drift_and_is_what_runs(path, migration, engine):
     reviewed = ReviewedPlan.load(path)
     assert reviewed.plan == changed(named(migration), {"gates.margin": 0.01})
     reviewed.require_no_drift(Migration.open(reviewed.plan, engine))
+
+
+def test_the_retirement_of_the_plan_itself_is_no_drift(path, migration, engine):
+    expand(migration)
+    for phase in (phases.BACKFILLED, phases.CUT_OVER):
+        migration.record(phase)
+    with engine.begin() as connection:
+        drop_old_column(connection, migration)
+    ReviewedPlan.load(path).require_no_drift(migration)

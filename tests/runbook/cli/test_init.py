@@ -1,7 +1,6 @@
 """ragkit init, in a terminal that asks and in a pipe that does not."""
 
 import subprocess
-import sys
 
 import pexpect
 import pytest
@@ -45,7 +44,6 @@ def test_options_are_enough_for_a_pipeline(env, tmp_path):
     assert "params: " in piped(env, "--new-model", NEW, "--output", path, "--force")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
 def test_a_person_is_asked_two_things(env, tmp_path):
     path = tmp_path / "mine.yaml"
     child = pexpect.spawn(
