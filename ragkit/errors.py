@@ -6,6 +6,7 @@ RagkitError
 │   └── PlanError        all faults of a plan
 ├── DatabaseError
 │   ├── DatabaseUnavailable
+│   ├── LostRace         a statement gave way to another transaction; it may work again
 │   └── SchemaError      a table, column, key, extension or privilege is not as required
 ├── ModelError
 │   ├── ModelUnavailable affects every row: key, permission, quota, retired model
@@ -69,6 +70,11 @@ class DatabaseError(RagkitError):
 
 class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached now; a later attempt may work."""
+
+
+class LostRace(DatabaseError):
+    """A statement gave way to another transaction: a lock was not free in time, a deadlock, a
+    serialisation failure. It may be tried again."""
 
 
 class SchemaError(DatabaseError):

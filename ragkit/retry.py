@@ -9,16 +9,18 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     retry_if_exception_type,
+    stop_after_attempt,
     stop_after_delay,
     wait_fixed,
     wait_random_exponential,
 )
 
-from ragkit.errors import DatabaseUnavailable, ModelBusy, SandboxError
+from ragkit.errors import DatabaseUnavailable, LostRace, ModelBusy, SandboxError
 
 DATABASE_SECONDS = 60.0
 """How long a database may be away: a failover, a restarted proxy."""
 SERVER_START_SECONDS = 8.0
+RACES = 4
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,6 +50,16 @@ def database_until_stopped(stop: threading.Event) -> Retrying:
         retry=retry_if_exception_type(DatabaseUnavailable),
         wait=wait_random_exponential(multiplier=0.2, max=5),
         stop=stopped,
+        reraise=True,
+    )
+
+
+def lost_race() -> Retrying:
+    """Retries a write that gave way to another transaction, some times."""
+    return Retrying(
+        retry=retry_if_exception_type(LostRace),
+        wait=wait_random_exponential(multiplier=0.05, max=1),
+        stop=stop_after_attempt(RACES),
         reraise=True,
     )
 

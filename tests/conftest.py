@@ -25,7 +25,9 @@ from ragkit.evaluation.questions import read_questions
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.progress.audit import audit
 from ragkit.migration.schema import expansion
+from ragkit.migration.verdict import Gate, database_gates
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from ragkit.sandbox.sample import DATA, QUESTIONS
@@ -112,7 +114,7 @@ def make_plan(changes: Mapping[str, Any] | None = None) -> Plan:
                 "table": {"name": "Amenities", "key": "id", "content": "content", "label": "name"},
                 "old": {"model": OLD, "column": "embedding"},
                 "new": {"model": NEW, "column": "new vector"},
-                "backfill": {"batch_size": 4},
+                "backfill": {"batch_size": 2, "in_flight": 1},
                 "evaluation": {"k": 3},
                 "app": {"smoke_question": "restaurants"},
             }
@@ -258,6 +260,13 @@ def swap_vectors(migration: Migration, share: float) -> set[str]:
     with migration.engine.begin() as connection:
         connection.execute(change, rows)
     return {str(key) for key in chosen}
+
+
+def gates_of(migration: Migration) -> dict[str, Gate]:
+    """The gates of the database by name, with the counts of an audit."""
+    counts = audit(migration)
+    with migration.engine.connect() as connection:
+        return {gate.name: gate for gate in database_gates(connection, migration, counts)}
 
 
 def few_questions(folder: Path) -> tuple[str, str]:

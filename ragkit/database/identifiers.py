@@ -12,6 +12,13 @@ def quote_identifier(*parts: str) -> str:
     return ".".join(_quote(part) for part in parts)
 
 
+def quote_literal(text: str) -> str:
+    """SQL for a text where no value can be bound, as in the body of a function; as PostgreSQL's
+    quote_literal()."""
+    quoted = "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    return f"E{quoted}" if "\\" in text else quoted
+
+
 def table_clause(qualified_name: str) -> sa.TableClause:
     """ "schema.table" as a table that SQLAlchemy quotes."""
     schema, table = split_name(qualified_name)

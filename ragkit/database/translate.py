@@ -8,7 +8,7 @@ import pg8000
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ragkit.errors import DatabaseError, DatabaseUnavailable
+from ragkit.errors import DatabaseError, DatabaseUnavailable, LostRace
 
 _UNAVAILABLE = ("08", "57P", "53300")
 """SQLSTATE prefixes of a server that is starting, stopping or full, or of a broken connection."""
@@ -18,11 +18,13 @@ _BROKEN = ("network error", "connection is closed")
 
 LOCK_NOT_AVAILABLE = "55P03"
 """The SQLSTATE of a statement that lock_timeout has ended."""
+LOST_RACES = (LOCK_NOT_AVAILABLE, "40P01", "40001")
+"""With a deadlock's, and a serialisation failure's."""
 
 
 @contextmanager
 def translate_errors(action: str) -> Iterator[None]:
-    """Raises DatabaseError or DatabaseUnavailable in place of a driver's error.
+    """Raises DatabaseError, LostRace or DatabaseUnavailable in place of a driver's error.
 
     The message is `action` and the server's primary message.
     """
@@ -34,7 +36,8 @@ def translate_errors(action: str) -> Iterator[None]:
         if is_unavailable(error):
             raise DatabaseUnavailable(f"{action}: {_why_unavailable(error)}") from None
         reason = server_fields(error).get("M", f"{type(error).__name__} of the driver")
-        raise DatabaseError(f"{action}: {reason}") from None
+        kind = LostRace if sqlstate(error) in LOST_RACES else DatabaseError
+        raise kind(f"{action}: {reason}") from None
 
 
 def is_unavailable(error: Exception) -> bool:

@@ -19,6 +19,8 @@ MAX_DIMENSION = 16_000
 @dataclass(frozen=True)
 class Model:
     """One embedding model. Limits are per request unless they say otherwise; None is no limit.
+    `in_flight` requests at once use a service well without being refused; 1 for a model that runs
+    here.
 
     `shorter`: dimensions that can be requested instead, as in "gemini-embedding-001/768";
     `shortened` is true for such an entry. `behind`: for a plug-in, whose name is only the place
@@ -29,6 +31,7 @@ class Model:
     provider: str
     dimension: int
     max_texts: int = 64
+    in_flight: int = 1
     max_tokens: int | None = None
     max_tokens_per_text: int | None = None
     requests_per_minute: int | None = None
@@ -67,7 +70,7 @@ class Model:
 
 
 _VERTEX = Model(
-    "", "vertex", 768, max_tokens_per_text=2048, price_as_of=date(2026, 11, 1),
+    "", "vertex", 768, max_tokens_per_text=2048, in_flight=8, price_as_of=date(2026, 11, 1),
     document_task="RETRIEVAL_DOCUMENT", query_task="RETRIEVAL_QUERY",
 )  # fmt: skip
 _TEXT_EMBEDDING = replace(

@@ -17,6 +17,8 @@ from ragkit.errors import ConfigError, ModelBusy, ModelError, ModelUnavailable, 
 PLUGIN_PATH = "RAGKIT_PLUGIN_PATH"
 """The environment variable with further folders of plug-ins."""
 SITE_PACKAGES = ("site-packages", "dist-packages")
+IN_FLIGHT = 4
+"""LangChain itself calls such an object from several threads."""
 _BESIDE_RAGKIT = Path(__file__).resolve().parents[2]
 CALL_SECONDS = 120.0
 """For one call, with whatever retries the object makes. A batch on a slow machine fits in."""
@@ -35,7 +37,7 @@ class PluginEmbedder:
         self._embeddings: Any = attribute() if isinstance(attribute, type) else attribute
         dimension = len(self._call("embed_query", PROBE_TEXT))
         behind = _class_and_model(self._embeddings)
-        self.model = Model(name, "plugin", dimension=dimension, behind=behind)
+        self.model = Model(name, "plugin", dimension=dimension, in_flight=IN_FLIGHT, behind=behind)
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
         return validate_vectors(self._call("embed_documents", list(texts)), len(texts), self.model)

@@ -132,7 +132,7 @@ def require_rows(migration: Migration, questions: QuestionSet) -> QuestionSet:
 
 def _require_full_column(migration: Migration) -> None:
     with translate_errors("comparing"), migration.engine.connect() as connection:
-        counts = coverage.count_rows(connection, migration)
+        counts = coverage.estimate_rows(connection, migration)
         overdue = overdue_rows(connection, migration, counts)
     if overdue:
         raise SpaceNotReady(

@@ -18,6 +18,7 @@ from ragkit.migration.exclusive import exclusive
 from ragkit.migration.inspection.fidelity import measure_fidelity
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.steps import GatesSection
+from ragkit.migration.progress.audit import audit
 from ragkit.migration.verdict import Gate, Verdict, database_gates, record_verdict
 
 _JUDGED = "judged questions"
@@ -59,9 +60,10 @@ def decide(
         fidelity = [measure_fidelity(migration, migration.new_vector, new).new_gate()]
         if old:
             fidelity += [measure_fidelity(migration, migration.old_vector, old).old_gate()]
+        counts = audit(migration)
         with translate_errors("deciding"), migration.engine.begin() as connection:
             gates = [
-                *database_gates(connection, migration),
+                *database_gates(connection, migration, counts),
                 *fidelity,
                 *quality_gates(migration.plan.gates, evidence),
             ]

@@ -1,53 +1,64 @@
 """One operator at a time: steps that must not run beside one another.
 
-Backfills and followers need no such claim; they share the work.
+Backfills and followers need no such lease; they share the work.
 """
 
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.dialects.postgresql import insert
 
-from ragkit.database.sessions import claim_holders, claim_key, named_session
-from ragkit.database.translate import LOCK_NOT_AVAILABLE, sqlstate, translate_errors
+from ragkit.database.translate import translate_errors
 from ragkit.errors import PhaseError
-from ragkit.migration import ledger
 from ragkit.migration.migration import Migration
+from ragkit.migration.work.tables import LEASE, WORKER, exist
+from ragkit.migration.work.workers import LEASE_SECONDS, Worker, is_alive, working
 
-WAIT_MS = 1000
-"""For a claim that is about to end, such as that of a process just killed."""
+POLL_SECONDS = 0.25
 
 
 @contextmanager
 def exclusive(migration: Migration, step: str) -> Iterator[None]:
-    """Claims the migration for `step` while the block runs.
+    """Leases the migration for `step` while the block runs.
 
-    Raises PhaseError, which names the other operator's step, or DatabaseError.
+    Raises PhaseError, which names the other operator's step, or DatabaseError. Waits for the
+    lease of a process that was killed; before expand there is nothing to lease.
     """
-    claim = f"ragkit step of {migration.id}"
-    with ExitStack() as stack:
-        with translate_errors(step):
-            name = f"ragkit {step} by {ledger.actor()}"
-            connection = stack.enter_context(named_session(migration.engine, name))
-            if not _claim(connection, claim):
-                others = claim_holders(connection, claim)
-                running = f"{others[0]} is running; wait for its end" if others else "it was busy"
-                raise PhaseError(f"{step} is refused: {running}; nothing was changed")
+    with translate_errors(step), migration.engine.connect() as connection:
+        is_expanded = exist(connection)
+    if not is_expanded:
+        yield
+        return
+    with working(migration.engine, f"ragkit {step}") as worker:
+        _lease(migration, worker, step)
         try:
             yield
         finally:
-            with suppress(DBAPIError):  # a broken connection has released it
-                connection.scalar(sa.select(sa.func.pg_advisory_unlock(claim_key(claim))))
+            with translate_errors(step), migration.engine.begin() as connection:
+                connection.execute(sa.delete(LEASE).where(LEASE.c.worker == worker))
 
 
-def _claim(connection: sa.Connection, claim: str) -> bool:
-    """False when another session holds it for longer than WAIT_MS."""
-    connection.execute(sa.select(sa.func.set_config("lock_timeout", str(WAIT_MS), False)))
-    try:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(claim_key(claim))))
-    except DBAPIError as error:
-        if sqlstate(error) == LOCK_NOT_AVAILABLE:
-            return False
-        raise
-    return True
+def _lease(migration: Migration, worker: str, step: str) -> None:
+    """A holder that is alive renews its row; one that was killed does not, and expires."""
+    seen_until, deadline = None, time.monotonic() + 2 * LEASE_SECONDS
+    while not _try_to_lease(migration, worker, step):
+        with translate_errors(step), migration.engine.connect() as connection:
+            holds = sa.select(WORKER).join(LEASE, LEASE.c.worker == WORKER.c.id)
+            holder = connection.execute(holds.where(LEASE.c.name == migration.id)).first()
+        renewed = holder is not None and holder.until != (seen_until := seen_until or holder.until)
+        if holder and (renewed or time.monotonic() > deadline):
+            other = Worker(holder.name, holder.since)
+            raise PhaseError(
+                f"{step} is refused: {other} is running; wait for its end; nothing was changed"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _try_to_lease(migration: Migration, worker: str, step: str) -> bool:
+    free = sa.delete(LEASE).where(LEASE.c.name == migration.id, ~is_alive(LEASE.c.worker))
+    entry = insert(LEASE).values(name=migration.id, worker=worker).on_conflict_do_nothing()
+    with translate_errors(step), migration.engine.begin() as connection:
+        connection.execute(free)
+        return connection.execute(entry.returning(LEASE.c.name)).first() is not None

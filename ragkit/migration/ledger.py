@@ -12,13 +12,15 @@ from sqlalchemy.dialects.postgresql import insert
 from ragkit.migration import phases
 from ragkit.retrieval.contract import SCHEMA
 
+TRIGGERS_RESTORED = "triggers restored"
+"""An event: they were missing, so that writes may have gone unseen."""
+
 _metadata = sa.MetaData(schema=SCHEMA)
 MIGRATION = sa.Table(
     "migration",
     _metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("phase", sa.Text, nullable=False),
-    sa.Column("stripes", sa.Integer, nullable=False, server_default="1"),
     sa.Column("caught_up_at", sa.DateTime(timezone=True)),
     sa.Column("caught_up_since", sa.BigInteger),
     sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
@@ -61,17 +63,6 @@ def phase(connection: sa.Connection, migration: str) -> str:
         return phases.PLANNED
     query = sa.select(MIGRATION.c.phase).where(MIGRATION.c.id == migration)
     return connection.scalar(query) or phases.PLANNED
-
-
-def stripes(connection: sa.Connection, migration: str) -> int:
-    """The number of stripes that backfills share; see ragkit.migration.backfill.stripes."""
-    return connection.scalar(sa.select(MIGRATION.c.stripes).where(MIGRATION.c.id == migration)) or 1
-
-
-def set_stripes(connection: sa.Connection, migration: str, count: int) -> None:
-    connection.execute(
-        sa.update(MIGRATION).where(MIGRATION.c.id == migration).values(stripes=count)
-    )
 
 
 def record_catch_up(connection: sa.Connection, migration: str, since: int) -> None:

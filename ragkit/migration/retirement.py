@@ -10,7 +10,8 @@ from ragkit.errors import AppNotRecognised, GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema import statements
+from ragkit.migration.progress.audit import audit
+from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
@@ -51,8 +52,9 @@ def _retire(migration: Migration, app: App) -> Retirement:
     phases.require_phase("retire", phase)
     migration.require_named_database("retire")
     _require_new_model(app, plan.new.model)
+    counts = audit(migration)
     with translate_errors("retire"), migration.engine.connect() as connection:
-        gates = Verdict.of(database_gates(connection, migration), {})
+        gates = Verdict.of(database_gates(connection, migration, counts), {})
     if gates.verdict != GO:
         raise GateError(f"retire is refused: {failed_gates(gates)}; nothing was changed")
     detail = {}
@@ -83,6 +85,8 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
     transaction."""
     old = migration.plan.old
     drop_triggers(connection, migration.reversed())
+    for statement in write_view.drop_sql(migration.reversed()):
+        connection.exec_driver_sql(statement)
     contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
     connection.exec_driver_sql(statements.drop_column(migration))
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)

@@ -8,6 +8,8 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.schema.triggers import trigger_faults
 from ragkit.migration.verdict import GO, find_verdict
+from ragkit.migration.work import queue
+from ragkit.migration.work.tables import exist
 
 IN_PLACE = "in place"
 """Of triggers that see every write."""
@@ -15,11 +17,12 @@ IN_PLACE = "in place"
 
 @dataclass(frozen=True)
 class Status:
-    """`database` is where this is. `done` of `total` rows have a new vector. `serving` is the model
-    that the app says it serves; None when it does not answer. `old_missing` counts the rows that
-    lack an old vector after a cut-over or a rollback, until `follow` fills them; before, it is
-    None. `triggers`: what is wrong with them, "in place" when nothing is; None where there are none
-    yet, or no more."""
+    """`database` is where this is. `done` of `total` rows have a new vector; of a large table,
+    these and the other counts are estimates: it is never counted here. `old_missing` rows lack an
+    old vector after a cut-over or a rollback, until `follow` fills them; before, it is None.
+    `triggers`: what is wrong with them, "in place" when nothing is; None where there are none yet,
+    or no more. `queue`: the keys of written rows that wait for a backfill or a follower. `serving`
+    is the model that the app says it serves; None when it does not answer."""
 
     migration: str
     database: str
@@ -30,23 +33,24 @@ class Status:
     dead_letters: int
     old_missing: int | None
     triggers: str | None
+    queue: str | None
     serving: str | None
     next_step: str
 
 
 def read_status(migration: Migration, serving: str | None) -> Status:
     """Raises DatabaseError."""
-    old_missing, triggers = None, None
+    old_missing, triggers, waiting = None, None, None
     with translate_errors("reading the status"), migration.engine.connect() as connection:
         phase = ledger.phase(connection, migration.id)
-        if phase == phases.PLANNED:
-            counts = coverage.count_before_expand(connection, migration)
-        else:
-            counts = coverage.count_rows(connection, migration)
+        is_expanded = phase != phases.PLANNED
+        counts = coverage.estimate_rows(connection, migration, expanded=is_expanded)
+        if is_expanded and exist(connection):
+            waiting = str(queue.depth(connection, migration))
         if phase not in (phases.PLANNED, phases.RETIRED):
             triggers = "; ".join(trigger_faults(connection, migration)) or IN_PLACE
         if phase in phases.BOTH_KEPT:
-            back = coverage.count_rows(connection, migration.reversed())
+            back = coverage.estimate_rows(connection, migration.reversed())
             old_missing = back.pending + back.dead_letters
         verdict = find_verdict(connection, migration)
     next_step = phases.NEXT_STEPS[phase]
@@ -64,6 +68,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         dead_letters=counts.dead_letters,
         old_missing=old_missing,
         triggers=triggers,
+        queue=waiting,
         serving=serving,
         next_step=next_step,
     )

@@ -11,11 +11,13 @@ from ragkit.database.translate import translate_errors
 from ragkit.errors import GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress import coverage
+from ragkit.migration.progress.audit import audit, last_audit
 from ragkit.migration.progress.completion import overdue_rows
+from ragkit.migration.progress.coverage import RowCounts
 from ragkit.migration.provenance import differences, provenance
 from ragkit.migration.schema import index
 from ragkit.migration.schema.triggers import trigger_faults
+from ragkit.migration.work import queue
 
 GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"
 MAX_CHANGES = 5
@@ -52,11 +54,13 @@ class Verdict:
         return {"verdict": self.verdict, "gates": [asdict(g) for g in self.gates], **self.figures}
 
 
-def database_gates(connection: sa.Connection, migration: Migration) -> list[Gate]:
-    """What the database says now: every row has its vector, and the index is valid."""
-    counts = coverage.count_rows(connection, migration)
+def database_gates(
+    connection: sa.Connection, migration: Migration, counts: RowCounts
+) -> list[Gate]:
+    """What the database says now: every row has its vector, and the index is valid. `counts` are
+    those of an audit."""
     overdue = overdue_rows(connection, migration, counts)
-    recent = counts.pending - overdue
+    recent = queue.pending_rows(connection, migration) - overdue
     just_written = f" ({recent} just written)" if recent > 0 else ""
     observed = (
         f"{counts.coverage:.2%}, {overdue} pending{just_written}, {counts.empty} without text"
@@ -107,8 +111,9 @@ def recheck_verdict(migration: Migration) -> Verdict:
     """The recorded verdict, with its age, and with the gates of the database checked again; NO-GO
     when there is none of this plan's limits, judgements, models and columns. Raises DatabaseError.
     """
+    counts = _audited(migration)
     with translate_errors("checking the gates"), migration.engine.connect() as connection:
-        current = database_gates(connection, migration)
+        current = database_gates(connection, migration, counts)
         recorded = _verdicts(connection, migration)
         made_of = provenance(migration.plan)
         event = _newest_of(made_of, recorded)
@@ -118,6 +123,13 @@ def recheck_verdict(migration: Migration) -> Verdict:
     verdict, by_name = _verdict_of(event), {gate.name: gate for gate in current}
     gates = [by_name.get(gate.name, gate) for gate in verdict.gates]
     return Verdict.of([*gates, age], verdict.figures)
+
+
+def _audited(migration: Migration) -> RowCounts:
+    """Of the last audit, since which triggers and queue have told every row without a vector."""
+    with translate_errors("reading the audit"), migration.engine.connect() as connection:
+        counts = last_audit(connection, migration)
+    return counts or audit(migration)
 
 
 def _verdicts(connection: sa.Connection, migration: Migration) -> list[ledger.Event]:

@@ -21,7 +21,7 @@ from ragkit.errors import (
     TextTooLong,
     WrongDimension,
 )
-from ragkit.migration.backfill.embed import embed_texts
+from ragkit.migration.backfill.model_calls.embed import embed_texts
 from tests.stand_ins import credentials
 from tests.stand_ins.vertex import serving
 

@@ -12,6 +12,7 @@ from ragkit.migration.cutover import roll_back
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.retirement import retire
 from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
 from tests.conftest import PYTHON, ROOT, environment
 
 HOLD = """
@@ -28,6 +29,7 @@ with exclusive(Migration.open(make_plan(), sa.create_engine(sys.argv[1])), "cut 
 @pytest.fixture
 def other(migration, database):
     """Another operator's process, in the middle of a cut-over."""
+    expand(migration)
     process = subprocess.Popen(
         [PYTHON, "-c", HOLD, database.render_as_string()], env=environment(), cwd=ROOT,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

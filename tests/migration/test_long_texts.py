@@ -13,10 +13,9 @@ from ragkit.migration.inspection.fidelity import measure_fidelity
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage, dead_letters
 from ragkit.migration.schema.expansion import expand, keep_old_column_current
-from ragkit.migration.verdict import database_gates
 from ragkit.retrieval import contract
 from ragkit.retrieval.service import SearchService
-from tests.conftest import TEXTS, changed, column_of, embedder_of, make_plan, make_table
+from tests.conftest import TEXTS, changed, column_of, embedder_of, gates_of, make_plan, make_table
 from tests.stand_ins.recording import RecordingEmbedder
 
 ABSTRACTS = [text + f" The abstract of paper {n} goes on and on." * 40
@@ -57,8 +56,7 @@ def test_refused_texts_fail_the_coverage_gate_whatever_the_limit(open_as, minilm
     counts = fill(migration, minilm)
     assert (counts.filled, counts.dead_letters) == (2, 6)
     assert bound_template(migration) == "content"  # as in every version before
-    with migration.engine.connect() as connection:
-        gates = {gate.name: gate for gate in database_gates(connection, migration)}
+    gates = gates_of(migration)
     assert gates["dead letters"].passed
     assert gates["coverage"].passed is False
     assert "most rows are set aside: 6 of 8" in gates["coverage"].observed
@@ -70,8 +68,7 @@ def test_as_many_refused_as_filled_is_not_most(open_as, minilm):
         connection.exec_driver_sql("update \"Amenities\" set content = 'Short' where id < 3")
     counts = fill(migration, minilm)
     assert (counts.filled, counts.dead_letters) == (4, 4)
-    with migration.engine.connect() as connection:
-        assert database_gates(connection, migration)[0].passed
+    assert gates_of(migration)["coverage"].passed
 
 
 @pytest.mark.parametrize(

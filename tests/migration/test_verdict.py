@@ -1,6 +1,6 @@
 import sqlalchemy as sa
 
-from ragkit.migration.verdict import database_gates
+from tests.conftest import gates_of
 
 
 def test_the_coverage_gate_fails_when_nobody_fills_a_pending_row(filled):
@@ -10,6 +10,5 @@ def test_the_coverage_gate_fails_when_nobody_fills_a_pending_row(filled):
         connection.exec_driver_sql(
             "update ragkit.migration set caught_up_at = now() - interval '2 minutes'"
         )
-    with filled.engine.connect() as connection:
-        gate = database_gates(connection, filled)[0]
+    gate = gates_of(filled)["coverage"]
     assert (gate.passed, "1 pending" in gate.observed) == (False, True)

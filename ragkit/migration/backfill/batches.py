@@ -1,68 +1,93 @@
-"""Pending rows in batches: keyset pagination within the stripes that this process has claimed."""
+"""The rows of a pass in batches: those of the sweep's ranges, then those of the queue."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import sqlalchemy as sa
-
-from ragkit.database.translate import translate_errors
-from ragkit.database.types import CatalogType
-from ragkit.migration.backfill.stripes import in_stripe
+from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress import coverage
+from ragkit.migration.work import queue, sweep
+from ragkit.migration.work.rows import Place, Row, places, read_keys, read_places
+from ragkit.migration.work.sweep import MAX_BLOCKS
 from ragkit.retry import retry_database
+
+MAX_BATCH_BYTES = 4 * 2**20
+"""Of the texts that are read at once."""
+
+
+@dataclass
+class Portion:
+    """Rows that were claimed together: when none of them is `open` any more, it is finished."""
+
+    open: int
+    finish: Callable[[], object]
+
+    def settle(self, rows: int) -> None:
+        """So many of them are done. Raises DatabaseError."""
+        self.open -= rows
+        if rows and not self.open:
+            self.finish()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Keys in their text form, and the texts as they were read."""
+    """Rows of a portion to embed; `gone` others of it need nothing any more."""
 
-    keys: list[str]
-    texts: list[str]
-
-
-def pending_batches(migration: Migration, claimed: Iterator[int], stripes: int) -> Iterator[Batch]:
-    """Batches of half a batch_size: one is with the model while another is written, so that a
-    kill costs the embeddings of one batch_size at most.
-
-    A stripe ends at the key that was its last pending one at the start: rows inserted behind it
-    belong to the next pass. Raises DatabaseError.
-    """
-    for stripe in claimed:
-        where = in_stripe(migration, stripe, stripes)
-        end: str | None = retry_database(_last_key, migration, where)
-        after: str | None = None
-        while end is not None and (page := retry_database(_page, migration, where, after, end)):
-            keys, texts = map(list, zip(*page, strict=True))
-            after = keys[-1]
-            yield Batch(keys, texts)
+    portion: Portion
+    rows: list[Row]
+    gone: int
 
 
-def _last_key(migration: Migration, where: sa.ColumnElement[bool]) -> str | None:
-    query = _pending(migration, where).order_by(migration.key.desc()).limit(1)
-    with translate_errors("reading pending rows"), migration.engine.connect() as connection:
-        key: str | None = connection.scalar(query)
-        return key
+@dataclass(frozen=True)
+class RequestLimits:
+    """Of one request to the model: texts, and bytes of all texts."""
+
+    texts: int
+    bytes: int
+
+    @classmethod
+    def of(cls, model: Model, batch_size: int) -> "RequestLimits":
+        """`batch_size` may lower the model's own limit; 0 does not."""
+        tokens = model.max_tokens or MAX_BATCH_BYTES // CHARACTERS_PER_TOKEN
+        return cls(
+            min(batch_size or model.max_texts, model.max_texts), tokens * CHARACTERS_PER_TOKEN
+        )
+
+    def cut(self, found: Sequence[Place]) -> Iterator[Sequence[Place]]:
+        """Parts that fit into a request; a longer text is alone."""
+        start, size = 0, 0
+        for end, place in enumerate(found):
+            if end > start and (end - start == self.texts or size + place.size > self.bytes):
+                yield found[start:end]
+                start, size = end, 0
+            size += place.size
+        if start < len(found):
+            yield found[start:]
 
 
-def _page(
-    migration: Migration, where: sa.ColumnElement[bool], after: str | None, end: str
-) -> Sequence[sa.Row[Any]]:
-    """Pending rows in the order of the key, in a short transaction of their own."""
-    key_type = CatalogType(migration.key_type)
-    query = (
-        _pending(migration, where)
-        .where(migration.key <= sa.cast(end, key_type))
-        .order_by(migration.key)
-        .limit(max(1, migration.plan.backfill.batch_size // 2))
-    )
-    if after is not None:
-        query = query.where(migration.key > sa.cast(after, key_type))
-    with translate_errors("reading pending rows"), migration.engine.connect() as connection:
-        return connection.execute(query).all()
+def sweep_batches(migration: Migration, worker: str, limits: RequestLimits) -> Iterator[Batch]:
+    """Until no range is left to claim. Raises DatabaseError."""
+    while claimed := retry_database(sweep.claim, migration, worker, MAX_BLOCKS):
+        found = retry_database(places, migration, claimed)
+        if found is None:
+            continue
+        finish = partial(sweep.finish, migration, worker, claimed)
+        if not found:
+            retry_database(finish)
+        portion = Portion(len(found), partial(retry_database, finish))
+        for part in limits.cut(found):
+            rows = retry_database(read_places, migration, part)
+            yield Batch(portion, rows, len(part) - len(rows))
 
 
-def _pending(migration: Migration, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    columns = migration.select(migration.key_text, migration.content)
-    return columns.where(coverage.is_pending(migration), where)
+def queue_batches(
+    migration: Migration, worker: str, last: int, limits: RequestLimits
+) -> Iterator[Batch]:
+    """The keys up to the place `last`. Raises DatabaseError."""
+    while taken := retry_database(queue.take, migration, worker, last, limits.texts):
+        rows = retry_database(read_keys, migration, sorted(set(taken.values())))
+        finish = partial(queue.remove, migration, list(taken))
+        if rows:
+            yield Batch(Portion(len(rows), partial(retry_database, finish)), rows, 0)
+        else:
+            retry_database(finish)

@@ -7,19 +7,23 @@ the new revision left.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ModelError
 from ragkit.migration import phases
-from ragkit.migration.backfill.notify import listen
 from ragkit.migration.backfill.pipeline import Progress, run_backfill
 from ragkit.migration.migration import Migration
+from ragkit.migration.work import queue
 from ragkit.retry import database_until_stopped
 
+POLL_SECONDS = 0.5
+"""How often the queue is looked at."""
+CATCH_UP_SECONDS = 15.0
+"""How often it is noted that nothing is left, without which rows would count as overdue."""
 log = logging.getLogger(__name__)
 
 
@@ -37,31 +41,28 @@ def follow(
     """
     policy = database_until_stopped(stop)
     while not stop.is_set():
-        with ExitStack() as stack:
-            steps, wait = policy(_listen_and_fill, stack, migration, new, old, probe_log)
-            yield from steps
-            wait(stop)
+        yield from policy(_fill, migration, new, old, probe_log)
+        filled_at = time.monotonic()
+        while not stop.wait(POLL_SECONDS) and time.monotonic() - filled_at < CATCH_UP_SECONDS:
+            if policy(_has_keys, migration):
+                break
 
 
-def _listen_and_fill(
-    stack: ExitStack,
-    migration: Migration,
-    new: Embedder,
-    old: Embedder | None,
-    probe_log: Path | None,
-) -> tuple[list[Progress], Callable[[threading.Event], None]]:
-    """Listens before it fills, so that it misses no write in between; until `stack` is closed."""
-    with translate_errors("listening"):
-        wait = stack.enter_context(listen(migration))
-        steps = list(run_backfill(migration, new, probe_log=probe_log))
-        if old is not None and migration.phase() in phases.BOTH_KEPT:
-            _fill_old_column(migration, old, probe_log)
-    return steps, wait
+def _fill(
+    migration: Migration, new: Embedder, old: Embedder | None, probe_log: Path | None
+) -> list[Progress]:
+    steps = list(run_backfill(migration, new, probe_log=probe_log, wait=False))
+    if old is not None and migration.phase() in phases.BOTH_KEPT:
+        try:
+            for _ in run_backfill(migration.reversed(), old, probe_log=probe_log, wait=False):
+                pass
+        except ModelError as error:
+            log.warning("the old column is not kept current: %s", error)
+    return steps
 
 
-def _fill_old_column(migration: Migration, old: Embedder, probe_log: Path | None) -> None:
-    try:
-        for _ in run_backfill(migration.reversed(), old, probe_log=probe_log):
-            pass
-    except ModelError as error:
-        log.warning("the old column is not kept current: %s", error)
+def _has_keys(migration: Migration) -> bool:
+    """In the queue of either column."""
+    with translate_errors("looking into the queue"), migration.engine.connect() as connection:
+        sides = (migration, migration.reversed())
+        return not all(queue.is_empty(connection, side) for side in sides)

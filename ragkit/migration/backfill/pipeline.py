@@ -1,57 +1,46 @@
-"""The backfill: read pending rows, embed them, write them, batch by batch, while the app serves.
+"""The backfill: the sweep's ranges, then the queue, until the column is complete, while the app
+serves.
 
-The next batch is with the model while the previous one is written. No model is called inside a
-transaction. The table itself is the resume point: a run after a kill continues with the rows that
-have no vector yet. Several runs at once share the work.
+Ranges, queue and rows are the resume point: a run after a kill continues with what is left. Several
+runs at once share the work.
 """
 
 import logging
 import time
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.embedder import for_rows
-from ragkit.errors import DatabaseError, ModelBusy, SpaceMismatch
-from ragkit.migration import ledger
-from ragkit.migration.backfill.batches import Batch, pending_batches
-from ragkit.migration.backfill.embed import EmbeddingResult, embed_texts
-from ragkit.migration.backfill.metering import Reading, meter_requests, read_usd
-from ragkit.migration.backfill.stripes import OtherBackfills, claim_stripes
+from ragkit.errors import ConfigError, DatabaseError, SpaceMismatch
+from ragkit.migration.backfill.batches import RequestLimits, queue_batches, sweep_batches
+from ragkit.migration.backfill.model_calls.in_flight import InFlight
+from ragkit.migration.backfill.model_calls.metering import Quota, Reading, meter_requests, read_usd
+from ragkit.migration.backfill.stages import MODEL_ATTEMPTS, Pipeline
 from ragkit.migration.backfill.throttle import throttle_for
-from ragkit.migration.backfill.write_size import WriteSize
-from ragkit.migration.backfill.writer import write_batch
+from ragkit.migration.backfill.waiting import Waiting
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress import coverage, dead_letters
-from ragkit.migration.progress.completion import (
-    PassStart,
-    oldest_running_transaction,
-    try_to_complete,
-)
+from ragkit.migration.progress import coverage
+from ragkit.migration.progress.audit import audit
+from ragkit.migration.progress.completion import complete, needs_audit, start_pass
+from ragkit.migration.progress.coverage import RowCounts
+from ragkit.migration.work import sweep
+from ragkit.migration.work.workers import working
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Space
 from ragkit.retry import retry_database
 
-AHEAD = 1
-"""Batches with the model while one is written; the size of a batch takes it into account."""
-MODEL_ATTEMPTS = 2
-"""No batch takes longer with the model than backfill.model_seconds times this."""
 log = logging.getLogger(__name__)
-
-_Ahead = deque[tuple[Batch, Future[EmbeddingResult]]]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is what
-    all runs of this migration have spent, `in_flight` the batches that are with the model now, and
-    `waiting` why the backfill is slowed down; "" when it is not."""
+    """`done` of about `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is
+    what all runs of this migration have spent, `in_flight` the requests that are with the model
+    now, and `waiting` why the backfill is slowed down; "" when it is not."""
 
     done: int
     total: int
@@ -71,62 +60,94 @@ def run_backfill(
     embedder: Embedder,
     executor: Executor | None = None,
     probe_log: Path | None = None,
+    *,
+    wait: bool = True,
 ) -> Generator[Progress, None, None]:
     """Fills the new column; at the end, when the database says so, marks it ready.
 
-    The first Progress tells where the run starts. `executor` runs the model (default: one thread);
-    `probe_log` is a running probe's, for the throttle. Raises SpaceMismatch (the embedder makes
-    another space than the contract binds), ModelError, DatabaseError, or PhaseError when another
-    backfill holds rows and writes none; what was written stays, and the next run continues.
+    The first Progress tells where the run starts. `executor` runs the model (default: threads);
+    `probe_log` is a running probe's, for the throttle; without `wait`, what others hold is left to
+    them. Raises SpaceMismatch (the embedder makes another space than the contract binds),
+    ModelError, DatabaseError, or PhaseError when others hold rows and nothing changes; what was
+    written stays, and the next run continues.
     """
     migration.require_phase("backfill")
     _require_bound_space(migration, embedder)
+    meter = Reading(read_usd(migration))
+    in_flight = InFlight(_requests_in_flight(migration, embedder))
     with translate_errors("backfill"), migration.engine.connect() as connection:
-        start = coverage.count_rows(connection, migration)
-        stripes = ledger.stripes(connection, migration.id)
-    done, total, start_time = start.filled, start.filled + start.pending, time.monotonic()
-    log.info("backfill starts from %d of %d", done, total)
-    meter, ahead = Reading(read_usd(migration)), _Ahead()
-    yield Progress(done, total, 0.0, 0.0, meter.usd)
-    workers = executor or ThreadPoolExecutor(1, "embed")
-    size = WriteSize(migration.plan.backfill.batch_size)
-    throttle = throttle_for(migration, probe_log) if start.pending else None
-    others = OtherBackfills(
-        migration, stripes, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds
-    )
-    try:
-        last_pass = None
-        while not (check := retry_database(try_to_complete, migration, last_pass)).complete:
-            since = retry_database(oldest_running_transaction, migration)
-            idle, last_pass = True, PassStart(check.counts.pending, since)
-            metered = meter_requests(migration, embedder, meter)
-            model = for_rows(metered, migration.plan.new.long_texts)
-            with claim_stripes(migration, stripes) as claimed:
-                batches = pending_batches(migration, claimed, stripes)
-                for batch, result in _embed_ahead(migration, model, workers, batches, ahead):
-                    idle = False
-                    retry_database(dead_letters.add, migration, _refused(batch, result))
-                    for part, vectors in _parts(batch, result, size):
-                        done += retry_database(_write, migration, part, vectors, size)
-                        if throttle:
-                            throttle.wait_if_slow()
-                        seconds = time.monotonic() - start_time
-                        rate = (done - start.filled) / seconds
-                        reason = (throttle.reason if throttle else "") or meter.held
-                        yield Progress(
-                            done, max(total, done), rate, seconds,
-                            meter.usd, sum(f.running() for _, f in ahead), reason,
-                        )  # fmt: skip
-            if idle:
-                others.wait(check.counts.pending)
-    finally:
-        if workers is not executor:
-            workers.shutdown(wait=False, cancel_futures=True)  # a model may hang
-    end = check.counts
-    if end.filled != done or done > total:
-        log.info("others wrote meanwhile: %d rows have vectors", end.filled)
-        seconds = time.monotonic() - start_time
-        yield Progress(end.filled, end.filled + end.pending, 0.0, seconds, meter.usd)
+        tally = _Tally(coverage.estimate_rows(connection, migration), meter, in_flight)
+    start = tally.progress()
+    log.info("backfill starts from %d of %d", start.done, start.total)
+    yield start
+    throttle = throttle_for(migration, probe_log) if tally.counts.pending else None
+    model = for_rows(meter_requests(migration, embedder, meter), migration.plan.new.long_texts)
+    limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
+    waiting = Waiting(migration, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds)
+    with (
+        working(migration.engine, "ragkit backfill") as worker,
+        Pipeline(migration, model, in_flight, executor) as pipeline,
+    ):
+        retry_database(sweep.begin, migration)
+        while True:
+            last = retry_database(start_pass, migration)
+            landed_before = tally.landed
+            for batches in (
+                sweep_batches(migration, worker, limits),
+                queue_batches(migration, worker, last.last, limits),
+            ):
+                for landed in pipeline.run(batches):
+                    if landed and throttle:
+                        throttle.wait_if_slow()
+                    yield tally.progress(landed, throttle.reason if throttle else "")
+            counts = None
+            if retry_database(needs_audit, migration, last):
+                tally.audited(counts := audit(migration))
+            if retry_database(complete, migration, last, counts) or not wait:
+                break
+            if tally.landed == landed_before:
+                waiting.wait()
+    if pipeline.reused:
+        migration.record("reused", rows=pipeline.reused)
+    with translate_errors("backfill"), migration.engine.connect() as connection:
+        tally.audited(coverage.estimate_rows(connection, migration))
+    yield tally.progress()
+
+
+@dataclass
+class _Tally:
+    """`written` rows since `counts` were taken, of `landed` in this run."""
+
+    counts: RowCounts
+    meter: Reading
+    in_flight: InFlight
+    written: int = 0
+    landed: int = 0
+    start: float = field(default_factory=time.monotonic)
+
+    def audited(self, counts: RowCounts) -> None:
+        self.counts, self.written = counts, 0
+
+    def progress(self, landed: int = 0, reason: str = "") -> Progress:
+        self.landed, self.written = self.landed + landed, self.written + landed
+        seconds = time.monotonic() - self.start
+        done, rate = self.counts.filled + self.written, self.landed / max(seconds, 1e-6)
+        total = max(self.counts.filled + self.counts.pending, done)
+        running, reason = self.in_flight.running, reason or self.meter.held
+        return Progress(done, total, rate, seconds, self.meter.usd, running, reason)
+
+
+def _requests_in_flight(migration: Migration, embedder: Embedder) -> int:
+    """The plan's, else the catalogue's. Raises ConfigError when the quota is smaller."""
+    wanted = migration.plan.backfill.in_flight or embedder.model.in_flight
+    quota = Quota.of(embedder.model, migration.plan.backfill).requests
+    if quota and migration.plan.backfill.in_flight > quota:
+        raise ConfigError(
+            f"backfill.in_flight is {wanted}, but the quota of {embedder.model.name} is {quota} "
+            f"requests a minute: set backfill.in_flight to {quota} or less, or "
+            "backfill.requests_per_minute to your quota"
+        )
+    return min(wanted, quota or wanted)
 
 
 def _require_bound_space(migration: Migration, embedder: Embedder) -> None:
@@ -149,55 +170,3 @@ def _require_bound_space(migration: Migration, embedder: Embedder) -> None:
             f"column {bound.column!r} is bound to {bound.space.model} "
             f"({bound.space.fingerprint}), the embedder makes {space.model} ({space.fingerprint})"
         )
-
-
-def _embed_ahead(
-    migration: Migration,
-    embedder: Embedder,
-    executor: Executor,
-    batches: Iterator[Batch],
-    waiting: _Ahead,
-) -> Iterator[tuple[Batch, EmbeddingResult]]:
-    """Each batch with the model's answers, AHEAD batches ahead of the writer; `waiting` holds
-    those that are."""
-    seconds = migration.plan.backfill.model_seconds
-    for batch in batches:
-        waiting.append((batch, executor.submit(embed_texts, embedder, batch.texts, seconds)))
-        if len(waiting) > AHEAD:
-            yield _next_result(waiting, seconds)
-    while waiting:
-        yield _next_result(waiting, seconds)
-
-
-def _next_result(waiting: _Ahead, seconds: float) -> tuple[Batch, EmbeddingResult]:
-    """Raises ModelBusy when no answer comes in time."""
-    batch, future = waiting.popleft()
-    try:
-        return batch, future.result(timeout=MODEL_ATTEMPTS * seconds)
-    except TimeoutError:
-        raise ModelBusy(
-            f"the model did not answer in {MODEL_ATTEMPTS * seconds:g} s: run this again, or raise "
-            "backfill.model_seconds"
-        ) from None
-
-
-def _refused(batch: Batch, result: EmbeddingResult) -> dict[str, tuple[str, str]]:
-    """(text, reason) by key."""
-    return {batch.keys[i]: (batch.texts[i], reason) for i, reason in result.refused.items()}
-
-
-def _parts(
-    batch: Batch, result: EmbeddingResult, size: WriteSize
-) -> Iterator[tuple[Batch, np.ndarray]]:
-    """The embedded rows of a batch, cut to the current write size."""
-    positions = sorted(result.vectors)
-    while positions:
-        chosen, positions = positions[: size.rows], positions[size.rows :]
-        part = Batch([batch.keys[i] for i in chosen], [batch.texts[i] for i in chosen])
-        yield part, np.stack([result.vectors[i] for i in chosen])
-
-
-def _write(migration: Migration, batch: Batch, vectors: np.ndarray, size: WriteSize) -> int:
-    result = write_batch(migration, batch.keys, batch.texts, vectors)
-    size.record(len(batch.keys), result.seconds)
-    return result.landed

@@ -2,17 +2,17 @@
 
 TARGET_SECONDS = 0.04
 """Less than half of what is promised to the app: a write may be slower than the previous one."""
-INITIAL_ROWS = 16
+INITIAL_ROWS, MAX_ROWS = 16, 1024
+"""MAX_ROWS: a write should not take two rows of a page, of which a range has 1,024."""
 
 
 class WriteSize:
     """Follows the measured duration of the writes: down at once, up by doubling."""
 
-    def __init__(self, max_rows: int):
-        self._max_rows = max_rows
-        self.rows = min(INITIAL_ROWS, max_rows)
+    def __init__(self) -> None:
+        self.rows = INITIAL_ROWS
 
     def record(self, rows: int, seconds: float) -> None:
         """Call after each write, with its size and duration."""
         fitting = int(rows * TARGET_SECONDS / max(seconds, 1e-6))
-        self.rows = max(1, min(fitting, 2 * self.rows, self._max_rows))
+        self.rows = max(1, min(fitting, 2 * self.rows, MAX_ROWS))

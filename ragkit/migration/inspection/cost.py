@@ -12,11 +12,8 @@ from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.embedding.embedder import Embedder, MeteredEmbedder
 from ragkit.embedding.long_texts.embedder import LongTexts, for_rows
 from ragkit.embedding.long_texts.split import limits_of
-from ragkit.embedding.requests import SAFETY
-from ragkit.migration import ledger
-from ragkit.migration.backfill.embed import embed_texts
-from ragkit.migration.backfill.metering import Quota
-from ragkit.migration.backfill.stripes import stripe_count
+from ragkit.migration.backfill.model_calls.embed import embed_texts
+from ragkit.migration.backfill.model_calls.metering import Quota
 from ragkit.migration.inspection.long_texts import TextLengths, measure_lengths, to_embed
 from ragkit.migration.migration import Migration
 
@@ -53,8 +50,9 @@ def estimate_cost(migration: Migration, embedder: Embedder) -> CostEstimate:
         texts = list(connection.scalars(sample))
     sample_time = _embed_sample(embedder, texts, long_texts)
     estimated, sent = _sent(lengths, long_texts)
-    tokens = round(estimated * sample_time.tokens_ratio)
-    requests = _count_requests(migration, pending, model, sent / max(lengths.rows, 1), tokens)
+    once = _share_of_different(migration, pending, lengths.rows)
+    tokens = round(estimated * once * sample_time.tokens_ratio)
+    requests = _count_requests(model, migration.plan.backfill.batch_size, sent * once, tokens)
     seconds = lengths.rows * sample_time.seconds_a_row
     quota = Quota.of(model, migration.plan.backfill)
     price_date = model.price_as_of.isoformat() if model.price_as_of else "free, runs here"
@@ -112,31 +110,16 @@ def _embed_sample(embedder: Embedder, texts: Sequence[str], long_texts: LongText
     return _Sample(seconds, counter.tokens / estimated if counter.tokens else 1.0)
 
 
-def _count_requests(
-    migration: Migration,
-    pending: sa.ColumnElement[bool],
-    model: Model,
-    texts_a_row: float,
-    tokens: int,
-) -> int:
-    """As the backfill batches its rows: by stripe, then by half a batch_size."""
-    batch = migration.plan.backfill.batch_size
+def _share_of_different(migration: Migration, pending: sa.ColumnElement[bool], rows: int) -> float:
+    """Identical texts are embedded once."""
+    query = migration.select(sa.func.count(sa.distinct(migration.content))).where(pending)
     with translate_errors("estimating the cost"), migration.engine.connect() as connection:
-        rows = connection.scalar(migration.select(sa.func.count())) or 0
-        stripes = stripe_count(rows, batch)
-        if ledger.exists(connection):
-            stripes = ledger.stripes(connection, migration.id)
-        stripe = sa.func.hashtext(migration.key_text).op("&")(stripes - 1)
-        query = migration.select(sa.func.count()).where(pending).group_by(stripe)
-        counts = list(connection.scalars(query))
-    page, total = max(1, batch // 2), sum(counts)
-    per_request = model.max_texts
+        return (connection.scalar(query) or 0) / max(rows, 1)
+
+
+def _count_requests(model: Model, batch_size: int, texts: float, tokens: int) -> int:
+    """As the backfill fills them: up to the model's limits, or the plan's batch_size."""
+    per_request = min(batch_size or model.max_texts, model.max_texts)
     if model.max_tokens and tokens:
-        tokens_a_text = tokens / total / texts_a_row
-        per_request = max(1, min(per_request, int(model.max_tokens / tokens_a_text / SAFETY)))
-    requests = 0
-    for count in counts:
-        full, rest = divmod(count, page)
-        requests += full * ceil(page * texts_a_row / per_request)
-        requests += ceil(rest * texts_a_row / per_request)
-    return requests
+        per_request = max(1, min(per_request, int(model.max_tokens * texts / tokens)))
+    return ceil(round(texts) / per_request)

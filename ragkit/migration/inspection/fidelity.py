@@ -10,7 +10,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.embedder import for_rows
-from ragkit.migration.backfill.embed import embed_texts
+from ragkit.migration.backfill.model_calls.embed import embed_texts
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
 from ragkit.migration.verdict import Gate

@@ -18,7 +18,7 @@ from ragkit.database.types import vector_type
 from ragkit.deploy.project_checks import Check, check_project
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import Embedder
-from ragkit.migration.backfill.metering import Quota
+from ragkit.migration.backfill.model_calls.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.model_checks import check_models
 from ragkit.migration.inspection.side_effects import side_effects

@@ -10,8 +10,11 @@ from ragkit.migration.plan.section import Section, Share
 class BackfillSection(Section):
     """How the new column is filled."""
 
-    batch_size: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        64, description="rows held in memory at once: half with the model, half being written"
+    batch_size: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0, description="texts in one request to the model; 0: as many as the model takes"
+    )
+    in_flight: Annotated[int, Field(ge=0, le=256)] = Field(
+        0, description="requests that are with the model at once; 0: the catalogue's"
     )
     slow_factor: Annotated[float, Field(ge=1)] = Field(
         1.5, description="the backfill slows down when the app's p95 grows by more than this factor"

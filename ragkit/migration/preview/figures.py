@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
-from ragkit.migration.backfill.stripes import stripe_count
 from ragkit.migration.inspection.cost import CostEstimate, estimate_cost
 from ragkit.migration.inspection.inventory import TextStatistics, text_statistics
 from ragkit.migration.migration import Migration
@@ -69,7 +68,8 @@ def _figures(
     written = cost.rows
     bytes_a_row = heap / rows if rows else 0.0
     column, index = trial.column_bytes * written, trial.index_bytes * rows
-    left_behind = _left_behind(migration, rows, bytes_a_row) * bytes_a_row * written
+    # Of a page that is full, the first row has to move; then each makes room for the next one.
+    left_behind = min(1.0, bytes_a_row / PAGE_BYTES) * bytes_a_row * written
     write_minutes = written * trial.row_seconds / 60
     return Figures(
         rows=written,
@@ -83,10 +83,3 @@ def _figures(
         index_bytes=round(index),
         wal_bytes=round(column + written * bytes_a_row + index),
     )
-
-
-def _left_behind(migration: Migration, rows: int, bytes_a_row: float) -> float:
-    """The share of the table that its updates add. A page that is full makes room for one row
-    only once its first one has moved; then each stripe's dead rows make room for the next's."""
-    stripes = stripe_count(rows, migration.plan.backfill.batch_size)
-    return min(1.0, bytes_a_row / PAGE_BYTES + 1 / stripes)

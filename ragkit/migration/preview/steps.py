@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateTable
 
 from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger
-from ragkit.migration.backfill.metering import QUOTA, SPENDING
+from ragkit.migration.backfill.model_calls.metering import QUOTA, SPENDING
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
 from ragkit.migration.schema import statements

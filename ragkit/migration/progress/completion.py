@@ -1,6 +1,6 @@
-"""When a backfill is complete: only when the database says so."""
+"""When a backfill is complete: the table is walked, the queue is empty, and an audit agrees."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
@@ -9,6 +9,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.coverage import RowCounts
+from ragkit.migration.work import queue, sweep
 from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import READY
 
@@ -18,63 +19,63 @@ GRACE_SECONDS = 60
 
 @dataclass(frozen=True)
 class PassStart:
-    """The number of pending rows at the start of a pass, and the snapshot it started with."""
+    """Where a pass starts: keys in the queue and the place of the newest one, and the snapshot:
+    what is written later is new to the pass."""
 
-    pending: int
+    keys: int
+    last: int
     since: int
 
 
-@dataclass(frozen=True)
-class CompletionCheck:
-    """Whether the backfill is complete, and the counts that say so."""
-
-    complete: bool
-    counts: RowCounts
-
-
-def oldest_running_transaction(migration: Migration) -> int:
-    """What this transaction and later ones write is new to a pass that starts now.
-
-    Raises DatabaseError.
-    """
+def start_pass(migration: Migration) -> PassStart:
+    """Raises DatabaseError."""
     with translate_errors("backfill"), migration.engine.connect() as connection:
-        snapshot: int = connection.scalars(coverage.CURRENT_SNAPSHOT).one()
-        return snapshot
+        since: int = connection.scalars(coverage.CURRENT_SNAPSHOT).one()
+        keys = queue.depth(connection, migration).keys
+        return PassStart(keys, queue.last_id(connection, migration), since)
 
 
-def try_to_complete(migration: Migration, last_pass: PassStart | None) -> CompletionCheck:
-    """Marks the column ready, in one transaction, if the backfill is complete.
+def has_caught_up(connection: sa.Connection, migration: Migration, last: PassStart) -> bool:
+    """Whether the table is walked and the queue empty; or, under steady writes, whether the last
+    pass left no fewer keys than it started with, all of them written since. So a backfill ends
+    however slow the model is."""
+    walked = sweep.state(connection, migration)
+    if walked is None or not walked.is_complete:
+        return False
+    keys = queue.depth(connection, migration).keys
+    return not keys or (
+        keys >= last.keys and not queue.has_older(connection, migration, last.since)
+    )
 
-    It is when no row is pending; or, under steady writes, when the last pass left no fewer pending
-    rows than it started with, all of them written since it started. So a backfill ends however
-    slow the model is. Raises DatabaseError.
-    """
+
+def needs_audit(migration: Migration, last: PassStart) -> bool:
+    """Whether a first completion waits for nothing else. Raises DatabaseError."""
+    with translate_errors("finishing the backfill"), migration.engine.connect() as connection:
+        is_first = ledger.phase(connection, migration.id) == phases.EXPANDED
+        return is_first and has_caught_up(connection, migration, last)
+
+
+def complete(migration: Migration, last: PassStart, counts: RowCounts | None) -> bool:
+    """Marks the column ready, in one transaction, if it has caught up; `counts` are those of the
+    audit that a first completion needs. Raises DatabaseError."""
     plan = migration.plan
     with translate_errors("finishing the backfill"), migration.engine.begin() as connection:
-        counts = coverage.count_rows(connection, migration)
-        complete = not counts.pending or (
-            last_pass is not None
-            and counts.pending >= last_pass.pending
-            and not coverage.count_older(connection, migration, last_pass.since)
-        )
-        if complete:
-            snapshot = coverage.CURRENT_SNAPSHOT
-            since = last_pass.since if last_pass else connection.scalars(snapshot).one()
-            ledger.record_catch_up(connection, migration.id, since)
-            contract_changes.set_state(
-                connection, plan.table.qualified_name, plan.new.column, READY
-            )
-            if ledger.phase(connection, migration.id) == phases.EXPANDED:
-                detail = {
-                    "rows": counts.filled, "empty": counts.empty,
-                    "dead_letters": counts.dead_letters,
-                }  # fmt: skip
-                ledger.record(connection, migration.id, phases.BACKFILLED, **detail)
-    return CompletionCheck(complete, counts)
+        is_first = ledger.phase(connection, migration.id) == phases.EXPANDED
+        if not has_caught_up(connection, migration, last) or (is_first and counts is None):
+            return False
+        ledger.record_catch_up(connection, migration.id, last.since)
+        contract_changes.set_state(connection, plan.table.qualified_name, plan.new.column, READY)
+        if is_first and counts:
+            ledger.record(connection, migration.id, phases.BACKFILLED, **asdict(counts))
+    return True
 
 
 def overdue_rows(connection: sa.Connection, migration: Migration, counts: RowCounts) -> int:
-    """Pending rows that the last catch-up should have filled. Rows written since do not count, so
-    that a table with steady writes can be complete."""
+    """Pending rows that the last catch-up should have filled; all of `counts` while the table is
+    not walked. Rows written since do not count, so that a table with steady writes can be
+    complete."""
+    walked = sweep.state(connection, migration)
+    if walked is None or not walked.is_complete:
+        return counts.pending
     since = ledger.last_catch_up(connection, migration.id, GRACE_SECONDS)
-    return counts.pending if since is None else coverage.count_older(connection, migration, since)
+    return queue.pending_rows(connection, migration, since)

@@ -12,14 +12,20 @@ from ragkit.migration.progress.dead_letters import is_dead_letter
 _NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
 """A character that is not white space, as a PostgreSQL regular expression."""
 
+PAGES, STRETCHES = 256, 16
+"""What an estimate reads: so many pages, in so many stretches."""
+_TID = CatalogType("tid")
+_BLOCKS = sa.text("""
+    select pg_relation_size(to_regclass(:table)) / current_setting('block_size')::int
+""")
 CURRENT_SNAPSHOT = sa.text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 """The oldest transaction that is still running."""
 
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Counts of rows. `pending` rows have a text and no vector; `empty` rows have no text, or
-    white space only, and are never sent to a model; `dead_letters` were refused by the model."""
+    """Counts of rows. `pending` rows have a text and no vector; `empty` rows have neither, or
+    white space for a text, and are never sent to a model; `dead_letters` were refused by it."""
 
     rows: int
     filled: int
@@ -38,34 +44,39 @@ class RowCounts:
         return self.filled / self.fillable if self.fillable else 1.0
 
 
-def count_rows(connection: sa.Connection, migration: Migration) -> RowCounts:
-    """One statement, so that the counts agree while others write."""
-    query = migration.select(
-        sa.func.count(),
-        sa.func.count().filter(migration.new_vector.is_not(None)),
-        sa.func.count().filter(is_pending(migration)),
-        sa.func.count().filter(~has_text(migration.content)),
-        sa.func.count().filter(_is_missing(migration) & is_dead_letter(migration)),
-    )
-    return RowCounts(*connection.execute(query).one())
+def count_rows(
+    connection: sa.Connection, migration: Migration, *where: sa.ColumnElement[bool]
+) -> RowCounts:
+    """By reading every row, or those of `where`: one statement, so that the counts agree while
+    others write."""
+    return RowCounts(*connection.execute(_counts(migration).where(*where)).one())
 
 
-def count_before_expand(connection: sa.Connection, migration: Migration) -> RowCounts:
-    """When the new column is not there yet: every row is pending."""
-    rows = connection.scalar(migration.select(sa.func.count())) or 0
-    return RowCounts(rows, filled=0, pending=rows, empty=0, dead_letters=0)
+def estimate_rows(
+    connection: sa.Connection, migration: Migration, *, expanded: bool = True
+) -> RowCounts:
+    """By reading PAGES pages, spread over the table; exact for a smaller one. Before `expanded`,
+    there is no new column, and every row is pending."""
+    counts = _counts(migration) if expanded else _counts_before(migration)
+    blocks = count_blocks(connection, migration)
+    if blocks <= PAGES:
+        return RowCounts(*connection.execute(counts).one())
+    firsts = [stretch * blocks // STRETCHES for stretch in range(STRETCHES)]
+    parts = [counts.where(*in_blocks(first, first + PAGES // STRETCHES)) for first in firsts]
+    some = sa.union_all(*parts).subquery()
+    seen = connection.execute(sa.select(*(sa.func.sum(column) for column in some.c))).one()
+    return RowCounts(*(int(count * blocks // PAGES) for count in seen))
 
 
-def count_older(connection: sa.Connection, migration: Migration, since: int) -> int:
-    """Pending rows that were last written before the snapshot `since` (see CURRENT_SNAPSHOT).
+def count_blocks(connection: sa.Connection, migration: Migration) -> int:
+    """Of the table's heap."""
+    return connection.scalar(_BLOCKS, {"table": migration.quoted_table}) or 0
 
-    By the row's xmin: age() counts transactions, and knows that their numbers wrap around.
-    """
-    row_age = sa.func.age(sa.column("xmin"))
-    snapshot = sa.cast(sa.literal(str(since % 2**32), sa.Text), CatalogType("xid"))
-    query = migration.select(sa.func.count())
-    query = query.where(is_pending(migration), row_age > sa.func.age(snapshot))
-    return connection.scalar(query) or 0
+
+def in_blocks(first: int, end: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """True for the rows of heap blocks from `first` up to `end`, without it."""
+    ctid: sa.ColumnElement[Any] = sa.column("ctid", _TID)
+    return ctid >= sa.cast(f"({first:d},0)", _TID), ctid < sa.cast(f"({end:d},0)", _TID)
 
 
 def has_text(content: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -80,3 +91,26 @@ def is_pending(migration: Migration) -> sa.ColumnElement[bool]:
 
 def _is_missing(migration: Migration) -> sa.ColumnElement[bool]:
     return migration.new_vector.is_(None) & has_text(migration.content)
+
+
+def _counts(migration: Migration) -> sa.Select[Any]:
+    """In the order of RowCounts. White space is looked for only where there is no vector."""
+    without = migration.new_vector.is_(None)
+    return migration.select(
+        sa.func.count().label("rows"),
+        sa.func.count(migration.new_vector).label("filled"),
+        sa.func.count().filter(is_pending(migration)).label("pending"),
+        sa.func.count().filter(without, ~has_text(migration.content)).label("empty"),
+        sa.func.count()
+        .filter(_is_missing(migration) & is_dead_letter(migration))
+        .label("dead_letters"),
+    )
+
+
+def _counts_before(migration: Migration) -> sa.Select[Any]:
+    none = sa.literal(0)
+    count = sa.func.count()
+    return migration.select(
+        count.label("rows"), none.label("filled"), count.label("pending"),
+        none.label("empty"), none.label("dead_letters"),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ragkit.database.translate import translate_errors
 from ragkit.migration.migration import Migration
+from ragkit.migration.work.tables import QUEUE, exist
 from ragkit.retrieval.contract import SCHEMA
 
 _metadata = sa.MetaData(schema=SCHEMA)
@@ -77,8 +78,11 @@ def clear(migration: Migration) -> int:
     """Makes all dead letters pending again. Returns their number. Raises DatabaseError."""
     delete = sa.delete(DEAD_LETTER).where(DEAD_LETTER.c.migration == migration.id)
     with translate_errors("clearing dead letters"), migration.engine.begin() as connection:
-        if not sa.inspect(connection).has_table(DEAD_LETTER.name, schema=SCHEMA):
+        if not exist(connection):
             return 0
+        keys = sa.select(DEAD_LETTER.c.migration, DEAD_LETTER.c.key, sa.cast("0", QUEUE.c.xid.type))
+        keys = keys.where(DEAD_LETTER.c.migration == migration.id)
+        connection.execute(sa.insert(QUEUE).from_select(["migration", "key", "xid"], keys))
         return connection.execute(delete).rowcount
 
 

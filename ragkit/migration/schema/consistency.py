@@ -28,7 +28,12 @@ _LATER = sa.text("""
 def clear_trigger(migration_id: str) -> str:
     """The name of the trigger that clears a vector. It begins with zz, because triggers fire in the
     order of their names, and this one must see the text as the others leave it."""
-    return f"zz_ragkit_clear_{hashlib.sha256(migration_id.encode()).hexdigest()[:8]}"
+    return f"zz_ragkit_{short_name('clear', migration_id)}"
+
+
+def short_name(kind: str, migration_id: str) -> str:
+    """Of an object that each migration has one of."""
+    return f"{kind}_{hashlib.sha256(migration_id.encode()).hexdigest()[:8]}"
 
 
 def consistency_faults(

@@ -11,13 +11,14 @@ from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.load import resolve_model
 from ragkit.errors import ConfigError, ModelError
 from ragkit.migration import ledger, phases
-from ragkit.migration.backfill.stripes import stripe_count
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
-from ragkit.migration.schema import statements
+from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.adoption import check_adoption
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import add_triggers, trigger_faults
+from ragkit.migration.work import sweep
+from ragkit.migration.work.tables import create_tables
 from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import Binding
 
@@ -44,16 +45,14 @@ def expand(migration: Migration, embedder: Embedder | None = None) -> bool:
                 connection.rollback()
                 _take_long_texts(connection, migration)
                 return False
-            rows = connection.scalar(migration.select(sa.func.count())) or 0
         plan = migration.plan
         bindings = [
             _identify(migration.old, plan.old.model), _identify(migration.new, plan.new.model)
         ]  # fmt: skip
-        stripes = stripe_count(rows, migration.plan.backfill.batch_size)
         adoption = check_adoption(migration, embedder)
 
         def change(connection: sa.Connection) -> None:
-            _expand(connection, migration, bindings, stripes)
+            _expand(connection, migration, bindings)
             if adoption:
                 adoption.record(connection, migration)
 
@@ -64,13 +63,26 @@ def expand(migration: Migration, embedder: Embedder | None = None) -> bool:
 def _restore_triggers(connection: sa.Connection, migration: Migration) -> None:
     if missing := [f for f in trigger_faults(connection, migration) if "fires after" not in f]:
         connection.rollback()
-        run_online(migration, lambda change: add_triggers(change, migration))
-        migration.record("triggers restored", faults=missing)
+        run_online(migration, lambda change: _restore(change, migration, missing))
         log.warning(
             "triggers are put back (%s); a text that changed meanwhile kept its old vector: set "
             "%s to NULL in such rows, or in all, and the backfill embeds them again",
             "; ".join(missing), migration.plan.new.column,
         )  # fmt: skip
+
+
+def _restore(connection: sa.Connection, migration: Migration, missing: Sequence[str]) -> None:
+    """The whole table is walked again: rows may have been written unseen."""
+    create_tables(connection)
+    _watch(connection, migration)
+    sweep.restart(connection, migration)
+    ledger.record(connection, migration.id, ledger.TRIGGERS_RESTORED, faults=missing)
+
+
+def _watch(connection: sa.Connection, migration: Migration) -> None:
+    add_triggers(connection, migration)
+    for statement in write_view.create_sql(migration):
+        connection.exec_driver_sql(statement)
 
 
 def _take_long_texts(connection: sa.Connection, migration: Migration) -> None:
@@ -97,9 +109,7 @@ def _identify(binding: Binding, model: str) -> Binding:
     return replace(binding, space=replace(binding.space, model=space_name))
 
 
-def _expand(
-    connection: sa.Connection, migration: Migration, bindings: Sequence[Binding], stripes: int
-) -> None:
+def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[Binding]) -> None:
     run = connection.exec_driver_sql  # in sa.text, a colon in a name would be a parameter
     run(statements.create_schema())
     run(statements.add_column(migration))
@@ -107,12 +117,12 @@ def _expand(
         contract_changes.bind(connection, binding)
     ledger.create_tables(connection)
     dead_letters.create_table(connection)
+    create_tables(connection)
     for statement in statements.grant_to_app():
         run(statement)
-    add_triggers(connection, migration)
+    _watch(connection, migration)
     fingerprint = bindings[-1].space.fingerprint
     ledger.record(connection, migration.id, phases.EXPANDED, space=fingerprint)
-    ledger.set_stripes(connection, migration.id, stripes)
 
 
 def allow_missing_old(migration: Migration) -> None:
@@ -144,11 +154,9 @@ def keep_old_column_current(migration: Migration) -> None:
         with migration.engine.connect() as connection:
             if ledger.phase(connection, back.id) != phases.PLANNED:
                 return
-            stripes = ledger.stripes(connection, migration.id)
-        run_online(migration, lambda connection: _watch_old_column(connection, back, stripes))
+        run_online(migration, lambda connection: _watch_old_column(connection, back))
 
 
-def _watch_old_column(connection: sa.Connection, back: Migration, stripes: int) -> None:
-    add_triggers(connection, back)
+def _watch_old_column(connection: sa.Connection, back: Migration) -> None:
+    _watch(connection, back)
     ledger.record(connection, back.id, phases.EXPANDED, after="the cut-over")
-    ledger.set_stripes(connection, back.id, stripes)

@@ -1,18 +1,24 @@
-"""The triggers on the table: a changed text clears its vector, a pending row wakes followers."""
+"""The triggers on the table: a changed text clears its vector, and a row that is written without a
+vector is put into the queue.
+
+Inserts are seen by one trigger for each statement, where that sees all of them: a bulk insert then
+costs one statement more. Updates are seen by row, because almost all have their vector, and then
+nothing is called.
+"""
+
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from ragkit.database.identifiers import quote_identifier
+from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.consistency import clear_trigger, later_triggers
+from ragkit.migration.schema.consistency import clear_trigger, later_triggers, short_name
+from ragkit.migration.work.tables import QUEUE
 from ragkit.retrieval.contract import SCHEMA
-
-CHANNEL = "ragkit"
-"""Of NOTIFY."""
 
 # The column is found by its number, so that it may be renamed; once it is dropped, nothing is done.
 _CLEAR = """
-create or replace function {clear}() returns trigger language plpgsql as $body$
+create or replace function {clear}() returns trigger language plpgsql as ${tag}$
 declare
     field name := (
         select attname from pg_catalog.pg_attribute
@@ -23,7 +29,7 @@ begin
         new := jsonb_populate_record(new, jsonb_build_object(field, null));
     end if;
     return new;
-end $body$
+end ${tag}$
 """
 _CLEAR_TRIGGER = """
 create or replace trigger {clear_trigger} before update on {table} for each row
@@ -31,24 +37,62 @@ when (old.{content} is distinct from new.{content}
       and old.{column} is not distinct from new.{column})
 execute function {clear}({attnum})
 """
-_WAKE = """
-create or replace function {wake}() returns trigger language plpgsql as $body$
+# By the rights of its owner, because the app's role has none on the queue. While the columns have
+# the names they had, the statements are the prepared ones.
+_QUEUE = """
+create or replace function {enqueue}() returns trigger language plpgsql
+security definer set search_path = pg_catalog, pg_temp as ${tag}$
+declare
+    key name;
+    field name;
 begin
-    perform pg_notify('{channel}', '');  -- one a transaction, however many rows
+    select max(attname) filter (where attnum = tg_argv[0]::smallint),
+           max(attname) filter (where attnum = tg_argv[1]::smallint)
+    into key, field from pg_attribute where attrelid = tg_relid and not attisdropped
+        and attnum in (tg_argv[0]::smallint, tg_argv[1]::smallint);
+    if key = {key_name} and field = {column_name} then
+        if tg_level = 'ROW' then
+            insert into {queue} (migration, key) values ({migration}, new.{key}::text);
+        else
+            insert into {queue} (migration, key)
+            select {migration}, {key}::text from written where {column} is null;
+        end if;
+    elsif key is not null and field is not null then
+        if tg_level = 'ROW' then
+            execute format('insert into {queue} (migration, key) values (%L, ($1).%I::text)',
+                           {migration}, key) using new;
+        else
+            execute format('insert into {queue} (migration, key) select %L, %I::text from written '
+                           'where %I is null', {migration}, key, field);
+        end if;
+    end if;
     return null;
-end $body$
+end ${tag}$
 """
-_WAKE_TRIGGER = """
-create or replace trigger {wake_trigger} after insert or update on {table} for each row
-when (new.{column} is null) execute function {wake}()
+_BY_STATEMENT = """
+create or replace trigger {insert_trigger} after insert on {table}
+referencing new table as written for each statement
+execute function {enqueue}({key_attnum}, {attnum})
+"""
+_BY_ROW = """
+create or replace trigger {insert_trigger} after insert on {table} for each row
+when (new.{column} is null) execute function {enqueue}({key_attnum}, {attnum})
+"""
+_UPDATE_TRIGGER = """
+create or replace trigger {update_trigger} after update on {table} for each row
+when (new.{column} is null) execute function {enqueue}({key_attnum}, {attnum})
 """
 # In a session that replicates or restores, too.
 _ALWAYS = """
-alter table {table} enable always trigger {clear_trigger}, enable always trigger {wake_trigger}
+alter table {table} enable always trigger {clear_trigger},
+    enable always trigger {insert_trigger}, enable always trigger {update_trigger}
 """
-_ATTNUM = sa.text("""
-    select coalesce(max(attnum) filter (where attname = :column and not attisdropped),
-                    max(attnum) + 1)
+_NUMBERS = sa.text("""
+    select max(attnum) filter (where attname = :key) as key,
+           coalesce(max(attnum) filter (where attname = :column and not attisdropped),
+                    max(attnum) + 1) as vector,
+           exists (select from pg_subscription_rel
+                   where srrelid = to_regclass(:table)) as subscribes
     from pg_attribute where attrelid = to_regclass(:table)
 """)
 _ENABLED = sa.text("""
@@ -64,10 +108,16 @@ def add_triggers(connection: sa.Connection, migration: Migration) -> None:
 
 
 def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[str]:
-    """For a column that is not there yet, with the number that it will have."""
-    column = {"table": migration.quoted_table, "column": migration.plan.new.column}
-    names = {**_names(migration), "attnum": connection.scalar(_ATTNUM, column)}
-    parts = (_CLEAR, _CLEAR_TRIGGER, _WAKE, _WAKE_TRIGGER, _ALWAYS)
+    """For a column that is not there yet, with the number that it will have.
+
+    Of rows that logical replication applies, only triggers by row see anything.
+    """
+    table = migration.plan.table
+    columns = {"table": migration.quoted_table, "column": migration.plan.new.column}
+    numbers = connection.execute(_NUMBERS, {**columns, "key": table.key}).one()
+    names = {**_names(migration), "attnum": numbers.vector, "key_attnum": numbers.key}
+    insert = _BY_ROW if numbers.subscribes else _BY_STATEMENT
+    parts = (_CLEAR, _CLEAR_TRIGGER, _QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
     return [part.format(**names).strip() for part in parts]
 
 
@@ -79,10 +129,11 @@ def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
 
 def drop_triggers_sql(migration: Migration) -> list[str]:
     names = _names(migration)
+    triggers = (quote_identifier(name) for name in _trigger_names(migration))
     return [
-        f"drop trigger if exists {names['clear_trigger']} on {names['table']}",
-        f"drop trigger if exists {names['wake_trigger']} on {names['table']}",
+        *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
+        f"drop function if exists {names['enqueue']}()",
     ]
 
 
@@ -100,22 +151,29 @@ def trigger_faults(connection: sa.Connection, migration: Migration) -> list[str]
     return faults + [f"{name} fires after it and can change the text" for name in later]
 
 
-def _trigger_names(migration: Migration) -> tuple[str, str]:
-    """Of the one that clears and the one that wakes."""
+def _trigger_names(migration: Migration) -> Iterator[str]:
+    """Of the one that clears, and of those that see inserts and updates."""
     clear = clear_trigger(migration.id)
-    return clear, clear.replace("_clear_", "_wake_")
+    return (clear.replace("_clear_", kind) for kind in ("_clear_", "_insert_", "_update_"))
 
 
 def _names(migration: Migration) -> dict[str, str]:
-    """SQL names, quoted."""
-    clear, wake = _trigger_names(migration)
+    """SQL names and literals, quoted."""
+    plan, table = migration.plan, migration.plan.table
+    clear, insert, update = map(quote_identifier, _trigger_names(migration))
     return {
+        "tag": short_name("body", migration.id),
         "table": migration.quoted_table,
-        "column": quote_identifier(migration.plan.new.column),
-        "content": quote_identifier(migration.plan.table.content),
-        "clear": quote_identifier(SCHEMA, clear.removeprefix("zz_ragkit_")),
-        "clear_trigger": quote_identifier(clear),
-        "wake": quote_identifier(SCHEMA, "wake"),
-        "wake_trigger": quote_identifier(wake),
-        "channel": CHANNEL,
+        "column": quote_identifier(plan.new.column),
+        "column_name": quote_literal(plan.new.column),
+        "key": quote_identifier(table.key),
+        "key_name": quote_literal(table.key),
+        "content": quote_identifier(table.content),
+        "migration": quote_literal(migration.id),
+        "queue": f"{SCHEMA}.{QUEUE.name}",
+        "clear": quote_identifier(SCHEMA, short_name("clear", migration.id)),
+        "enqueue": quote_identifier(SCHEMA, short_name("queue", migration.id)),
+        "clear_trigger": clear,
+        "insert_trigger": insert,
+        "update_trigger": update,
     }

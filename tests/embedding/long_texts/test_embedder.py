@@ -9,7 +9,7 @@ from ragkit.embedding.long_texts.embedder import for_rows, weighted_mean
 from ragkit.embedding.plugin import PluginEmbedder
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import PartialRefusal, RowRefused, TextTooLong
-from ragkit.migration.backfill.embed import embed_texts
+from ragkit.migration.backfill.model_calls.embed import embed_texts
 from tests.conftest import NEW, embedder_of
 from tests.stand_ins import vertex as stand_in
 from tests.stand_ins.letters import Letters

@@ -9,14 +9,12 @@ import sqlalchemy as sa
 
 from ragkit.errors import ModelUnavailable
 from ragkit.migration import ledger, phases
-from ragkit.migration.backfill import notify
+from ragkit.migration.backfill import follower
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.schema import triggers
 from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.status import read_status
-from ragkit.migration.verdict import database_gates
-from tests.conftest import column_of, with_plan
+from tests.conftest import column_of, gates_of, with_plan
 from tests.migration.backfill.vectors import check_vectors
 from tests.stand_ins.recording import RecordingEmbedder
 
@@ -60,9 +58,7 @@ def vector(migration, key, column="new vector"):
     return column_of(migration.engine, migration, column).get(key)
 
 
-def test_a_write_wakes_the_follower_at_once(filled, new_embedder, monkeypatch):
-    """Without polling, only NOTIFY can wake it."""
-    monkeypatch.setattr(notify, "POLL_SECONDS", 3600)
+def test_a_write_is_followed_within_seconds(filled, new_embedder):
     with following(filled, new_embedder):
         time.sleep(0.5)
         insert(filled, 100, "A new shop.")
@@ -76,13 +72,34 @@ def test_a_write_wakes_the_follower_at_once(filled, new_embedder, monkeypatch):
     check_vectors(filled, new_embedder)
 
 
-def test_without_notify_the_follower_polls(filled, new_embedder, monkeypatch):
-    monkeypatch.setattr(notify, "POLL_SECONDS", 0.5)
+def test_an_idle_follower_keeps_the_catch_up_recent(filled, new_embedder, monkeypatch):
+    """Without it, a row that was written a moment ago would count as overdue."""
+    monkeypatch.setattr(follower, "CATCH_UP_SECONDS", 0.2)
     with filled.engine.begin() as connection:
-        triggers.drop_triggers(connection, filled)
+        connection.exec_driver_sql("update ragkit.migration set caught_up_at = '2020-01-01'")
+
+    def caught_up():
+        with filled.engine.connect() as connection:
+            return ledger.last_catch_up(connection, filled.id, 60) is not None
+
     with following(filled, new_embedder):
-        insert(filled, 100, "A new shop.")
-        wait_for(lambda: vector(filled, 100) is not None)
+        wait_for(caught_up)
+
+
+def test_an_idle_follower_reads_only_the_queue(filled, new_embedder):
+    """However large the table is."""
+    statements = []
+
+    def note(connection, cursor, statement, *_):
+        statements.append(statement)
+
+    with following(filled, new_embedder):
+        time.sleep(1.5)
+        sa.event.listen(filled.engine, "before_cursor_execute", note)
+        time.sleep(2)
+        sa.event.remove(filled.engine, "before_cursor_execute", note)
+    assert statements
+    assert [s for s in statements if "Amenities" in s] == []
 
 
 def test_a_backfill_ends_under_steady_inserts_with_a_slow_model(migration, new_embedder):
@@ -100,8 +117,7 @@ def test_a_backfill_ends_under_steady_inserts_with_a_slow_model(migration, new_e
     start = time.monotonic()
     slow_embedder = RecordingEmbedder(new_embedder, lambda texts: time.sleep(0.2))
     list(run_backfill(with_plan(migration, {"backfill.batch_size": 64}), slow_embedder))
-    with migration.engine.connect() as connection:
-        gates = {gate.name: gate for gate in database_gates(connection, migration)}
+    gates = gates_of(migration)
     stop.set()
     writer.join()
     assert time.monotonic() - start < 15

@@ -42,7 +42,7 @@ def test_the_progress_counts_the_batches_that_are_with_the_model(migration, new_
     """Two rows a batch: while one is written, the next is with the model."""
     slow = RecordingEmbedder(new_embedder, lambda _: time.sleep(0.3))
     *steps, last = fill(migration, slow)
-    assert [step.in_flight for step in steps] == [0, 1, 1]
+    assert [step.in_flight for step in steps] == [0, 1, 1, 0]
     assert (last.done, last.in_flight, last.waiting) == (6, 0, "")
 
 

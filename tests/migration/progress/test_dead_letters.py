@@ -2,12 +2,12 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.backfill.writer import write_vectors
+from ragkit.migration.backfill.writer import Writer
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.progress.coverage import count_rows
 from ragkit.migration.schema.expansion import expand
-from ragkit.migration.verdict import database_gates
-from tests.conftest import TEXTS
+from ragkit.migration.work.rows import Row
+from tests.conftest import TEXTS, gates_of
 from tests.migration.backfill.vectors import check_vectors
 from tests.stand_ins.faulty import faulty_embedder
 from tests.stand_ins.recording import RecordingEmbedder
@@ -32,7 +32,7 @@ def test_a_refused_row_is_a_dead_letter_with_its_reason_and_the_others_are_fille
     assert "400" in letter.reason
     with migration.engine.connect() as connection:
         counts = count_rows(connection, migration)
-        gates = {gate.name: gate for gate in database_gates(connection, migration)}
+    gates = gates_of(migration)
     assert (counts.filled, counts.pending, counts.dead_letters) == (5, 0, 1)
     assert gates["dead letters"].passed is False
     assert gates["dead letters"].observed == "1 refused by the model"
@@ -63,7 +63,6 @@ def test_a_row_that_gets_a_vector_by_hand_is_no_dead_letter(
 ):
     migration = migration_with_refused_row
     vectors = new_embedder.embed_documents([TEXT])
-    with migration.engine.begin() as connection:
-        write_vectors(connection, migration, [str(KEY)], [TEXT], vectors)
+    assert Writer(migration).write([Row(str(KEY), TEXT)], vectors) == 1
     with migration.engine.connect() as connection:
         assert count_rows(connection, migration).dead_letters == 0

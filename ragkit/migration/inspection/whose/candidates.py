@@ -12,7 +12,7 @@ from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ConfigError, ModelError
-from ragkit.migration.backfill.embed import embed_texts
+from ragkit.migration.backfill.model_calls.embed import embed_texts
 
 PATIENCE_SECONDS = 20.0
 """For a busy model: another candidate may explain the vectors."""

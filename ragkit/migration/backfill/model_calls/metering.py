@@ -150,7 +150,7 @@ class CostMeter:
         spent = sum(cost.usd for cost in _read_costs(connection, self._migration))
         self._reading.usd = spent
         if budget and spent + self._model.price(tokens) > budget:
-            counts = coverage.count_rows(connection, self._migration)
+            counts = coverage.estimate_rows(connection, self._migration)
             raise BudgetExceeded(
                 f"the budget of ${budget:g} is used up: ${spent:.4f} spent, {counts.filled} rows "
                 f"have vectors and {counts.pending} are pending. Raise backfill.budget_usd and "

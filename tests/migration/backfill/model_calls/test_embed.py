@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragkit.errors import ModelBusy, ModelUnavailable, WrongDimension
-from ragkit.migration.backfill.embed import EmbeddingResult, embed_texts
+from ragkit.migration.backfill.model_calls.embed import EmbeddingResult, embed_texts
 from tests.stand_ins.faulty import faulty_embedder
 
 TEXTS = ["one", "two", "three", "four", "five"]

@@ -11,7 +11,12 @@ from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import BudgetExceeded
 from ragkit.migration import ledger, phases
-from ragkit.migration.backfill.metering import CostMeter, Reading, meter_requests, read_costs
+from ragkit.migration.backfill.model_calls.metering import (
+    CostMeter,
+    Reading,
+    meter_requests,
+    read_costs,
+)
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import count_rows

@@ -1,0 +1,1 @@
+"""The model's side of the backfill: requests in flight, their faults, their cost, their answers."""

@@ -1,0 +1,190 @@
+"""Stages: a thread reads, several wait for the model, and this one writes; nothing waits for
+another stage, and what is held in memory is bounded.
+
+No model is called inside a transaction. Identical texts are embedded once.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from typing import Self
+
+import numpy as np
+
+from ragkit.embedding.embedder import Embedder
+from ragkit.errors import ModelBusy, ModelError
+from ragkit.migration.backfill.batches import Batch, Portion, RequestLimits
+from ragkit.migration.backfill.model_calls.embed import EmbeddingResult, embed_texts
+from ragkit.migration.backfill.model_calls.in_flight import InFlight, ObservedEmbedder
+from ragkit.migration.backfill.model_calls.vector_cache import VectorCache
+from ragkit.migration.backfill.prefetch import Prefetch
+from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress import dead_letters
+from ragkit.migration.work.rows import Row
+from ragkit.retry import retry_database
+
+AHEAD = 1
+"""Requests that wait for a slot. A kill costs those, and the ones in flight."""
+MODEL_ATTEMPTS = 2
+"""No request takes longer with the model than backfill.model_seconds times this."""
+MAX_ROWS = 10_000
+"""That are read and not yet written."""
+TICK_SECONDS, READ_SECONDS = 1.0, 0.05
+"""How long an answer is waited for: until progress is told, or until more may have been read."""
+
+_Claimed = tuple[Row, Portion]
+
+
+class Pipeline:
+    """Embeds and writes batches with one model. `reused` counts the rows whose text had been
+    embedded for another row."""
+
+    def __init__(
+        self,
+        migration: Migration,
+        model: Embedder,
+        in_flight: InFlight,
+        executor: Executor | None = None,
+    ):
+        self._migration, self._in_flight = migration, in_flight
+        self._model = ObservedEmbedder(model, in_flight)
+        self._limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
+        self._seconds = migration.plan.backfill.model_seconds
+        self._own = None if executor else ThreadPoolExecutor(in_flight.limit, "embed")
+        self._submit_to: Executor = executor or self._own  # type: ignore[assignment]
+        self._writer, self._cache = Writer(migration), VectorCache(model.model.dimension)
+        self._request: list[str] = []
+        self._request_bytes = self._rows = 0
+        self._claimed: dict[str, list[_Claimed]] = {}
+        self._futures: dict[Future[EmbeddingResult], list[str]] = {}
+        self._embedded: list[tuple[Row, Portion, np.ndarray]] = []
+        self._answered_at = time.monotonic()
+        self.reused = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own:
+            self._own.shutdown(wait=False, cancel_futures=True)  # a model may hang
+
+    def run(self, batches: Iterator[Batch]) -> Iterator[int]:
+        """The number of rows that landed, after each write; 0 when there was none for a second.
+
+        Raises ModelError, when all that had been answered is written, or DatabaseError.
+        """
+        source = Prefetch(batches, ahead=self._in_flight.limit + AHEAD)
+        self._answered_at = time.monotonic()
+        try:
+            while True:
+                self._collect()
+                self._fill(source)
+                if self._embedded:
+                    yield self._write()
+                elif self._futures:
+                    yield from self._await(READ_SECONDS if self._has_room(source) else TICK_SECONDS)
+                elif source.ended and not self._request:
+                    return
+                elif batch := source.next(TICK_SECONDS):
+                    self._add(batch)
+        except ModelError:
+            yield from self._write_answered()
+            raise
+        finally:
+            source.close()
+
+    def _has_room(self, source: Prefetch[Batch]) -> bool:
+        is_full = len(self._futures) >= self._in_flight.allowed + AHEAD or self._rows > MAX_ROWS
+        return not is_full and not source.ended
+
+    def _fill(self, source: Prefetch[Batch]) -> None:
+        while self._has_room(source) and (batch := source.next(0.0)):
+            self._add(batch)
+        if source.ended and self._request:
+            self._submit()
+
+    def _add(self, batch: Batch) -> None:
+        batch.portion.settle(batch.gone)
+        self._rows += len(batch.rows)
+        for row in batch.rows:
+            if row.text in self._claimed:
+                self._claimed[row.text].append((row, batch.portion))
+            elif (vector := self._cache.get(row.text)) is not None:
+                self._embedded.append((row, batch.portion, vector))
+                self.reused += 1
+            else:
+                self._ask(row, batch.portion)
+
+    def _ask(self, row: Row, portion: Portion) -> None:
+        size = len(row.text.encode())
+        if self._request and self._request_bytes + size > self._limits.bytes:
+            self._submit()
+        self._request.append(row.text)
+        self._request_bytes += size
+        self._claimed[row.text] = [(row, portion)]
+        if len(self._request) >= self._limits.texts:
+            self._submit()
+
+    def _submit(self) -> None:
+        texts, self._request, self._request_bytes = self._request, [], 0
+        self._futures[self._submit_to.submit(self._embed, texts)] = texts
+
+    def _embed(self, texts: list[str]) -> EmbeddingResult:
+        with self._in_flight.slot():
+            return embed_texts(self._model, texts, self._seconds)
+
+    def _await(self, seconds: float) -> Iterator[int]:
+        if wait(self._futures, seconds, FIRST_COMPLETED).done:
+            return
+        limit = MODEL_ATTEMPTS * self._seconds
+        if time.monotonic() - self._answered_at > limit:
+            raise ModelBusy(
+                f"the model did not answer in {limit:g} s: run this again, or raise "
+                "backfill.model_seconds"
+            )
+        if seconds >= TICK_SECONDS:
+            yield 0
+
+    def _collect(self) -> None:
+        """What the model has answered. Raises ModelError."""
+        for future in [future for future in self._futures if future.done()]:
+            texts = self._futures.pop(future)
+            self._answered_at = time.monotonic()
+            self._take(texts, future.result())
+
+    def _take(self, texts: list[str], result: EmbeddingResult) -> None:
+        refused: list[_Claimed] = []
+        reasons: dict[str, tuple[str, str]] = {}
+        for position, text in enumerate(texts):
+            claimed = self._claimed.pop(text)
+            if (vector := result.vectors.get(position)) is not None:
+                self._cache.put(text, vector)
+                self._embedded += [(row, portion, vector) for row, portion in claimed]
+                self.reused += len(claimed) - 1
+            else:
+                refused += claimed
+                reasons |= {row.key: (text, result.refused[position]) for row, _ in claimed}
+        retry_database(dead_letters.add, self._migration, reasons)
+        self._settle([portion for _, portion in refused])
+
+    def _write(self) -> int:
+        size = self._writer.size.rows
+        part, self._embedded = self._embedded[:size], self._embedded[size:]
+        rows, portions, vectors = zip(*part, strict=True)
+        landed = self._writer.write(rows, np.stack(vectors))
+        self._settle(portions)
+        return landed
+
+    def _settle(self, portions: Sequence[Portion]) -> None:
+        self._rows -= len(portions)
+        for portion in portions:
+            portion.settle(1)
+
+    def _write_answered(self) -> Iterator[int]:
+        """What was paid for is kept, as far as it is answered soon."""
+        wait(self._futures, self._seconds)
+        for future in [f for f in self._futures if f.done() and not f.exception()]:
+            self._take(self._futures.pop(future), future.result())
+        while self._embedded:
+            yield self._write()

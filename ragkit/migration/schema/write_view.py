@@ -1,0 +1,92 @@
+"""The view that vectors are copied into: its trigger writes each beside the text it was made from.
+
+COPY into a view with an INSTEAD OF trigger needs no temporary table, so that nothing outlives a
+transaction, and each row is found by the key's index, so that the planner has no choice. A row
+that somebody else has locked is not waited for: its key goes into the queue, and so does that of a
+row whose text has changed; a notice tells of each. See the PostgreSQL manual, "COPY" and "CREATE TRIGGER".
+"""
+
+from ragkit.database.identifiers import quote_identifier, quote_literal
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema.consistency import short_name
+from ragkit.migration.work.queue import LATER_SECONDS
+from ragkit.migration.work.tables import QUEUE
+from ragkit.retrieval.contract import SCHEMA
+
+LOCK_MS = 200
+"""How long a write waits for a lock of the table, or of what its triggers write: less than the
+second after which PostgreSQL looks for a deadlock, so that no application is its victim."""
+
+_VIEW = """
+create or replace view {view} as
+select null::text as key, null::text as content, null::vector as vector where false
+"""
+# The row is locked first, so that it is never waited for. The xid of a key that comes back is 0:
+# older than any other, so that no backfill is complete without it.
+_WRITE = """
+create or replace function {function}() returns trigger language plpgsql
+set lock_timeout = {lock_ms} as ${tag}$
+declare
+    is_there boolean;
+begin
+    update {table} as t set {column} = new.vector
+    where t.ctid = (
+        select r.ctid from {table} as r
+        where r.{key} = new.key::{key_type} and r.{content} = new.content and r.{column} is null
+        for no key update skip locked)
+    returning t.{column} is not null into is_there;
+    if is_there then
+        return new;
+    elsif not is_there then
+        raise 'a trigger of the table removes the vectors of %; change it so that it leaves them',
+            {name};
+    end if;
+    insert into {queue} (migration, key, xid, not_before)
+    values ({migration}, new.key, '0', clock_timestamp() + interval '{later} seconds');
+    raise notice 'not written';
+    return null;
+end ${tag}$
+"""
+_TRIGGER = """
+create or replace trigger write instead of insert on {view}
+for each row execute function {function}()
+"""
+
+
+def create_sql(migration: Migration, schema: str = SCHEMA) -> list[str]:
+    """In `schema`, which a trial has elsewhere."""
+    names = _names(migration, schema)
+    return [part.format(**names).strip() for part in (_VIEW, _WRITE, _TRIGGER)]
+
+
+def drop_sql(migration: Migration) -> list[str]:
+    names = _names(migration, SCHEMA)
+    return [
+        f"drop view if exists {names['view']}",
+        f"drop function if exists {names['function']}()",
+    ]
+
+
+def copy_sql(migration: Migration, schema: str = SCHEMA) -> str:
+    """Takes rows (key, content, vector), each in its binary form."""
+    return f"copy {_names(migration, schema)['view']} from stdin with (format binary)"
+
+
+def _names(migration: Migration, schema: str) -> dict[str, str]:
+    """SQL names, quoted."""
+    plan, own = migration.plan, short_name("write", migration.id)
+    return {
+        "tag": own,
+        "view": quote_identifier(schema, own),
+        "function": quote_identifier(schema, own),
+        "table": migration.quoted_table,
+        "key": quote_identifier(plan.table.key),
+        "key_type": migration.key_type,
+        "content": quote_identifier(plan.table.content),
+        "column": quote_identifier(plan.new.column),
+        "name": quote_literal(plan.new.column),
+        "migration": quote_literal(migration.id),
+        "queue": f"{SCHEMA}.{QUEUE.name}",
+        "lock_ms": f"{LOCK_MS:d}",
+        "later": f"{LATER_SECONDS:d}",
+    }

@@ -1,0 +1,76 @@
+"""Rows to embed: where they are, and their keys and texts.
+
+The rows of a range are worked off by their line pointers, one row of each page at a time: what a
+write leaves behind on a page is pruned, and makes room for the page's next row. That keeps updates
+HOT, and the old column's index untouched.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from ragkit.database.translate import translate_errors
+from ragkit.database.types import CatalogType
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress import coverage
+from ragkit.migration.work import sweep
+from ragkit.migration.work.sweep import Range
+
+_TID = CatalogType("tid")
+_CTID: sa.ColumnElement[Any] = sa.column("ctid", _TID)
+
+
+class Row(NamedTuple):
+    """The key in its text form, and the text as it was read."""
+
+    key: str
+    text: str
+
+
+class Place(NamedTuple):
+    """A row's ctid, and the length of its text in bytes."""
+
+    ctid: str
+    size: int
+
+
+def places(migration: Migration, claimed: Range) -> list[Place] | None:
+    """The rows of a range that have a text and no vector, one of each page at a time; None when
+    the table was rewritten meanwhile: then the sweep begins again. Raises DatabaseError."""
+    size = sa.func.octet_length(migration.content)
+    query = migration.select(sa.cast(_CTID, sa.Text), size).where(
+        *coverage.in_blocks(claimed.first, claimed.end), migration.new_vector.is_(None), size > 0
+    )
+    with translate_errors("reading a range"), migration.engine.begin() as connection:
+        found = [Place(*row) for row in connection.execute(query)]
+        if not sweep.require_same_file(connection, migration):
+            return None
+    return sorted(found, key=_by_line_pointer)
+
+
+def read_places(migration: Migration, chosen: Sequence[Place]) -> list[Row]:
+    """Those that are still there and pending; one that has moved meanwhile is in the queue.
+    Raises DatabaseError."""
+    ctids = sa.cast([place.ctid for place in chosen], ARRAY(_TID))
+    return _read(migration, sa.any_(ctids) == _CTID)
+
+
+def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
+    """Those that are there and pending. Raises DatabaseError."""
+    wanted = sa.cast(list(keys), ARRAY(sa.Text))
+    typed = sa.cast(wanted, ARRAY(CatalogType(migration.key_type)))
+    return _read(migration, migration.key == sa.any_(typed))
+
+
+def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
+    query = migration.select(migration.key_text, migration.content)
+    query = query.where(where, coverage.is_pending(migration))
+    with translate_errors("reading rows"), migration.engine.connect() as connection:
+        return [Row(*row) for row in connection.execute(query)]
+
+
+def _by_line_pointer(place: Place) -> tuple[int, int]:
+    block, pointer = place.ctid[1:-1].split(",")
+    return int(pointer), int(block)

@@ -1,0 +1,65 @@
+"""The tables of the work that is left, in ragkit's own schema."""
+
+import sqlalchemy as sa
+
+from ragkit.database.types import CatalogType
+from ragkit.retrieval.contract import SCHEMA
+
+METADATA = sa.MetaData(schema=SCHEMA)
+_time = sa.DateTime(timezone=True)
+
+WORKER = sa.Table(  # a process at work, until its row expires
+    "worker",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("since", _time, nullable=False, server_default=sa.func.now()),
+    sa.Column("until", _time, nullable=False),
+)
+LEASE = sa.Table(  # a step that must not run beside another
+    "lease",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("worker", sa.Text, nullable=False),
+)
+SWEEP = sa.Table(  # how far a table has been walked, by heap blocks
+    "sweep",
+    METADATA,
+    sa.Column("migration", sa.Text, primary_key=True),
+    sa.Column("filenode", sa.BigInteger, nullable=False),
+    sa.Column("blocks", sa.BigInteger, nullable=False),
+    sa.Column("next_block", sa.BigInteger, nullable=False, server_default="0"),
+)
+CLAIM = sa.Table(  # a range of blocks that a worker is busy with
+    "claim",
+    METADATA,
+    sa.Column("migration", sa.Text, primary_key=True),
+    sa.Column("first_block", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("end_block", sa.BigInteger, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+)
+QUEUE = sa.Table(  # keys of rows that were written and have no vector
+    "queue",
+    METADATA,
+    sa.Column("migration", sa.Text, primary_key=True),
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column(
+        "xid", CatalogType("xid8"), nullable=False,
+        server_default=sa.text("pg_current_xact_id()"),
+    ),
+    sa.Column("at", _time, nullable=False, server_default=sa.func.now()),
+    sa.Column("not_before", _time),
+    sa.Column("worker", sa.Text),
+)  # fmt: skip
+
+
+def create_tables(connection: sa.Connection) -> None:
+    """Safe to repeat."""
+    METADATA.create_all(connection)
+
+
+def exist(connection: sa.Connection) -> bool:
+    """Whether this database has them."""
+    found = sa.select(sa.func.to_regclass(f"{SCHEMA}.{LEASE.name}"))
+    return connection.scalar(found) is not None
