@@ -1,4 +1,4 @@
-"""COPY FROM STDIN as one statement of PostgreSQL's simple protocol.
+"""COPY FROM STDIN by PostgreSQL's simple protocol.
 
 pg8000's own way prepares the statement first: a round trip more, and outside of a transaction a
 pooler in transaction mode may prepare it in one session and run it in another.

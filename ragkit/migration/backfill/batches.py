@@ -8,7 +8,6 @@ from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.migration.migration import Migration
 from ragkit.migration.work import queue, sweep
 from ragkit.migration.work.rows import Place, Row, places, read_keys, read_places
-from ragkit.migration.work.sweep import MAX_BLOCKS
 from ragkit.retry import retry_database
 
 MAX_BATCH_BYTES = 4 * 2**20
@@ -67,7 +66,7 @@ class RequestLimits:
 
 def sweep_batches(migration: Migration, worker: str, limits: RequestLimits) -> Iterator[Batch]:
     """Until no range is left to claim. Raises DatabaseError."""
-    while claimed := retry_database(sweep.claim, migration, worker, MAX_BLOCKS):
+    while claimed := retry_database(sweep.claim, migration, worker):
         found = retry_database(places, migration, claimed)
         if found is None:
             continue

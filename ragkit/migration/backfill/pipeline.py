@@ -102,15 +102,16 @@ def run_backfill(
                     yield tally.progress(landed, throttle.reason if throttle else "")
             counts = None
             if retry_database(needs_audit, migration, last):
-                tally.audited(counts := audit(migration))
+                tally.counted(counts := audit(migration))
             if retry_database(complete, migration, last, counts) or not wait:
                 break
             if tally.landed == landed_before:
                 waiting.wait()
     if pipeline.reused:
         migration.record("reused", rows=pipeline.reused)
-    with translate_errors("backfill"), migration.engine.connect() as connection:
-        tally.audited(coverage.estimate_rows(connection, migration))
+    if not tally.is_exact:
+        with translate_errors("backfill"), migration.engine.connect() as connection:
+            tally.counted(coverage.estimate_rows(connection, migration))
     yield tally.progress()
 
 
@@ -123,10 +124,11 @@ class _Tally:
     in_flight: InFlight
     written: int = 0
     landed: int = 0
+    is_exact: bool = False
     start: float = field(default_factory=time.monotonic)
 
-    def audited(self, counts: RowCounts) -> None:
-        self.counts, self.written = counts, 0
+    def counted(self, counts: RowCounts) -> None:
+        self.counts, self.written, self.is_exact = counts, 0, True
 
     def progress(self, landed: int = 0, reason: str = "") -> Progress:
         self.landed, self.written = self.landed + landed, self.written + landed

@@ -2,8 +2,8 @@
 
 TARGET_SECONDS = 0.04
 """Less than half of what is promised to the app: a write may be slower than the previous one."""
-INITIAL_ROWS, MAX_ROWS = 16, 1024
-"""MAX_ROWS: a write should not take two rows of a page, of which a range has 1,024."""
+INITIAL_ROWS, MAX_ROWS = 16, 256
+"""MAX_ROWS: a write should not take two rows of a page, and a range has as many pages."""
 
 
 class WriteSize:

@@ -72,7 +72,9 @@ class Writer:
         data = encode(rows, vectors)
         start = time.monotonic()
         missed = copy_from(connection, self._copy, data)
-        return len(rows) - missed, max(time.monotonic() - start - ROUND_TRIPS * self._round_trip, 0.0)
+        return len(rows) - missed, max(
+            time.monotonic() - start - ROUND_TRIPS * self._round_trip, 0.0
+        )
 
 
 def _measure_round_trip(connection: sa.Connection) -> float:

@@ -10,14 +10,19 @@ from sqlalchemy.schema import CreateTable
 from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger
 from ragkit.migration.backfill.model_calls.metering import QUOTA, SPENDING
+from ragkit.migration.backfill.write_size import MAX_ROWS
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
-from ragkit.migration.schema import statements
+from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.expansion import requires_old
 from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql
+from ragkit.migration.work.tables import CLAIM, LEASE, QUEUE, SWEEP, WORKER
 from ragkit.retrieval.contract import CONTRACT
 
-OWN_TABLES = (CONTRACT, ledger.MIGRATION, ledger.EVENT, DEAD_LETTER, SPENDING, QUOTA)
+OWN_TABLES = (
+    CONTRACT, ledger.MIGRATION, ledger.EVENT, DEAD_LETTER, SPENDING, QUOTA,
+    WORKER, LEASE, SWEEP, CLAIM, QUEUE,
+)  # fmt: skip
 EXCLUSIVE = "ACCESS EXCLUSIVE: nobody reads or writes the table meanwhile"
 SHARE_ROW = "SHARE ROW EXCLUSIVE: nobody writes the table meanwhile"
 CONCURRENT = "SHARE UPDATE EXCLUSIVE: everybody reads and writes on"
@@ -80,9 +85,17 @@ def _expand(connection: sa.Connection, migration: Migration) -> Iterator[Stateme
     column = migration.plan.new.column
     undo = f"ALTER TABLE … DROP COLUMN {column}"
     yield Statement("backfill", statements.add_column(migration), EXCLUSIVE, moment, undo)
+    yield from _watch(connection, migration, "backfill")
+
+
+def _watch(connection: sa.Connection, migration: Migration, step: str) -> Iterator[Statement]:
+    """The triggers that watch a column, and the view by which it is written."""
+    undo = "DROP SCHEMA ragkit CASCADE"
     for sql in add_triggers_sql(connection, migration):
         lock = NONE if " function " in sql.partition("(")[0] else SHARE_ROW
-        yield Statement("backfill", sql, lock, moment, schema)
+        yield Statement(step, sql, lock, _moment(migration), undo)
+    for sql in write_view.create_sql(migration):
+        yield Statement(step, sql, NONE, "milliseconds", undo)
 
 
 def _fill(
@@ -91,7 +104,7 @@ def _fill(
     plan = migration.plan
     update = (
         f"update {migration.quoted_table} set {plan.new.column} = … in transactions of up to "
-        f"{plan.backfill.batch_size:,} rows"
+        f"{MAX_ROWS:,} rows"
     )
     undo = "not needed: the old column is never written"
     yield Statement("backfill", update, ROWS, backfill, undo)
@@ -106,15 +119,15 @@ def _cut_over(connection: sa.Connection, migration: Migration) -> Iterator[State
         sql = statements.drop_not_null(migration)
         undo = "ALTER TABLE … ALTER COLUMN … SET NOT NULL, once `follow` has filled it"
         yield Statement("cutover", sql, EXCLUSIVE, moment, undo)
-    for sql in add_triggers_sql(connection, migration.reversed()):
-        lock = NONE if " function " in sql.partition("(")[0] else SHARE_ROW
-        yield Statement("cutover", sql, lock, moment, "DROP SCHEMA ragkit CASCADE")
+    yield from _watch(connection, migration.reversed(), "cutover")
 
 
 def _retire(migration: Migration) -> Iterator[Statement]:
     """Only with old.retire."""
-    for sql in (*drop_triggers_sql(migration.reversed()), statements.drop_column(migration)):
-        lock = NONE if "drop function" in sql else EXCLUSIVE
+    back = migration.reversed()
+    own = (*drop_triggers_sql(back), *write_view.drop_sql(back))
+    for sql in (*own, statements.drop_column(migration)):
+        lock = NONE if sql.startswith(("drop function", "drop view")) else EXCLUSIVE
         yield Statement("retire", sql, lock, _moment(migration), "none")
 
 

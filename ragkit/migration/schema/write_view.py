@@ -3,7 +3,7 @@
 COPY into a view with an INSTEAD OF trigger needs no temporary table, so that nothing outlives a
 transaction, and each row is found by the key's index, so that the planner has no choice. A row
 that somebody else has locked is not waited for: its key goes into the queue, and so does that of a
-row whose text has changed; a notice tells of each. See the PostgreSQL manual, "COPY" and "CREATE TRIGGER".
+row whose text has changed; a notice tells of each. See the PostgreSQL manual, "COPY".
 """
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
@@ -24,8 +24,7 @@ select null::text as key, null::text as content, null::vector as vector where fa
 # The row is locked first, so that it is never waited for. The xid of a key that comes back is 0:
 # older than any other, so that no backfill is complete without it.
 _WRITE = """
-create or replace function {function}() returns trigger language plpgsql
-set lock_timeout = {lock_ms} as ${tag}$
+create or replace function {function}() returns trigger language plpgsql as ${tag}$
 declare
     is_there boolean;
 begin
@@ -68,8 +67,10 @@ def drop_sql(migration: Migration) -> list[str]:
 
 
 def copy_sql(migration: Migration, schema: str = SCHEMA) -> str:
-    """Takes rows (key, content, vector), each in its binary form."""
-    return f"copy {_names(migration, schema)['view']} from stdin with (format binary)"
+    """Takes rows (key, content, vector), each in its binary form. Two statements, which the simple
+    protocol runs in one transaction."""
+    view = _names(migration, schema)["view"]
+    return f"set local lock_timeout = {LOCK_MS:d}; copy {view} from stdin with (format binary)"
 
 
 def _names(migration: Migration, schema: str) -> dict[str, str]:
@@ -87,6 +88,5 @@ def _names(migration: Migration, schema: str) -> dict[str, str]:
         "name": quote_literal(plan.new.column),
         "migration": quote_literal(migration.id),
         "queue": f"{SCHEMA}.{QUEUE.name}",
-        "lock_ms": f"{LOCK_MS:d}",
         "later": f"{LATER_SECONDS:d}",
     }

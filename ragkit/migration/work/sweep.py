@@ -17,7 +17,7 @@ from ragkit.migration.work.workers import is_alive
 
 MIN_BLOCKS, MAX_BLOCKS = 16, 1024
 """Of a range. The rows of one write should each be on a page of its own."""
-SHARES = 16
+SHARES = 4
 """Ranges of a small table, so that several workers find some."""
 _HEAP = sa.text("""
     select pg_relation_filenode(oid)::bigint as filenode,
@@ -82,9 +82,9 @@ def state(connection: sa.Connection, migration: Migration) -> SweepState | None:
     return SweepState(*row) if row else None
 
 
-def claim(migration: Migration, worker: str, blocks: int) -> Range | None:
-    """The next range, of `blocks` at most, or one of a worker that is gone; None when there is
-    none. Raises DatabaseError."""
+def claim(migration: Migration, worker: str) -> Range | None:
+    """The next range, or one of a worker that is gone; None when there is none. Raises
+    DatabaseError."""
     with translate_errors("claiming a range"), migration.engine.begin() as connection:
         row = connection.execute(
             sa.select(SWEEP).where(SWEEP.c.migration == migration.id).with_for_update()
@@ -95,8 +95,8 @@ def claim(migration: Migration, worker: str, blocks: int) -> Range | None:
             return Range(left.first_block, left.end_block, row.filenode)
         if row.next_block >= row.blocks:
             return None
-        share = max(MIN_BLOCKS, row.blocks // SHARES)
-        end = min(row.next_block + min(blocks, share), row.blocks)
+        share = min(max(MIN_BLOCKS, row.blocks // SHARES), MAX_BLOCKS)
+        end = min(row.next_block + share, row.blocks)
         of_table = SWEEP.c.migration == migration.id
         connection.execute(sa.update(SWEEP).where(of_table).values(next_block=end))
         values = {"first_block": row.next_block, "end_block": end, "worker": worker}

@@ -98,7 +98,9 @@ def test_a_kill_repeats_at_most_what_was_in_flight(engine, plan, new_embedder, s
     run.close()  # a closed generator runs no further, as a killed process
     list(run_backfill(migration, second))
     check_vectors(migration, new_embedder)
-    assert len(first.texts) + len(second.texts) - len(PLACES) <= 20  # one request with the model, one ahead
+    assert (
+        len(first.texts) + len(second.texts) - len(PLACES) <= 20
+    )  # one request with the model, one ahead
 
 
 def test_a_server_that_stays_away_is_an_error_and_the_next_run_fills_the_rest(

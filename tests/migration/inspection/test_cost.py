@@ -32,7 +32,7 @@ def test_a_service_is_paid_for_the_pieces(flawed, plan, engine, vertex, monkeypa
     monkeypatch.setenv("GCP_PROJECT_ID", "p")
     model = embedder_of("gemini-embedding-001/768")  # one text a request
     with engine.begin() as connection:
-        connection.exec_driver_sql("update \"Amenities\" set content = repeat('long ', 8000)")
+        connection.exec_driver_sql("update \"Amenities\" set content = repeat('long ', 8000) || id")
     for way, requests, tokens in [("pieces", 45, 90_000), ("cut", 9, 9 * 2048)]:
         changes = {"new.model": model.model.name, "new.long_texts": way}
         estimate = estimate_cost(Migration.open(changed(plan, changes), engine), model)
