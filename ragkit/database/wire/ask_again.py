@@ -10,18 +10,23 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.exc import DisconnectionError
 
 T = TypeVar("T")
+_USED = "ragkit used"
+"""In SQLAlchemy's notes on a connection of the pool."""
 
 
 def replace_closed(engine: sa.Engine) -> None:
-    """A connection of the pool that the server has closed is replaced when it is next needed."""
+    """A connection of the pool that the server has closed is replaced when it is next needed. One
+    that was just made is not looked at: SQLAlchemy replaces a connection once only."""
 
     @sa.event.listens_for(engine, "checkout")
-    def check(connection: Any, _record: object, _proxy: object) -> None:
-        if _is_closed(connection):
+    def check(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if record.info.get(_USED) and _is_closed(connection):
             raise DisconnectionError
+        record.info[_USED] = True
 
 
 def ask_again(engine: sa.Engine, read: Callable[[sa.Connection], T]) -> T:

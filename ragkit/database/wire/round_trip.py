@@ -46,6 +46,8 @@ def ask(
         raise
     except BaseException as error:
         connection.invalidate(error)
+        if isinstance(error, OSError):
+            raise pg8000.InterfaceError("network error") from error  # as pg8000 words it
         raise
     rows: list[list[Any]] = context.rows
     return rows[1:] if settings else rows
