@@ -10,7 +10,7 @@ import threading
 import functions_framework
 import pg8000.native
 
-from ragkit.embedding.load import load_embedder
+from mission import Mission
 
 SQL = "select name, description from amenities order by embedding <=> :vector limit 3"
 kept = threading.local()
@@ -25,12 +25,12 @@ def hello_http(request):
         return {"error": "expected a name"}, 400
     with loading:
         if "model" not in loaded:
-            loaded["model"] = load_embedder(os.environ["EMBEDDING_MODEL"])
+            loaded["model"] = Mission()
     if not hasattr(kept, "connection"):
         kept.connection = pg8000.native.Connection(
             os.environ["DB_USER"], database=os.environ["DB_NAME"], unix_sock=os.environ["DB_SOCKET"]
         )
     vector = loaded["model"].embed_query(question["name"])
-    rows = kept.connection.run(SQL, vector=str(vector.tolist()))
+    rows = kept.connection.run(SQL, vector=str(vector))
     results = [{"name": name, "description": description} for name, description in rows]
     return json.dumps({"results": results}), 200, {"Content-Type": "application/json"}
