@@ -22,6 +22,9 @@ from tests.conftest import PYTHON, environment
 SERVICE = "ragkit.embedding.vertex_ai.service"
 
 
+GOOGLES_CLIENT = ("grpc", "google.protobuf", "google.api_core", "google.cloud.aiplatform_v1")
+
+
 def ask(model):
     return model.embed_query("a")
 
@@ -172,7 +175,7 @@ def test_a_question_imports_no_client_of_google_cloud(vertex):
     script = (
         "import sys\nfrom ragkit.embedding.load import load_embedder\n"
         "load_embedder('text-embedding-005').embed_query('a')\n"
-        "print(*{'grpc', 'google.protobuf', 'google.api_core', 'google.cloud.aiplatform_v1'} & set(sys.modules))"
+        f"print(*{{*{GOOGLES_CLIENT}}} & set(sys.modules))"
     )
     env = environment(GCP_PROJECT_ID="p", VERTEX_ENDPOINT=vertex.address)
     done = subprocess.run(

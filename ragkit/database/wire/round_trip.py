@@ -60,7 +60,9 @@ def _statement(sql: str, values: Sequence[bytes], describe: bool) -> bytes:
     for value in values:
         bind += struct.pack(">i", len(value)) + value
     bind += struct.pack(">hh", 1, _TEXT)
-    return _message(b"P", parse) + _message(b"B", bind) + (_DESCRIBE if describe else b"") + _EXECUTE
+    return (
+        _message(b"P", parse) + _message(b"B", bind) + (_DESCRIBE if describe else b"") + _EXECUTE
+    )
 
 
 def _message(kind: bytes, body: bytes) -> bytes:

@@ -31,4 +31,3 @@ def explain_status(model: Model, status: str) -> ModelError:
     if status == "INVALID_ARGUMENT":
         return RowRefused(message)
     return ModelBusy(message) if status in _BUSY else ModelUnavailable(message)
-

@@ -9,7 +9,6 @@ import threading
 
 import functions_framework
 import pg8000.native
-
 from mission import Mission
 
 SQL = "select name, description from amenities order by embedding <=> :vector limit 3"
