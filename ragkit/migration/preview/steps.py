@@ -14,6 +14,8 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.expansion import requires_old
+from ragkit.migration.schema.index.estimate import estimate_rows
+from ragkit.migration.schema.index.sizing import choose_sizing
 from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql
 from ragkit.retrieval.contract import CONTRACT
 
@@ -96,7 +98,9 @@ def _fill(
     undo = "not needed: the old column is never written"
     yield Statement("backfill", update, ROWS, backfill, undo)
     if plan.index.type != "none":
-        sql = statements.create_index(connection, migration)
+        rows = estimate_rows(connection, migration)
+        sizing = choose_sizing(connection, migration, rows, may_set=True)
+        sql = statements.create_index(migration, sizing.lists)
         yield Statement("backfill", sql, CONCURRENT, build, "DROP INDEX CONCURRENTLY …")
 
 
