@@ -71,7 +71,8 @@ def _wait_for_claim(migration: Migration, session: BuildingSession, report: Repo
             seen, deadline = now, time.monotonic() + PATIENCE_SECONDS
         elif time.monotonic() > deadline:
             raise _no_progress(current.name, others)
-        _report(report, others)
+        if not _report(report, others) and others:
+            report(BuildProgress(f"waiting for {others[0]}", 0, 0))
         time.sleep(POLL_SECONDS)
         session.keep_alive()
 
@@ -139,9 +140,12 @@ def _watch(migration: Migration, report: Report) -> None:
         log.warning("the index build goes on, its progress cannot be seen")
 
 
-def _report(report: Report, builders: Sequence[Builder]) -> None:
-    if progress := next((b.progress for b in builders if b.progress), None):
+def _report(report: Report, builders: Sequence[Builder]) -> bool:
+    """Whether there was progress to report."""
+    progress = next((b.progress for b in builders if b.progress), None)
+    if progress:
         report(progress)
+    return progress is not None
 
 
 def _describe(sizing: Sizing) -> str:

@@ -13,6 +13,7 @@ from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.index import building, estimate
 from ragkit.migration.schema.index.current import qualified_name
+from ragkit.migration.schema.index.session import building_session
 from ragkit.retrieval.search import DISTANCES, nearest
 from tests.conftest import changed, with_plan
 from tests.migration.schema.index.conftest import indexes, wait_for_builders, wait_until
@@ -209,3 +210,16 @@ def test_what_it_will_take_is_told_before_and_kept_with_what_it_took(vectors, mo
     assert event.detail["settings"] == built.settings
     assert event.detail["estimate"]["bytes"] == pytest.approx(built.bytes, rel=0.2)
     assert qualified_name(vectors).startswith("public.")
+
+
+def test_who_is_waited_for_is_told(vectors):
+    """A builder that has the claim and has not begun."""
+    steps = []
+    with ThreadPoolExecutor(1) as executor, building_session(vectors) as other:
+        assert other.claim()
+        pid = other.connection.scalar(sa.select(sa.func.pg_backend_pid()))
+        built = executor.submit(index.build, vectors, steps.append)
+        wait_until(lambda: steps)
+        other.connection.exec_driver_sql("select pg_advisory_unlock_all()")
+        assert built.result(30).valid
+    assert steps[0].phase == f"waiting for pid {pid} of role {vectors.engine.url.username}"
