@@ -12,8 +12,9 @@ from concurrent.futures import TimeoutError as NotDone
 from dataclasses import asdict, replace
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
-from ragkit.database.translate import translate_errors
+from ragkit.database.translate import server_fields, translate_errors
 from ragkit.errors import DatabaseUnavailable, PhaseError
 from ragkit.migration import ledger
 from ragkit.migration.migration import Migration
@@ -28,7 +29,7 @@ from ragkit.migration.schema.index.current import (
 )
 from ragkit.migration.schema.index.estimate import Estimate, estimate_build, estimate_rows
 from ragkit.migration.schema.index.session import BuildingSession, building_session
-from ragkit.migration.schema.index.sizing import Sizing, choose_sizing
+from ragkit.migration.schema.index.sizing import SHARED_MEMORY, Sizing, choose_sizing
 
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 600.0
@@ -100,15 +101,14 @@ def _build_and_watch(
         rows = estimate_rows(connection, migration)
         sizing = choose_sizing(connection, migration, rows, may_set=session.is_kept)
     estimate = estimate_build(migration, rows, sizing)
-    settings = _describe(sizing)
-    log.info("building %s: %s; %s", current.name, estimate.describe(), settings)
+    log.info("building %s: %s; %s", current.name, estimate.describe(), _describe(sizing))
     report(BuildProgress(estimate.describe(), 0, 0))
     start = time.monotonic()
     with ThreadPoolExecutor(1, "index") as executor:
         building = executor.submit(_create, migration, session, current, sizing)
         while True:
             try:
-                building.result(timeout=POLL_SECONDS)
+                settings = _describe(building.result(timeout=POLL_SECONDS))
                 break
             except NotDone:
                 session.keep_alive()
@@ -122,14 +122,29 @@ def _build_and_watch(
 
 def _create(
     migration: Migration, session: BuildingSession, current: IndexState, sizing: Sizing
-) -> None:
+) -> Sizing:
+    """By the sizing, or by one process where the server's shared memory is too small for several.
+    Answers the sizing that was used."""
     with translate_errors("building the index"):
-        if session.is_kept:
-            sizing.apply(session.connection)
-        run = session.connection.exec_driver_sql
-        if current.exists:
-            run(f"drop index concurrently if exists {qualified_name(migration)}")
-        run(statements.create_index(migration, sizing.lists))
+        try:
+            _run(migration, session, current.exists, sizing)
+        except DBAPIError as error:
+            too_small = SHARED_MEMORY in server_fields(error).get("M", "")
+            if not (too_small and sizing.workers and session.is_kept):
+                raise
+            sizing = sizing.alone()
+            log.warning("the index build begins again: %s", sizing.why)
+            _run(migration, session, True, sizing)
+    return sizing
+
+
+def _run(migration: Migration, session: BuildingSession, is_leftover: bool, sizing: Sizing) -> None:
+    if session.is_kept:
+        sizing.apply(session.connection)
+    run = session.connection.exec_driver_sql
+    if is_leftover:
+        run(f"drop index concurrently if exists {qualified_name(migration)}")
+    run(statements.create_index(migration, sizing.lists))
 
 
 def _watch(migration: Migration, report: Report) -> None:

@@ -1,6 +1,6 @@
 """How much memory and how many workers a build takes, from the server's own figures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from pgvector.sqlalchemy import HALFVEC
@@ -14,8 +14,12 @@ MIN_MB = 16
 HNSW_ROW_BYTES = 720
 """Of a row in the graph beside its vector's values, with pgvector's default m; measured by its
 notice that the graph no longer fits, see tests/migration/schema/index/test_sizing.py."""
+PROCESS_MB = 32
+"""PostgreSQL starts a worker only if each process gets so much (plan_create_index_workers)."""
 MARGIN = 1.25
 """Of the estimate of the rows."""
+SHARED_MEMORY = "shared memory"
+"""In PostgreSQL's message when a container's /dev/shm does not hold a parallel build's memory."""
 _SERVER = sa.text("""
     select pg_size_bytes(current_setting('shared_buffers')) as shared_buffers,
            (select pg_size_bytes(setting || unit) from pg_settings
@@ -47,6 +51,10 @@ class Sizing:
         connection.exec_driver_sql(_MEMORY.format(self.memory_mb))
         connection.exec_driver_sql(_WORKERS.format(self.workers))
 
+    def alone(self) -> "Sizing":
+        """By one process, where the server's shared memory is too small for several."""
+        return replace(self, workers=0, why=f"{self.why}; no workers: {SHARED_MEMORY} is too small")
+
     @property
     def fits(self) -> bool:
         """Whether the build needs no slower second phase."""
@@ -59,9 +67,9 @@ def choose_sizing(
     """For an index of about `rows`. Without `may_set`, behind a pooler, the server's own
     settings hold, whatever the plan says.
 
-    The memory is that of the plan, else what the index needs, up to shared_buffers or the server's
-    maintenance_work_mem, whichever is more: no more than the server's owner has given to PostgreSQL
-    for one purpose. The workers are those of the plan, else what the server allows, up to half of
+    The memory is that of the plan, else what the index and its workers need, up to shared_buffers
+    or the server's maintenance_work_mem, whichever is more: no more than the server's owner has
+    given to PostgreSQL for one purpose. The workers are those of the plan, else what the server allows, up to half of
     its free connections: a server that is nearly full is busy.
     """
     server, plan = connection.execute(_SERVER).one(), migration.plan.index
@@ -72,8 +80,10 @@ def choose_sizing(
         why = "the server's own: behind a pooler without database.direct nothing can be set"
     else:
         ceiling = max(own, server.shared_buffers // MB)
-        memory = plan.memory_mb or min(needed, ceiling)
         workers = plan.workers or max(0, min(server.workers, server.free_connections // 2))
+        for_workers = PROCESS_MB * (workers + 1) if needed > PROCESS_MB else 0
+        memory = plan.memory_mb or min(max(needed, for_workers), ceiling)
+        workers = plan.workers or min(workers, max(0, memory // PROCESS_MB - 1))
         why = "; ".join(_reasons(migration, needed, ceiling, server.free_connections))
     lists = 0
     if plan.type == "ivfflat":

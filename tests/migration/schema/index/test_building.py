@@ -1,4 +1,5 @@
 import re
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from ragkit.migration.schema.index import building, estimate
 from ragkit.migration.schema.index.current import qualified_name
 from ragkit.migration.schema.index.session import building_session
 from ragkit.retrieval.search import DISTANCES, nearest
-from tests.conftest import changed, with_plan
+from ragkit.sandbox.folders import Folders
+from ragkit.sandbox.postgres import Postgres
+from tests.conftest import ROLE, changed, random_vectors, with_plan
 from tests.migration.schema.index.conftest import indexes, wait_for_builders, wait_until
 
 
@@ -205,7 +208,7 @@ def test_what_it_will_take_is_told_before_and_kept_with_what_it_took(vectors, mo
     monkeypatch.setattr(estimate, "WORTH_A_TRIAL", 1000)
     steps = []
     built = index.build(vectors, steps.append)
-    assert re.match(r"an index of about \d,\d{3} rows: about a second .*, \d", steps[0].phase)
+    assert re.match(r"an index of about \d,\d{3} rows: about .* second.*, \d", steps[0].phase)
     [event] = index_events(vectors)
     assert event.detail["settings"] == built.settings
     assert event.detail["estimate"]["bytes"] == pytest.approx(built.bytes, rel=0.2)
@@ -223,3 +226,38 @@ def test_who_is_waited_for_is_told(vectors):
         other.connection.exec_driver_sql("select pg_advisory_unlock_all()")
         assert built.result(30).valid
     assert steps[0].phase == f"waiting for pid {pid} of role {vectors.engine.url.username}"
+
+
+@pytest.fixture
+def cramped(tmp_path, plan):
+    """A table on a server whose shared memory is a few MB, as a container's; it builds in
+    parallel."""
+    server = Postgres(Folders.at(tmp_path / "cramped"))
+    server.start()
+    server.create("cramped", owner=ROLE)
+    server.stop()
+    data = server._folders.server / "data"
+    with (data / "postgresql.conf").open("a") as conf:
+        conf.write("dynamic_shared_memory_type = mmap\nmin_parallel_table_scan_size = 0\n")
+    shared = data / "pg_dynshmem"
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m,mode=0777", "none", shared]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        server.remove()
+        pytest.skip("no right to mount a tmpfs here")
+    engine = sa.create_engine(server.url(ROLE, "cramped"))
+    try:
+        server.start()
+        yield random_vectors(engine, plan, 3000)
+    finally:
+        engine.dispose()
+        server.stop()
+        subprocess.run(["umount", shared], check=True)
+        server.remove()
+
+
+def test_a_server_with_little_shared_memory_builds_without_workers(cramped):
+    built = index.build(with_plan(cramped, {"index.memory_mb": 96, "index.workers": 2}))
+    assert built.valid
+    assert ", 0 parallel workers (" in built.settings
+    assert "shared memory is too small" in built.settings
+    assert [valid for _, valid in indexes(cramped)] == [True]

@@ -7,8 +7,10 @@ from ragkit.database.engine import autocommit
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.index import ivfflat
-from ragkit.migration.schema.index.sizing import HNSW_ROW_BYTES, MB, choose_sizing
+from ragkit.migration.schema.index.sizing import HNSW_ROW_BYTES, MB, PROCESS_MB, choose_sizing
 from tests.conftest import random_vectors, with_plan
+
+LARGE = 200_000
 
 
 def sizing(migration, rows, may_set=True):
@@ -24,9 +26,15 @@ def setting(engine, name):
 def test_the_memory_is_what_the_index_needs_up_to_what_the_server_has(migration, engine):
     ceiling = max(setting(engine, "shared_buffers"), setting(engine, "maintenance_work_mem")) // MB
     small, large = sizing(migration, 30_000), sizing(migration, 30_000_000)
-    assert small.memory_mb == small.needed_mb < ceiling
+    assert small.memory_mb == max(small.needed_mb, 3 * PROCESS_MB) < ceiling
+    assert (small.workers, large.workers) == (2, 2)
     assert (large.memory_mb, large.fits) == (ceiling, False)
     assert f"the server's settings allow {ceiling} MB" in large.why
+
+
+def test_a_small_index_gets_no_worker_for_which_its_memory_is_too_little(migration):
+    chosen = sizing(migration, 1000)
+    assert (chosen.memory_mb, chosen.workers) == (chosen.needed_mb, 0)
 
 
 def test_the_plan_s_own_figures_hold(migration):
@@ -47,7 +55,7 @@ def test_no_more_workers_than_the_server_allows(migration, engine, name, workers
             f'alter role "{role}" in database "{database}" set {name} = {workers}'
         )
     engine.dispose()
-    assert sizing(migration, 1000).workers == workers
+    assert sizing(migration, LARGE).workers == workers
 
 
 def test_a_server_that_is_nearly_full_gives_no_worker(migration, engine, admin):
@@ -58,11 +66,11 @@ def test_a_server_that_is_nearly_full_gives_no_worker(migration, engine, admin):
                 "pg_stat_database)::int - current_setting('superuser_reserved_connections')::int"
             )
         )
-    assert sizing(migration, 1000).workers > 0
+    assert sizing(migration, LARGE).workers > 0
     others = [sa.create_engine(engine.url) for _ in range(free - 1)]
     held = [other.connect() for other in others]
     try:
-        assert sizing(migration, 1000).workers == 0
+        assert sizing(migration, LARGE).workers == 0
     finally:
         for other, connection in zip(others, held, strict=True):
             connection.close()
