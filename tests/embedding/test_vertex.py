@@ -18,8 +18,6 @@ from ragkit.errors import (
 )
 from ragkit.migration.backfill.model_calls.embed import embed_texts
 from tests.conftest import PYTHON, environment
-from tests.stand_ins import credentials
-from tests.stand_ins.vertex import serving
 
 SERVICE = "ragkit.embedding.vertex_ai.service"
 
