@@ -71,7 +71,9 @@ def check_table(
         *_contract_faults(connection, known),
     ]
     if phase == phases.PLANNED:
-        faults += consistency_faults(connection, regclass, plan.table.content, plan.migration_id)
+        faults += consistency_faults(
+            connection, regclass, plan.table.content, plan.migration_id, beside=plan.new.is_beside
+        )
     if faults:
         raise _not_ready(name, faults)
     key_type: str = columns[plan.table.key].full_type
@@ -88,7 +90,7 @@ def _missing_columns(plan: Plan, columns: Mapping[str, Any], retired: bool) -> I
         "table.content": plan.table.content,
         "table.label": plan.table.label,
         "table.category": plan.table.category,
-        "old.column": "" if retired else plan.old.column,
+        "old.column": "" if retired or plan.old.is_beside else plan.old.column,
     }
     for field, name in names.items():
         if name and name not in columns:
@@ -120,6 +122,9 @@ def _unknown_vectors(
     """A column that somebody began to fill by hand: nothing says which model made its vectors."""
     bindings = contract.read_bindings(connection, plan.table.qualified_name)
     known = plan.new.column in {binding.column for binding in bindings}
+    if plan.new.is_beside and plan.new.column in columns:
+        yield f"the table has a column {plan.new.column!r}: set new.column to another name"
+        return
     if plan.new.column not in columns or known or plan.new.adopt:
         return
     column = quote_identifier(plan.new.column)
@@ -158,6 +163,13 @@ def _contract_faults(connection: sa.Connection, known: Sequence[Binding]) -> Ite
     for binding in known:
         bindings = {b.column: b for b in contract.read_bindings(connection, binding.table)}
         bound = bindings.get(binding.column)
+        if bound and bound.side != binding.side:
+            placement = "side_table" if bound.side else "column"
+            yield (
+                f"the vectors of {binding.column!r} are in {'.'.join(bound.stored_in)}: set its "
+                f"placement to {placement}, which cannot be changed once the backfill has begun"
+            )
+            continue
         if bound is None or bound.space == binding.space:
             continue
         if bound.space.only_adds_to(binding.space):

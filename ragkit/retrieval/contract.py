@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import OID
 from ragkit.database.identifiers import quote_identifier, split_name
 from ragkit.embedding.catalogue import Model
 from ragkit.errors import SpaceMismatch, SpaceNotReady
+from ragkit.retrieval.side_table import SideTable
 from ragkit.retrieval.space import READY, Binding, Space
 
 SCHEMA = "ragkit"
@@ -33,6 +34,9 @@ CONTRACT = sa.Table(
     sa.Column("cutoff", sa.Float),
     sa.Column("table_oid", OID),
     sa.Column("attnum", sa.SmallInteger),
+    sa.Column("side_table", sa.Text),
+    sa.Column("side_key", sa.Text),
+    sa.Column("side_content", sa.Text),
 )
 _COLUMN_NAMES = sa.text("""
     select attrelid, attnum, attname from pg_attribute
@@ -76,9 +80,16 @@ def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
             row["distance"],
             row["state"],
             row.get("cutoff"),
+            _side(row),
         )
         for row in connection.execute(query).mappings()
     ]
+
+
+def _side(row: Mapping[str, Any]) -> SideTable | None:
+    if not (name := row.get("side_table")):
+        return None
+    return SideTable(name, row["side_key"], row["side_content"])
 
 
 def column_names(connection: sa.Connection, table: str) -> dict[tuple[Any, Any], str]:

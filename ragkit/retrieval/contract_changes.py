@@ -23,6 +23,11 @@ def bind(connection: sa.Connection, binding: Binding) -> None:
     _add_missing_columns(connection)
     for bound in read_bindings(connection, binding.table):
         if bound.column == binding.column:
+            if bound.side != binding.side:
+                raise SpaceMismatch(
+                    f"the vectors of {bound.column} are in {bound.stored_in[0]} and cannot be in "
+                    f"{binding.stored_in[0]}: choose another column"
+                )
             if bound.space != binding.space:
                 raise SpaceMismatch(
                     f"column {bound.column} is bound to {bound.space} and cannot take "
@@ -37,6 +42,8 @@ def bind(connection: sa.Connection, binding: Binding) -> None:
         "fingerprint": binding.space.fingerprint,
         "state": binding.state,
     }
+    if side := binding.side:
+        row |= {"side_table": side.name, "side_key": side.key, "side_content": side.content}
     where = {"table": regclass(binding.table), "column": binding.column}
     if number := connection.execute(_COLUMN_NUMBER, where).first():
         row |= {"table_oid": number.attrelid, "attnum": number.attnum}

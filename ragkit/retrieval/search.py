@@ -12,6 +12,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.types import vector_type
 from ragkit.database.wire.round_trip import ask
 from ragkit.retrieval.contract import regclass
+from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR, SideTable, digest_sql
 from ragkit.retrieval.space import Binding
 
 DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
@@ -19,6 +20,9 @@ DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
 
 DEFAULT_EF_SEARCH, MAX_EF_SEARCH = 40, 1000
 """pgvector's; see its README, "Query Options"."""
+
+OUTDATED = 8
+"""Candidates of a side table beyond those asked for: some may be of an earlier text of their row."""
 
 STATEMENT_MS = 3000
 """Of the app's query: the server ends it then, though the app may be gone."""
@@ -44,29 +48,55 @@ def nearest(
     settings = {} if milliseconds is None else {"statement_timeout": str(milliseconds)}
     if limit > DEFAULT_EF_SEARCH:
         settings["hnsw.ef_search"] = str(ef_search(limit))
-    sql = _nearest_sql(binding.table, binding.column, binding.distance, tuple(columns))
+    asked = binding.table, binding.column, binding.distance, tuple(columns), binding.side
     values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
-    rows = ask(connection, sql, values, settings)
+    rows = ask(connection, _nearest_sql(*asked), values, settings)
     if len(rows) < limit:
-        rows = _without_index(connection, sql, values, settings)
+        rows = _without_index(connection, _nearest_sql(*asked, exact=True), values, settings)
     if binding.cutoff is not None:
         rows = [row for row in rows if row[-1] <= binding.cutoff]
     return [dict(zip(columns, row[:-1], strict=True)) for row in rows]
 
 
 @lru_cache
-def _nearest_sql(table: str, column: str, distance: str, columns: Sequence[str]) -> str:
+def _nearest_sql(
+    table: str,
+    column: str,
+    distance: str,
+    columns: Sequence[str],
+    side: SideTable | None = None,
+    exact: bool = False,
+) -> str:
     """With $1 for the vector and $2 for the limit; the last column is the distance.
 
     Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index. A
     vector is cast to halfvec by the operator where the column is one.
     """
+    if side:
+        return _nearest_beside_sql(table, side, distance, columns, exact)
     stored = quote_identifier(column)
     shown = ", ".join(map(quote_identifier, columns))
     away = f"{stored} {DISTANCES[distance]} $1::vector"
     return (
         f"select {shown}, {away} from {regclass(table)} "
         f"where {stored} is not null order by {away} limit $2"
+    )
+
+
+def _nearest_beside_sql(
+    table: str, side: SideTable, distance: str, columns: Sequence[str], exact: bool
+) -> str:
+    """The candidates first, by the side table's own index; then their rows, by the key. A vector of
+    an earlier text is passed over. `exact`: every vector is a candidate."""
+    shown = ", ".join(f"r.{quote_identifier(column)}" for column in columns)
+    content = f"r.{quote_identifier(side.content)}"
+    nearby = "" if exact else f"order by {VECTOR} {DISTANCES[distance]} $1::vector limit $2::bigint + {OUTDATED}"
+    return (
+        f"select {shown}, s.away from {regclass(table)} r join ("
+        f"select {KEY}, {DIGEST}, {VECTOR} {DISTANCES[distance]} $1::vector as away "
+        f"from {regclass(side.name)} {nearby}) s "
+        f"on r.{quote_identifier(side.key)} = s.{KEY} and {digest_sql(content)} = s.{DIGEST} "
+        f"order by s.away limit $2::bigint"
     )
 
 
@@ -82,7 +112,7 @@ def _without_index(
 
 def stored_vector(binding: Binding) -> sa.ColumnClause[Any]:
     """The column of a binding, with its vector type."""
-    return sa.column(binding.column, vector_type(binding.space.dimension))
+    return sa.column(binding.stored_in[1], vector_type(binding.space.dimension))
 
 
 def distance_to(binding: Binding, vector: np.ndarray) -> sa.ColumnElement[float]:

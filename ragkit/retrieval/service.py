@@ -89,11 +89,12 @@ class SearchService:
 
 
 def _require_column(connection: sa.Connection, binding: Binding) -> None:
-    names = contract.column_names(connection, binding.table).values()
+    table, column = binding.stored_in
+    names = contract.column_names(connection, table).values()
     if not names:
-        raise SpaceNotReady(f"the database has no table {binding.table}")
-    if binding.column not in names:
+        raise SpaceNotReady(f"the database has no table {table}")
+    if column not in names:
         raise SpaceNotReady(
-            f"{binding.table} has no column {binding.column} for {binding.space.model} yet: "
+            f"{table} has no column {column} for {binding.space.model} yet: "
             "run the migration"
         )

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from ragkit.embedding.catalogue import Model
+from ragkit.retrieval.side_table import VECTOR, SideTable
 
 LONG_TEXTS = {"refuse": "", "cut": " (cut)", "pieces": " (mean of pieces)"}
 """What a template says behind the content column, by what becomes of long texts."""
@@ -53,6 +54,7 @@ class Binding:
     """One row of the contract: a column of a table holds the vectors of a space.
 
     `table` is "schema.table". The app shows no row beyond `cutoff`, a distance; None is no limit.
+    With a `side` table, the vectors are there, and `column` is only what the contract calls them.
     """
 
     table: str
@@ -61,3 +63,9 @@ class Binding:
     distance: str = "cosine"
     state: str = FILLING
     cutoff: float | None = None
+    side: SideTable | None = None
+
+    @property
+    def stored_in(self) -> tuple[str, str]:
+        """The table, as "schema.table", and the column that hold the vectors."""
+        return (self.side.name, VECTOR) if self.side else (self.table, self.column)

@@ -6,6 +6,7 @@ from functools import partial
 
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.migration.migration import Migration
+from ragkit.migration.backfill.side_writer import tidy_keys
 from ragkit.migration.work import queue, sweep
 from ragkit.migration.work.rows import Place, Row, places, read_keys, read_places
 from ragkit.retry import retry_database
@@ -84,7 +85,10 @@ def queue_batches(
 ) -> Iterator[Batch]:
     """The keys up to the place `last`. Raises DatabaseError."""
     while taken := retry_database(queue.take, migration, worker, last, limits.texts):
-        rows = retry_database(read_keys, migration, sorted(set(taken.values())))
+        keys = sorted(set(taken.values()))
+        if migration.new_side:
+            retry_database(tidy_keys, migration, keys)
+        rows = retry_database(read_keys, migration, keys)
         finish = partial(queue.remove, migration, list(taken))
         if rows:
             yield Batch(Portion(len(rows), partial(retry_database, finish)), rows, 0)

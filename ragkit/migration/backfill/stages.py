@@ -18,7 +18,7 @@ from ragkit.migration.backfill.model_calls.embed import EmbeddingResult, embed_t
 from ragkit.migration.backfill.model_calls.in_flight import InFlight, ObservedEmbedder
 from ragkit.migration.backfill.model_calls.vector_cache import VectorCache
 from ragkit.migration.backfill.prefetch import Prefetch
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.side_writer import open_writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.work.rows import Row
@@ -53,7 +53,7 @@ class Pipeline:
         self._seconds = migration.plan.backfill.model_seconds
         self._own = None if executor else ThreadPoolExecutor(in_flight.limit, "embed")
         self._submit_to: Executor = executor or self._own  # type: ignore[assignment]
-        self._writer, self._cache = Writer(migration), VectorCache(model.model.dimension)
+        self._writer, self._cache = open_writer(migration), VectorCache(model.model.dimension)
         self._request: list[str] = []
         self._request_bytes = self._rows = 0
         self._claimed: dict[str, list[_Claimed]] = {}

@@ -69,12 +69,14 @@ class Writer:
     ) -> tuple[int, float]:
         """The vectors that landed, and for how long (s) rows were locked: a slow network is no
         reason to write fewer."""
-        data = encode(rows, vectors)
+        data = encode([(row.key.encode(), row.text.encode()) for row in rows], vectors)
         start = time.monotonic()
         missed = copy_from(connection, self._copy, data)
-        return len(rows) - missed, max(
-            time.monotonic() - start - ROUND_TRIPS * self._round_trip, 0.0
-        )
+        return len(rows) - missed, self._seconds_since(start)
+
+    def _seconds_since(self, start: float) -> float:
+        """Without the way of a COPY to the server and back."""
+        return max(time.monotonic() - start - ROUND_TRIPS * self._round_trip, 0.0)
 
 
 def _measure_round_trip(connection: sa.Connection) -> float:
@@ -85,15 +87,17 @@ def _measure_round_trip(connection: sa.Connection) -> float:
     return time.monotonic() - start
 
 
-def encode(rows: Sequence[Row], vectors: np.ndarray) -> bytes:
-    """The COPY stream of (key, text, vector)."""
-    dimension = vectors.shape[1]
-    vector_header = struct.pack("!ihh", 4 + 4 * dimension, dimension, 0)
-    bodies = vectors.astype(">f4")
+def encode(
+    fields: Sequence[Sequence[bytes]], vectors: np.ndarray, *, as_half: bool = False
+) -> bytes:
+    """The COPY stream of rows of so many fields, each in its binary form, and then a vector."""
+    dimension, kind = vectors.shape[1], ">f2" if as_half else ">f4"
+    bodies = vectors.astype(kind)
+    vector_header = struct.pack("!ihh", 4 + bodies.itemsize * dimension, dimension, 0)
     parts = [_HEADER]
-    for (key, text), body in zip(rows, bodies, strict=True):
-        parts.append(struct.pack("!h", 3))
-        for value in (key.encode(), text.encode()):
+    for values, body in zip(fields, bodies, strict=True):
+        parts.append(struct.pack("!h", len(values) + 1))
+        for value in values:
             parts += (struct.pack("!i", len(value)), value)
         parts += (vector_header, body.tobytes())
     return b"".join((*parts, _TRAILER))

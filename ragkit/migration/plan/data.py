@@ -84,6 +84,12 @@ class ColumnSection(Section):
         description="a model of the catalogue, or module:attribute of a LangChain Embeddings object"
     )
     column: Identifier = Field(description="the column of its vectors")
+    placement: Literal["column", "side_table"] = Field(
+        "column",
+        description="where the vectors are: `column`, in the table itself, or `side_table`, in a "
+        "table of ragkit's by the table's key, for an app that searches through ragkit or joins; "
+        "`column` is then their name in the contract",
+    )
     long_texts: LongTexts = Field(
         "refuse",
         description="a text that is longer than the model takes: `refuse` it, `cut` it and embed "
@@ -99,6 +105,11 @@ class ColumnSection(Section):
             except UnknownModel as error:
                 raise ValueError(str(error)) from None
         return name
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether the vectors are in a side table."""
+        return self.placement == "side_table"
 
 
 class OldSection(ColumnSection):

@@ -76,7 +76,7 @@ class Plan(Section):
 
     def reversed(self) -> Self:
         """The way back: from the new model and column to the old ones."""
-        shared = {"model", "column", "long_texts"}
+        shared = {"model", "column", "long_texts", "placement"}
         old = OldSection(**self.new.model_dump(include=shared))
         # without validation: an old model may be one that cannot be called
         new = NewSection.model_construct(**self.old.model_dump(include=shared))
@@ -93,6 +93,8 @@ class Plan(Section):
         old, new, database, app = (valid.get(n) for n in ("old", "new", "database", "app"))
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
+        if new and new.adopt and new.is_beside:
+            yield "new.adopt is for placement: column; a side table is ragkit's own, and new"
         if database and app and app.target == "local" and database.url != "sandbox":
             yield "app.target: local is the sandbox's app; your own database needs another target"
         check, table = valid.get("check"), valid.get("table")

@@ -28,7 +28,11 @@ _LATER = sa.text("""
 def clear_trigger(migration_id: str) -> str:
     """The name of the trigger that clears a vector. It begins with zz, because triggers fire in the
     order of their names, and this one must see the text as the others leave it."""
-    return f"zz_ragkit_{short_name('clear', migration_id)}"
+    return own_trigger("clear", migration_id)
+
+
+def own_trigger(kind: str, migration_id: str) -> str:
+    return f"zz_ragkit_{short_name(kind, migration_id)}"
 
 
 def short_name(kind: str, migration_id: str) -> str:
@@ -37,9 +41,10 @@ def short_name(kind: str, migration_id: str) -> str:
 
 
 def consistency_faults(
-    connection: sa.Connection, regclass: str, content: str, migration_id: str
+    connection: sa.Connection, regclass: str, content: str, migration_id: str, *, beside: bool
 ) -> Iterator[str]:
-    """One text for each, with the way out. `regclass` is the quoted table."""
+    """One text for each, with the way out. `regclass` is the quoted table; `beside` is for vectors
+    in a side table, whose triggers fire after every other one that can change a text."""
     table = {"table": regclass}
     if children := connection.scalar(_CHILDREN, table):
         yield (
@@ -60,7 +65,8 @@ def consistency_faults(
             f"content {content!r} has a nondeterministic collation, under which two texts can be "
             f'equal: ALTER TABLE {regclass} ALTER COLUMN {column} TYPE text COLLATE "default"'
         )
-    for name in later_triggers(connection, regclass, migration_id):
+    later = [] if beside else later_triggers(connection, regclass, migration_id)
+    for name in later:
         yield (
             f"trigger {name!r} fires after the one that clears vectors, which would not see its "
             f"changes: ALTER TRIGGER {quote_identifier(name)} ON {regclass} RENAME TO "

@@ -16,6 +16,7 @@ from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.adoption import check_adoption
 from ragkit.migration.schema.online_ddl import run_online
+from ragkit.migration.schema.side_table import table as beside
 from ragkit.migration.schema.triggers import add_triggers, trigger_faults
 from ragkit.migration.work import sweep
 from ragkit.migration.work.tables import create_tables
@@ -112,7 +113,11 @@ def _identify(binding: Binding, model: str) -> Binding:
 def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[Binding]) -> None:
     run = connection.exec_driver_sql  # in sa.text, a colon in a name would be a parameter
     run(statements.create_schema())
-    run(statements.add_column(migration))
+    if migration.new_side:
+        for statement in beside.create_sql(connection, migration):
+            run(statement)
+    else:
+        run(statements.add_column(migration))
     for binding in bindings:
         contract_changes.bind(connection, binding)
     ledger.create_tables(connection)

@@ -46,16 +46,22 @@ def drop_column(migration: Migration) -> str:
 def create_index(migration: Migration, lists: int = 0) -> str:
     """`lists`: of an IVFFlat index."""
     plan = migration.plan
-    method = f"{plan.index.type} ({quote_identifier(plan.new.column)} {operator_class(migration)})"
+    method = f"{plan.index.type} ({quote_identifier(migration.new_place[1])} {operator_class(migration)})"
     if lists:
         method += f" with (lists = {lists:d})"
     name = quote_identifier(index_name(migration))
-    return f"create index concurrently {name} on {migration.quoted_table} using {method}"
+    return f"create index concurrently {name} on {migration.new_place[0]} using {method}"
 
 
 def index_name(migration: Migration) -> str:
     plan = migration.plan
+    if side := migration.new_side:
+        return f"{side.name.partition('.')[2]}_{plan.index.type}"
     return f"{plan.table.name}_{plan.new.column}_{plan.index.type}"[-63:]
+
+
+def index_schema(migration: Migration) -> str:
+    return SCHEMA if migration.new_side else migration.plan.table.schema_name
 
 
 def operator_class(migration: Migration) -> str:

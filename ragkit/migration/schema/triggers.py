@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.consistency import clear_trigger, later_triggers, short_name
+from ragkit.migration.schema.consistency import later_triggers, own_trigger, short_name
+from ragkit.migration.schema.side_table import triggers as beside
 from ragkit.migration.work.tables import QUEUE
 from ragkit.retrieval.contract import SCHEMA
 
@@ -89,6 +90,7 @@ alter table {table} enable always trigger {clear_trigger},
 """
 _NUMBERS = sa.text("""
     select max(attnum) filter (where attname = :key) as key,
+           max(attnum) filter (where attname = :content) as content,
            coalesce(max(attnum) filter (where attname = :column and not attisdropped),
                     max(attnum) + 1) as vector,
            exists (select from pg_subscription_rel
@@ -114,7 +116,11 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
     """
     table = migration.plan.table
     columns = {"table": migration.quoted_table, "column": migration.plan.new.column}
-    numbers = connection.execute(_NUMBERS, {**columns, "key": table.key}).one()
+    columns |= {"key": table.key, "content": table.content}
+    numbers = connection.execute(_NUMBERS, columns).one()
+    if migration.new_side:
+        by_row = numbers.subscribes
+        return beside.create_sql(migration, numbers.key, numbers.content, by_row=by_row)
     names = {**_names(migration), "attnum": numbers.vector, "key_attnum": numbers.key}
     insert = _BY_ROW if numbers.subscribes else _BY_STATEMENT
     parts = (_CLEAR, _CLEAR_TRIGGER, _QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
@@ -128,6 +134,8 @@ def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
 
 
 def drop_triggers_sql(migration: Migration) -> list[str]:
+    if migration.new_side:
+        return beside.drop_sql(migration)
     names = _names(migration)
     triggers = (quote_identifier(name) for name in _trigger_names(migration))
     return [
@@ -142,19 +150,21 @@ def trigger_faults(connection: sa.Connection, migration: Migration) -> list[str]
     rows = connection.execute(_ENABLED, {"table": migration.quoted_table})
     enabled: dict[str, str] = {row.tgname: row.tgenabled for row in rows}
     faults = []
-    for name in _trigger_names(migration):
+    expected = beside.trigger_names if migration.new_side else _trigger_names
+    for name in expected(migration):
         if name not in enabled:
             faults.append(f"{name} is missing")
         elif enabled[name] != "A":
             faults.append(f"{name} is {'disabled' if enabled[name] == 'D' else 'not ALWAYS'}")
+    if migration.new_side:
+        return faults
     later = later_triggers(connection, migration.quoted_table, migration.id)
     return faults + [f"{name} fires after it and can change the text" for name in later]
 
 
 def _trigger_names(migration: Migration) -> Iterator[str]:
     """Of the one that clears, and of those that see inserts and updates."""
-    clear = clear_trigger(migration.id)
-    return (clear.replace("_clear_", kind) for kind in ("_clear_", "_insert_", "_update_"))
+    return (own_trigger(kind, migration.id) for kind in ("clear", "insert", "update"))
 
 
 def _names(migration: Migration) -> dict[str, str]:

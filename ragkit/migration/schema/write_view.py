@@ -9,6 +9,7 @@ row whose text has changed; a notice tells of each. See the PostgreSQL manual, "
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import short_name
+from ragkit.migration.schema.side_table import writing as beside
 from ragkit.migration.work.queue import LATER_SECONDS
 from ragkit.migration.work.tables import QUEUE
 from ragkit.retrieval.contract import SCHEMA
@@ -54,6 +55,8 @@ for each row execute function {function}()
 
 def create_sql(migration: Migration, schema: str = SCHEMA) -> list[str]:
     """In `schema`, which a trial has elsewhere."""
+    if migration.new_side:
+        return beside.create_sql(migration, schema)
     names = _names(migration, schema)
     return [part.format(**names).strip() for part in (_VIEW, _WRITE, _TRIGGER)]
 

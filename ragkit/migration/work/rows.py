@@ -30,9 +30,10 @@ class Row(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A row's ctid, and the length of its text in bytes."""
+    """A row's ctid, and the length of its text in bytes. With a side table, which leaves the rows
+    alone, its key instead: a row that moves on its page is found by it."""
 
-    ctid: str
+    at: str
     size: int
 
 
@@ -40,20 +41,25 @@ def places(migration: Migration, claimed: Range) -> list[Place] | None:
     """The rows of a range that have a text and no vector, one of each page at a time; None when
     the table was rewritten meanwhile: then the sweep begins again. Raises DatabaseError."""
     size = sa.func.octet_length(migration.content)
-    query = migration.select(sa.cast(_CTID, sa.Text), size).where(
+    is_beside = migration.plan.new.is_beside
+    at = migration.key_text if is_beside else sa.cast(_CTID, sa.Text)
+    query = migration.select(at, size).where(
         *coverage.in_blocks(claimed.first, claimed.end), migration.new_vector.is_(None), size > 0
     )
     with translate_errors("reading a range"), migration.engine.begin() as connection:
         found = [Place(*row) for row in connection.execute(query)]
         if not sweep.require_same_file(connection, migration):
             return None
-    return sorted(found, key=_by_line_pointer)
+    return found if is_beside else sorted(found, key=_by_line_pointer)
 
 
 def read_places(migration: Migration, chosen: Sequence[Place]) -> list[Row]:
     """Those that are still there and pending; one that has moved meanwhile is in the queue.
     Raises DatabaseError."""
-    ctids = sa.cast([place.ctid for place in chosen], ARRAY(_TID))
+    places = [place.at for place in chosen]
+    if migration.plan.new.is_beside:
+        return read_keys(migration, places)
+    ctids = sa.cast(places, ARRAY(_TID))
     return _read(migration, sa.any_(ctids) == _CTID)
 
 
@@ -72,5 +78,5 @@ def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
 
 
 def _by_line_pointer(place: Place) -> tuple[int, int]:
-    block, pointer = place.ctid[1:-1].split(",")
+    block, pointer = place.at[1:-1].split(",")
     return int(pointer), int(block)

@@ -86,7 +86,7 @@ def read_builders(connection: sa.Connection, migration: Migration) -> Sequence[B
     person, or a server process whose client was killed and which goes on building. Those that
     build come first."""
     names = {
-        "table": migration.quoted_table, "name": qualified_name(migration),
+        "table": migration.new_place[0], "name": qualified_name(migration),
         "claim": claim_name(migration),
     }  # fmt: skip
     return [
@@ -100,7 +100,7 @@ def read_builders(connection: sa.Connection, migration: Migration) -> Sequence[B
 
 def qualified_name(migration: Migration) -> str:
     """The index's, as SQL."""
-    return quote_identifier(migration.plan.table.schema_name, statements.index_name(migration))
+    return quote_identifier(statements.index_schema(migration), statements.index_name(migration))
 
 
 def claim_name(migration: Migration) -> str:

@@ -1,0 +1,34 @@
+"""Names of a side table and of what belongs to it, as SQL."""
+
+from ragkit.database.identifiers import quote_identifier, quote_literal
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema.consistency import short_name
+from ragkit.migration.work.queue import LATER_SECONDS
+from ragkit.migration.work.tables import QUEUE
+from ragkit.retrieval.contract import SCHEMA
+from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR
+
+
+def names_of(migration: Migration, schema: str = SCHEMA) -> dict[str, str]:
+    """Quoted, for the new vectors of `migration`; the side table is in `schema`, which a trial has
+    elsewhere."""
+    table, own = migration.plan.table, short_name("write", migration.id)
+    return {
+        "side": f"{schema}.{migration.new_place[0].rpartition('.')[2]}",
+        "side_key": KEY,
+        "side_vector": VECTOR,
+        "side_digest": DIGEST,
+        "table": migration.quoted_table,
+        "key": quote_identifier(table.key),
+        "key_name": quote_literal(table.key),
+        "key_type": migration.key_type,
+        "content": quote_identifier(table.content),
+        "content_name": quote_literal(table.content),
+        "migration": quote_literal(migration.id),
+        "queue": f"{SCHEMA}.{QUEUE.name}",
+        "later": f"{LATER_SECONDS:d}",
+        "view": quote_identifier(schema, own),
+        "function": quote_identifier(schema, own),
+        "watch": quote_identifier(SCHEMA, short_name("watch", migration.id)),
+        "tag": short_name("body", migration.id),
+    }
