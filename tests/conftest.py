@@ -241,8 +241,8 @@ def with_plan(migration: Migration, changes: Mapping[str, Any]) -> Migration:
 
 def column_of(engine: sa.Engine, migration: Migration, name: str) -> dict[int, Any]:
     """The values of a column by key, also of one that is in a side table."""
-    sides = {side.column: side for side in (migration.plan.old, migration.plan.new)}
-    column = migration.vector(sides[name]) if name in sides else migration.table.c[name]
+    is_vector = name in (migration.plan.old.column, migration.plan.new.column)
+    column = migration.vector(name) if is_vector else migration.table.c[name]
     with engine.connect() as connection:
         query = migration.select(migration.key, column)
         return {row[0]: row[1] for row in connection.execute(query)}

@@ -71,7 +71,7 @@ def vectors_by_key(migration: Migration, column: str, keys: Iterable[str]) -> di
 
     Keys without a row or a vector are left out. Raises DatabaseError.
     """
-    key, vector = migration.key_text, migration.table.c[column]
+    key, vector = migration.key_text, migration.vector(column)
     query = migration.select(key, vector).where(key.in_(sorted(keys)), vector.is_not(None))
     with translate_errors("comparing vectors"), migration.engine.connect() as connection:
         rows = connection.execute(query).all()

@@ -19,9 +19,9 @@ from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
 from ragkit.migration.schema.consistency import short_name
-from ragkit.retrieval import contract
+from ragkit.retrieval import contract, side_table
 from ragkit.retrieval.contract import SCHEMA, regclass
-from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR, SideTable
+from ragkit.retrieval.side_table import SideTable
 from ragkit.retrieval.space import FILLING, READY, Binding, Space
 
 _DIMENSION = sa.text("""
@@ -166,39 +166,46 @@ class Migration:
 
     @property
     def old_vector(self) -> sa.ColumnElement[Any]:
-        return self.vector(self.plan.old)
+        return self.vector(self.plan.old.column)
 
     @property
     def new_vector(self) -> sa.ColumnElement[Any]:
-        return self.vector(self.plan.new)
+        return self.vector(self.plan.new.column)
 
-    def vector(self, side: ColumnSection) -> sa.ColumnElement[Any]:
-        """The vectors of the old or the new side, by row of the table; NULL where there is none.
+    def vector(self, name: str) -> sa.ColumnElement[Any]:
+        """The old or the new vectors, by their column, for each row; NULL where there is none.
 
         Those of a side table are looked up row by row, by the key: a join would let the planner
         read the whole side table for a few rows.
         """
-        column = self.table.c[side.column]
+        side = self.plan.new if name == self.plan.new.column else self.plan.old
+        column = self.table.c[name]
         if not side.is_beside:
             return column
-        schema, name = side_table(self.plan, side).name.split(".")
-        columns = sa.column(KEY), sa.column(VECTOR, column.type), sa.column(DIGEST)
-        stored = sa.table(name, *columns, schema=schema)
+        schema, table = place_beside(self.plan, side).name.split(".")
+        columns = (
+            sa.column(side_table.KEY), sa.column(side_table.VECTOR, column.type),
+            sa.column(side_table.DIGEST),
+        )  # fmt: skip
+        stored = sa.table(table, *columns, schema=schema).c
         utf8 = sa.func.convert_to(self.content, sa.literal_column("'UTF8'"))
-        is_current = stored.c[DIGEST] == sa.cast(sa.func.md5(utf8), CatalogType("uuid"))
-        found = sa.select(stored.c[VECTOR]).where(stored.c[KEY] == self.key, is_current)
-        return found.correlate(self.table).scalar_subquery().label(side.column)
+        is_current = stored[side_table.DIGEST] == sa.cast(sa.func.md5(utf8), CatalogType("uuid"))
+        found = sa.select(stored[side_table.VECTOR]).where(
+            stored[side_table.KEY] == self.key, is_current
+        )
+        return found.correlate(self.table).scalar_subquery().label(name)
 
     @property
     def new_side(self) -> SideTable | None:
         """Where the new vectors are, unless they are in the table itself."""
-        return side_table(self.plan, self.plan.new) if self.plan.new.is_beside else None
+        return place_beside(self.plan, self.plan.new) if self.plan.new.is_beside else None
 
     @property
     def new_place(self) -> tuple[str, str]:
         """The table as SQL, and the name of the column that hold the new vectors."""
-        side = self.new_side
-        return (regclass(side.name), VECTOR) if side else (self.quoted_table, self.plan.new.column)
+        if side := self.new_side:
+            return regclass(side.name), side_table.VECTOR
+        return self.quoted_table, self.plan.new.column
 
     def select(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
         return sa.select(*columns).select_from(self.table)
@@ -256,13 +263,13 @@ def _asked_binding(plan: Plan, side: ColumnSection, state: str) -> Binding:
 
 
 def _binding(plan: Plan, side: ColumnSection, space: Space, state: str) -> Binding:
-    beside = side_table(plan, side) if side.is_beside else None
+    beside = place_beside(plan, side) if side.is_beside else None
     return Binding(
         plan.table.qualified_name, side.column, space, plan.table.distance, state, side=beside
     )
 
 
-def side_table(plan: Plan, side: ColumnSection) -> SideTable:
+def place_beside(plan: Plan, side: ColumnSection) -> SideTable:
     """By table and column, so that the next migration finds it too."""
     name = short_name("vectors", f"{plan.table.qualified_name}: {side.column}")
     return SideTable(f"{SCHEMA}.{name}", plan.table.key, plan.table.content)

@@ -13,7 +13,6 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.online_ddl import run_online
-from ragkit.migration.schema.side_table.table import drop_table
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
@@ -89,6 +88,5 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
     for statement in write_view.drop_sql(migration.reversed()):
         connection.exec_driver_sql(statement)
     contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
-    drop = drop_table if old.is_beside else statements.drop_column
-    connection.exec_driver_sql(drop(migration))
+    connection.exec_driver_sql(statements.drop_column(migration))
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)

@@ -22,7 +22,7 @@ DEFAULT_EF_SEARCH, MAX_EF_SEARCH = 40, 1000
 """pgvector's; see its README, "Query Options"."""
 
 OUTDATED = 8
-"""Candidates of a side table beyond those asked for: some may be of an earlier text of their row."""
+"""Candidates of a side table beyond those asked for: some may be of an earlier text."""
 
 STATEMENT_MS = 3000
 """Of the app's query: the server ends it then, though the app may be gone."""
@@ -90,10 +90,11 @@ def _nearest_beside_sql(
     an earlier text is passed over. `exact`: every vector is a candidate."""
     shown = ", ".join(f"r.{quote_identifier(column)}" for column in columns)
     content = f"r.{quote_identifier(side.content)}"
-    nearby = "" if exact else f"order by {VECTOR} {DISTANCES[distance]} $1::vector limit $2::bigint + {OUTDATED}"
+    away = f"{VECTOR} {DISTANCES[distance]} $1::vector"
+    nearby = "" if exact else f"order by {away} limit $2::bigint + {OUTDATED}"
     return (
         f"select {shown}, s.away from {regclass(table)} r join ("
-        f"select {KEY}, {DIGEST}, {VECTOR} {DISTANCES[distance]} $1::vector as away "
+        f"select {KEY}, {DIGEST}, {away} as away "
         f"from {regclass(side.name)} {nearby}) s "
         f"on r.{quote_identifier(side.key)} = s.{KEY} and {digest_sql(content)} = s.{DIGEST} "
         f"order by s.away limit $2::bigint"

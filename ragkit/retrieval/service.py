@@ -95,6 +95,5 @@ def _require_column(connection: sa.Connection, binding: Binding) -> None:
         raise SpaceNotReady(f"the database has no table {table}")
     if column not in names:
         raise SpaceNotReady(
-            f"{table} has no column {column} for {binding.space.model} yet: "
-            "run the migration"
+            f"{table} has no column {column} for {binding.space.model} yet: run the migration"
         )

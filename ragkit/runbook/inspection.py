@@ -15,6 +15,7 @@ from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
 from ragkit.migration.preview.figures import Measured, measure
 from ragkit.migration.preview.preview import Preview, make_preview
+from ragkit.migration.preview.recommendation import recommend
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Inspection:
             self.migration, self.old, self.new, self.measured.cost, self.identification,
             datetime.now(UTC).date(),
         )  # fmt: skip
+        checks += recommend(self.migration, self.measured)
         return [*checks, _check_app(self.app)] if self.app else checks
 
     @cached_property

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
+from ragkit.database.identifiers import table_clause
 from ragkit.database.translate import translate_errors
 from ragkit.evaluation.label_free.index_settings import index_method, search_settings, set_locally
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.migration.migration import Migration
-from ragkit.retrieval.search import distance_to
+from ragkit.retrieval.search import distance_to, stored_vector
 from ragkit.retrieval.space import Binding
 
 MIN_QUERIES, MAX_QUERIES = 10, 50
@@ -77,12 +78,12 @@ def _measure_column(
 
     Leaves changed settings in the transaction.
     """
-    k, vector = migration.plan.evaluation.k, migration.table.c[binding.column]
+    k, vector = migration.plan.evaluation.k, migration.vector(binding.column)
     sample = migration.sample(vector, limit=MAX_QUERIES).where(vector.is_not(None))
     queries = connection.scalars(sample).all()
     if not queries:
         return {}
-    method = index_method(connection, migration, binding)
+    method = index_method(connection, binding)
     set_locally(connection, enable_indexscan="off", enable_seqscan="on")
     exact = _search(connection, migration, binding, queries, MAX_SECONDS)
     searches = {"exact": (method is None, exact)}
@@ -108,7 +109,8 @@ def _search(
     max_seconds: float = np.inf,
 ) -> _Searches:
     """Searches with each query vector, and leaves out the nearest row: the query's own."""
-    vector, k = migration.table.c[binding.column], migration.plan.evaluation.k
+    vector, k = stored_vector(binding), migration.plan.evaluation.k
+    table = table_clause(binding.stored_in[0])
     distances: list[np.ndarray] = []
     times_ms: list[float] = []
     start = time.perf_counter()
@@ -116,7 +118,7 @@ def _search(
         if len(distances) >= MIN_QUERIES and time.perf_counter() - start > max_seconds:
             break
         distance = distance_to(binding, query_vector)
-        query = migration.select(distance).where(vector.is_not(None))
+        query = sa.select(distance).select_from(table).where(vector.is_not(None))
         query = query.order_by(distance).limit(k + 1)
         search_start = time.perf_counter()
         nearest = connection.scalars(query).all()

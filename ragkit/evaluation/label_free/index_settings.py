@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from ragkit.migration.migration import Migration
 from ragkit.migration.schema.statements import OPERATOR_CLASSES
+from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.search import ef_search
 from ragkit.retrieval.space import Binding
 
@@ -22,11 +22,12 @@ _INDEX_METHOD = sa.text("""
 """)
 
 
-def index_method(connection: sa.Connection, migration: Migration, binding: Binding) -> str | None:
+def index_method(connection: sa.Connection, binding: Binding) -> str | None:
     """The method of a valid index for the binding's column and distance: hnsw or ivfflat."""
+    table, column = binding.stored_in
     parameters = {
-        "table": migration.quoted_table,
-        "column": binding.column,
+        "table": regclass(table),
+        "column": column,
         "operators": "\\_" + OPERATOR_CLASSES[binding.distance],
     }
     method: str | None = connection.scalar(_INDEX_METHOD, parameters)

@@ -76,12 +76,13 @@ def _measure_bytes(
     connection: sa.Connection, migration: Migration, name: str, dimension: int
 ) -> tuple[int, int | None]:
     """Bytes of a vector, and of an HNSW index over the sample."""
-    column = quote_identifier(migration.plan.new.column)
+    table, name = migration.new_place
+    column = quote_identifier(name)
     run = connection.exec_driver_sql
     run(
         f"create temporary table ragkit_variant on commit drop as select "
         f"l2_normalize(subvector({column}::vector, 1, {dimension:d}))::{name}({dimension:d}) v "
-        f"from {migration.quoted_table} where {column} is not null limit {MAX_ROWS:d}"
+        f"from {table} where {column} is not null limit {MAX_ROWS:d}"
     )
     vector_bytes = run("select avg(pg_column_size(v))::int from ragkit_variant").scalar_one()
     if dimension > MAX_INDEX_DIMENSION[name]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
-from ragkit.migration.migration import Migration
 from ragkit.migration.backfill.side_writer import tidy_keys
+from ragkit.migration.migration import Migration
 from ragkit.migration.work import queue, sweep
 from ragkit.migration.work.rows import Place, Row, places, read_keys, read_places
 from ragkit.retry import retry_database

@@ -24,7 +24,6 @@ from ragkit.migration.backfill.writer import Writer, encode
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.side_table.writing import copy_sql, replace_sql, tidy_sql
 from ragkit.migration.work.rows import Row
-from ragkit.retrieval.contract import SCHEMA
 
 _UNIQUE_VIOLATION = "23505"
 _BINARY: dict[str, Callable[[str], bytes]] = {
@@ -43,12 +42,10 @@ def open_writer(migration: Migration) -> Writer:
     return SideWriter(migration) if migration.new_side else Writer(migration)
 
 
-def tidy(
-    connection: sa.Connection, migration: Migration, keys: Sequence[str], schema: str = SCHEMA
-) -> int:
+def tidy(connection: sa.Connection, migration: Migration, keys: Sequence[str]) -> int:
     """Takes away the vectors of these keys that are not those of their rows' texts, and says how
     many; in a transaction of its own, unless there is one."""
-    sql = tidy_sql(migration, schema)
+    sql = tidy_sql(migration)
     [[unfit]] = ask(connection, sql, [json.dumps(list(keys)).encode()], {})
     return int(unfit)
 
@@ -61,12 +58,11 @@ def tidy_keys(migration: Migration, keys: Sequence[str]) -> None:
 
 
 class SideWriter(Writer):
-    """As Writer, for a side table. `schema` has the table and its view."""
+    """As Writer, for a side table."""
 
-    def __init__(self, migration: Migration, schema: str = SCHEMA):
-        super().__init__(migration, schema)
-        self._copy, self._replace = copy_sql(migration, schema), replace_sql(migration, schema)
-        self._schema = schema
+    def __init__(self, migration: Migration):
+        super().__init__(migration)
+        self._copy, self._replace = copy_sql(migration), replace_sql(migration)
         self._key = _BINARY.get(migration.key_type.partition("(")[0])
         self._is_half = isinstance(vector_type(migration.new.space.dimension), HALFVEC)
 
@@ -81,7 +77,7 @@ class SideWriter(Writer):
             pairs = [(row.key.encode(), digest) for row, digest in zip(rows, digests, strict=True)]
             missed = copy_from(connection, self._replace, encode(pairs, vectors))
         seconds = self._seconds_since(start)
-        unfit = tidy(connection, self._migration, [row.key for row in rows], self._schema)
+        unfit = tidy(connection, self._migration, [row.key for row in rows])
         return len(rows) - missed - unfit, seconds
 
     def _copy_all(

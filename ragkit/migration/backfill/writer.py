@@ -21,7 +21,6 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.write_view import copy_sql
 from ragkit.migration.work import queue
 from ragkit.migration.work.rows import Row
-from ragkit.retrieval.contract import SCHEMA
 from ragkit.retry import lost_race, retry_database
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
@@ -33,10 +32,10 @@ log = logging.getLogger(__name__)
 
 class Writer:
     """Writes vectors of one migration, each time as many as the target duration allows: see
-    `size`. `schema` has the view."""
+    `size`."""
 
-    def __init__(self, migration: Migration, schema: str = SCHEMA):
-        self._migration, self._copy = migration, copy_sql(migration, schema)
+    def __init__(self, migration: Migration):
+        self._migration, self._copy = migration, copy_sql(migration)
         self._round_trip = 0.0
         self.size = WriteSize()
 

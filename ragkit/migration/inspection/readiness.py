@@ -125,7 +125,8 @@ def _app_rights(migration: Migration) -> Iterator[Check]:
     with translate_errors("looking at the app's rights"), migration.engine.connect() as connection:
         names = readers(connection, migration.quoted_table)
     schema = migration.plan.table.schema_name
+    tables = dict.fromkeys((migration.quoted_table, migration.new_place[0]))
     for name in names:
-        lines = " ".join(app_grants(name, schema, migration.quoted_table))
+        lines = " ".join(app_grants(name, schema, *tables))
         observed = "reads the table; ragkit's function under it needs these rights, once the "
         yield Check(f"role {name}", f"{observed}backfill has begun", None, lines)

@@ -2,24 +2,19 @@
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
-from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.migration.inspection.cost import CostEstimate, estimate_cost
 from ragkit.migration.inspection.inventory import TextStatistics, text_statistics
 from ragkit.migration.migration import Migration
+from ragkit.migration.preview.placements import Cost
 from ragkit.migration.preview.trial import Trial, run_trial
-
-PAGE_BYTES = 8192
-_HEAP = sa.text("select pg_relation_size(to_regclass(:table))")
 
 
 @dataclass(frozen=True)
 class Figures:
     """`rows` get a vector. Minutes are those of the backfill and of the index build. Bytes: `table`
-    is the new column, and what the updates leave behind in the table until rows fill it again;
-    `wal` is without the full page images after a checkpoint."""
+    is the new column, and what the updates leave behind in the table until rows fill it again, or
+    the side table; `wal` is without the full page images after a checkpoint."""
 
     rows: int
     requests: int
@@ -48,38 +43,36 @@ class Measured:
     figures: Figures
     texts: TextStatistics
     cost: CostEstimate
+    trial: Trial
 
 
 def measure(migration: Migration, embedder: Embedder) -> Measured:
-    """Reads the table, embeds a few texts, and writes a temporary table; changes nothing.
+    """Reads the table, embeds a few texts, and writes copies of a few rows, which are rolled back;
+    changes nothing.
 
     Raises ModelError or DatabaseError.
     """
     texts, cost = text_statistics(migration, embedder), estimate_cost(migration, embedder)
     trial = run_trial(migration)
-    with translate_errors("measuring the table"), migration.engine.connect() as connection:
-        heap = connection.scalar(_HEAP, {"table": migration.quoted_table}) or 0
-    return Measured(_figures(migration, texts.rows, heap, cost, trial), texts, cost)
+    return Measured(_figures(migration, texts.rows, cost, trial), texts, cost, trial)
 
 
-def _figures(
-    migration: Migration, rows: int, heap: int, cost: CostEstimate, trial: Trial
-) -> Figures:
-    written = cost.rows
-    bytes_a_row = heap / rows if rows else 0.0
-    column, index = trial.column_bytes * written, trial.index_bytes * rows
-    # Of a page that is full, the first row has to move; then each makes room for the next one.
-    left_behind = min(1.0, bytes_a_row / PAGE_BYTES) * bytes_a_row * written
-    write_minutes = written * trial.row_seconds / 60
+def backfill_minutes(cost: CostEstimate, trial: Trial, placement: Cost) -> float:
+    """Of the model or of the database, whichever takes longer: they work at the same time."""
+    return max(cost.minutes, cost.rows * (trial.read_seconds + placement.seconds) / 60)
+
+
+def _figures(migration: Migration, rows: int, cost: CostEstimate, trial: Trial) -> Figures:
+    placement, index = trial.placements.of(migration), trial.index_bytes * rows
     return Figures(
-        rows=written,
+        rows=cost.rows,
         requests=cost.requests,
         tokens=cost.tokens,
         usd=cost.usd,
         price_as_of=cost.price_as_of,
-        backfill_minutes=round(max(cost.minutes, write_minutes), 4),
+        backfill_minutes=round(backfill_minutes(cost, trial, placement), 4),
         index_minutes=round(trial.seconds_for(rows) / 60, 4),
-        table_bytes=round(column + left_behind),
+        table_bytes=round(placement.disk_bytes * cost.rows),
         index_bytes=round(index),
-        wal_bytes=round(column + written * bytes_a_row + index),
+        wal_bytes=round(placement.wal_bytes * cost.rows + index),
     )

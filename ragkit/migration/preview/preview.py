@@ -83,10 +83,14 @@ def _named_plan(migration: Migration) -> dict[str, Any]:
 
 
 def _visible(migration: Migration) -> Iterator[str]:
-    plan = migration.plan
+    plan, table = migration.plan, migration.plan.table.qualified_name
     kind = vector_type(migration.new.space.dimension).get_col_spec().lower()
-    yield f"SELECT * and RETURNING * show one more column, {plan.new.column} {kind}"
-    yield f"two triggers on {plan.table.qualified_name}, and the schema ragkit, which all may use"
+    if migration.new_side:
+        yield f"a side table, {migration.new_side.name}, with a {kind} for each row; no new column"
+        yield f"four triggers on {table}, and the schema ragkit, which all may use"
+    else:
+        yield f"SELECT * and RETURNING * show one more column, {plan.new.column} {kind}"
+        yield f"two triggers on {table}, and the schema ragkit, which all may use"
     yield "the app's answers stay the same until the cut-over"
     yield f"after the cut-over the app answers by {plan.new.model}; {plan.old.column} stays"
 

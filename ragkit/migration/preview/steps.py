@@ -17,6 +17,7 @@ from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.expansion import requires_old
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.index.sizing import choose_sizing
+from ragkit.migration.schema.side_table import table as beside
 from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql
 from ragkit.migration.work.tables import CLAIM, LEASE, QUEUE, SWEEP, WORKER
 from ragkit.retrieval.contract import CONTRACT
@@ -84,9 +85,12 @@ def _expand(connection: sa.Connection, migration: Migration) -> Iterator[Stateme
         yield Statement("backfill", _create(table), NONE, "milliseconds", schema)
     for sql in statements.grant_to_app():
         yield Statement("backfill", sql, NONE, "milliseconds", schema)
-    column = migration.plan.new.column
-    undo = f"ALTER TABLE … DROP COLUMN {column}"
-    yield Statement("backfill", statements.add_column(migration), EXCLUSIVE, moment, undo)
+    if migration.new_side:
+        for sql in beside.create_sql(connection, migration):
+            yield Statement("backfill", sql, NONE, "milliseconds", schema)
+    else:
+        undo = f"ALTER TABLE … DROP COLUMN {migration.plan.new.column}"
+        yield Statement("backfill", statements.add_column(migration), EXCLUSIVE, moment, undo)
     yield from _watch(connection, migration, "backfill")
 
 
@@ -103,18 +107,21 @@ def _watch(connection: sa.Connection, migration: Migration, step: str) -> Iterat
 def _fill(
     connection: sa.Connection, migration: Migration, backfill: str, build: str
 ) -> Iterator[Statement]:
-    plan = migration.plan
-    update = (
-        f"update {migration.quoted_table} set {plan.new.column} = … in transactions of up to "
+    plan, is_beside = migration.plan, migration.plan.new.is_beside
+    write = (
+        f"copy {migration.new_place[0]} from stdin, {MAX_ROWS:,} rows at a time"
+        if is_beside
+        else f"update {migration.quoted_table} set {plan.new.column} = … in transactions of up to "
         f"{MAX_ROWS:,} rows"
     )
     undo = "not needed: the old column is never written"
-    yield Statement("backfill", update, ROWS, backfill, undo)
+    yield Statement("backfill", write, NONE if is_beside else ROWS, backfill, undo)
     if plan.index.type != "none":
         rows = estimate_rows(connection, migration)
         sizing = choose_sizing(connection, migration, rows, may_set=True)
         sql = statements.create_index(migration, sizing.lists)
-        yield Statement("backfill", sql, CONCURRENT, build, "DROP INDEX CONCURRENTLY …")
+        lock = NONE if is_beside else CONCURRENT
+        yield Statement("backfill", sql, lock, build, "DROP INDEX CONCURRENTLY …")
 
 
 def _cut_over(connection: sa.Connection, migration: Migration) -> Iterator[Statement]:

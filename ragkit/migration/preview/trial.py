@@ -1,19 +1,23 @@
-"""What vectors of the new model cost on this server, measured on temporary tables."""
+"""What vectors of the new model cost on this server, measured on a few rows of the table."""
 
 from dataclasses import asdict, dataclass
 
 from ragkit.migration.migration import Migration
-from ragkit.migration.preview.row_time import time_rows
+from ragkit.migration.preview.placements import Placements, measure_placements
+from ragkit.migration.preview.row_time import time_reads
 from ragkit.migration.schema.index.trial import IndexTrial, run_index_trial
 
 
 @dataclass(frozen=True)
 class Trial(IndexTrial):
-    """Also seconds to read and write a row."""
+    """Also seconds to read a row, and what it takes to write one."""
 
-    row_seconds: float
+    read_seconds: float
+    placements: Placements
 
 
 def run_trial(migration: Migration) -> Trial:
-    """Leaves nothing behind: the tables are temporary. Raises DatabaseError."""
-    return Trial(**asdict(run_index_trial(migration)), row_seconds=time_rows(migration))
+    """Leaves nothing behind. Raises DatabaseError."""
+    index = run_index_trial(migration)
+    placements = measure_placements(migration, index.column_bytes)
+    return Trial(**asdict(index), read_seconds=time_reads(migration), placements=placements)

@@ -90,12 +90,13 @@ def readers(connection: sa.Connection, regclass: str) -> list[str]:
     return list(connection.scalars(_READERS, {"table": regclass}))
 
 
-def app_grants(role: str, schema: str, regclass: str) -> list[str]:
-    """The least that an app's role needs to search: SQL lines, for after the backfill began."""
+def app_grants(role: str, schema: str, *tables: str) -> list[str]:
+    """The least that an app's role needs to search: SQL lines, for after the backfill began.
+    `tables` are quoted: the app's own, and a side table."""
     name = quote_identifier(role)
     return [
         f"GRANT USAGE ON SCHEMA {quote_identifier(schema)}, {SCHEMA} TO {name};",
-        f"GRANT SELECT ON {regclass}, {SCHEMA}.{CONTRACT.name} TO {name};",
+        f"GRANT SELECT ON {', '.join(tables)}, {SCHEMA}.{CONTRACT.name} TO {name};",
     ]
 
 

@@ -5,6 +5,7 @@ from pgvector.sqlalchemy import HALFVEC
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.types import vector_type
 from ragkit.migration.migration import Migration
+from ragkit.migration.schema.side_table.table import drop_table
 from ragkit.retrieval.contract import CONTRACT, SCHEMA
 
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
@@ -38,7 +39,9 @@ def drop_not_null(migration: Migration) -> str:
 
 
 def drop_column(migration: Migration) -> str:
-    """The old one."""
+    """The old one, or its side table."""
+    if migration.plan.old.is_beside:
+        return drop_table(migration)
     column = quote_identifier(migration.plan.old.column)
     return f"alter table {migration.quoted_table} drop column if exists {column}"
 
@@ -46,11 +49,12 @@ def drop_column(migration: Migration) -> str:
 def create_index(migration: Migration, lists: int = 0) -> str:
     """`lists`: of an IVFFlat index."""
     plan = migration.plan
-    method = f"{plan.index.type} ({quote_identifier(migration.new_place[1])} {operator_class(migration)})"
+    table, column = migration.new_place
+    method = f"{plan.index.type} ({quote_identifier(column)} {operator_class(migration)})"
     if lists:
         method += f" with (lists = {lists:d})"
     name = quote_identifier(index_name(migration))
-    return f"create index concurrently {name} on {migration.new_place[0]} using {method}"
+    return f"create index concurrently {name} on {table} using {method}"
 
 
 def index_name(migration: Migration) -> str:

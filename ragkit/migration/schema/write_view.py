@@ -53,36 +53,35 @@ for each row execute function {function}()
 """
 
 
-def create_sql(migration: Migration, schema: str = SCHEMA) -> list[str]:
-    """In `schema`, which a trial has elsewhere."""
+def create_sql(migration: Migration) -> list[str]:
     if migration.new_side:
-        return beside.create_sql(migration, schema)
-    names = _names(migration, schema)
+        return beside.create_sql(migration)
+    names = _names(migration)
     return [part.format(**names).strip() for part in (_VIEW, _WRITE, _TRIGGER)]
 
 
 def drop_sql(migration: Migration) -> list[str]:
-    names = _names(migration, SCHEMA)
+    names = _names(migration)
     return [
         f"drop view if exists {names['view']}",
         f"drop function if exists {names['function']}()",
     ]
 
 
-def copy_sql(migration: Migration, schema: str = SCHEMA) -> str:
+def copy_sql(migration: Migration) -> str:
     """Takes rows (key, content, vector), each in its binary form. Two statements, which the simple
     protocol runs in one transaction."""
-    view = _names(migration, schema)["view"]
+    view = _names(migration)["view"]
     return f"set local lock_timeout = {LOCK_MS:d}; copy {view} from stdin with (format binary)"
 
 
-def _names(migration: Migration, schema: str) -> dict[str, str]:
+def _names(migration: Migration) -> dict[str, str]:
     """SQL names, quoted."""
     plan, own = migration.plan, short_name("write", migration.id)
     return {
         "tag": own,
-        "view": quote_identifier(schema, own),
-        "function": quote_identifier(schema, own),
+        "view": quote_identifier(SCHEMA, own),
+        "function": quote_identifier(SCHEMA, own),
         "table": migration.quoted_table,
         "key": quote_identifier(plan.table.key),
         "key_type": migration.key_type,

@@ -9,12 +9,11 @@ from ragkit.retrieval.contract import SCHEMA
 from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR
 
 
-def names_of(migration: Migration, schema: str = SCHEMA) -> dict[str, str]:
-    """Quoted, for the new vectors of `migration`; the side table is in `schema`, which a trial has
-    elsewhere."""
+def names_of(migration: Migration) -> dict[str, str]:
+    """Quoted, for the new vectors of `migration`."""
     table, own = migration.plan.table, short_name("write", migration.id)
     return {
-        "side": f"{schema}.{migration.new_place[0].rpartition('.')[2]}",
+        "side": migration.new_place[0],
         "side_key": KEY,
         "side_vector": VECTOR,
         "side_digest": DIGEST,
@@ -27,8 +26,8 @@ def names_of(migration: Migration, schema: str = SCHEMA) -> dict[str, str]:
         "migration": quote_literal(migration.id),
         "queue": f"{SCHEMA}.{QUEUE.name}",
         "later": f"{LATER_SECONDS:d}",
-        "view": quote_identifier(schema, own),
-        "function": quote_identifier(schema, own),
+        "view": quote_identifier(SCHEMA, own),
+        "function": quote_identifier(SCHEMA, own),
         "watch": quote_identifier(SCHEMA, short_name("watch", migration.id)),
         "tag": short_name("body", migration.id),
     }

@@ -9,7 +9,6 @@ from ragkit.database.types import vector_type
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.privileges import readers
 from ragkit.migration.schema.side_table.names import names_of
-from ragkit.retrieval.contract import SCHEMA
 
 _TABLE = """
 create table if not exists {side} (
@@ -26,11 +25,11 @@ def create_sql(connection: sa.Connection, migration: Migration) -> Iterator[str]
         yield f"grant select on {names_of(migration)['side']} to {quote_identifier(role)}"
 
 
-def create_table(migration: Migration, schema: str = SCHEMA) -> str:
+def create_table(migration: Migration) -> str:
     kind = vector_type(migration.new.space.dimension).get_col_spec()
-    return " ".join(_TABLE.format(**names_of(migration, schema), vector_type=kind).split())
+    return " ".join(_TABLE.format(**names_of(migration), vector_type=kind).split())
 
 
 def drop_table(migration: Migration) -> str:
     """The old one."""
-    return f"drop table if exists {names_of(migration.reversed())['side']}"
+    return f"drop table if exists {migration.reversed().new_place[0]}"

@@ -61,11 +61,11 @@ begin
         end if;
     elsif key_name is not null and content_name is not null then
         if tg_op = 'INSERT' then
-            execute format($renamed${renamed_inserted}$renamed$, key_name, content_name){values};
+            execute format($s${renamed_inserted}$s$, key_name, content_name){values};
         elsif tg_op = 'UPDATE' then
-            execute format($renamed${renamed_updated}$renamed$, key_name, content_name) using old, new;
+            execute format($s${renamed_updated}$s$, key_name, content_name) using old, new;
         else
-            execute format($renamed${renamed_deleted}$renamed$, key_name, content_name){values};
+            execute format($s${renamed_deleted}$s$, key_name, content_name){values};
         end if;
     end if;
     return null;

@@ -6,7 +6,6 @@ left to do is to take away those that do not fit: of rows that were changed or d
 
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.side_table.names import names_of
-from ragkit.retrieval.contract import SCHEMA
 from ragkit.retrieval.side_table import digest_sql
 
 LOCK_MS = 200
@@ -42,7 +41,8 @@ _TIDY = """
 with unfit as (
     delete from {side} where {side_key} = any (array(
         select s.{side_key} from {side} as s
-        where s.{side_key} = any (array(select json_array_elements_text($1::text::json))::{key_type}[])
+        where s.{side_key} = any (
+                  array(select json_array_elements_text($1::text::json))::{key_type}[])
           and (select {row_digest} from {table} as r where r.{key} = s.{side_key})
               is distinct from s.{side_digest}
         for update skip locked))
@@ -56,28 +56,27 @@ select count(*) from unfit
 """
 
 
-def create_sql(migration: Migration, schema: str = SCHEMA) -> list[str]:
-    """In `schema`, which a trial has elsewhere."""
-    names = _names(migration, schema)
+def create_sql(migration: Migration) -> list[str]:
+    names = _names(migration)
     return [part.format(**names).strip() for part in (_VIEW, _WRITE, _TRIGGER)]
 
 
-def copy_sql(migration: Migration, schema: str = SCHEMA) -> str:
+def copy_sql(migration: Migration) -> str:
     """Takes rows (key, digest, vector), each in its binary form; fails for a key that is there."""
-    names = _names(migration, schema)
+    names = _names(migration)
     columns = "{side_key}, {side_digest}, {side_vector}".format(**names)
     return _copy(f"{names['side']} ({columns})")
 
 
-def replace_sql(migration: Migration, schema: str = SCHEMA) -> str:
+def replace_sql(migration: Migration) -> str:
     """As copy_sql, for keys as text that may be there."""
-    return _copy(_names(migration, schema)["view"])
+    return _copy(_names(migration)["view"])
 
 
-def tidy_sql(migration: Migration, schema: str = SCHEMA) -> str:
+def tidy_sql(migration: Migration) -> str:
     """Of the keys $1, a JSON array of texts, takes away the vectors that are not those of their
     rows' texts, and queues the rows. Answers how many."""
-    return _TIDY.format(**_names(migration, schema))
+    return _TIDY.format(**_names(migration))
 
 
 def _copy(target: str) -> str:
@@ -85,6 +84,6 @@ def _copy(target: str) -> str:
     return f"set local lock_timeout = {LOCK_MS:d}; copy {target} from stdin with (format binary)"
 
 
-def _names(migration: Migration, schema: str) -> dict[str, str]:
-    names = names_of(migration, schema)
+def _names(migration: Migration) -> dict[str, str]:
+    names = names_of(migration)
     return {**names, "row_digest": digest_sql(f"r.{names['content']}")}
