@@ -183,16 +183,15 @@ class Migration:
         if not side.is_beside:
             return column
         schema, table = place_beside(self.plan, side).name.split(".")
-        columns = (
+        columns: tuple[sa.ColumnClause[Any], ...] = (
             sa.column(side_table.KEY), sa.column(side_table.VECTOR, column.type),
             sa.column(side_table.DIGEST),
         )  # fmt: skip
         stored = sa.table(table, *columns, schema=schema).c
         utf8 = sa.func.convert_to(self.content, sa.literal_column("'UTF8'"))
         is_current = stored[side_table.DIGEST] == sa.cast(sa.func.md5(utf8), CatalogType("uuid"))
-        found = sa.select(stored[side_table.VECTOR]).where(
-            stored[side_table.KEY] == self.key, is_current
-        )
+        is_of_row = stored[side_table.KEY] == self.key
+        found = sa.select(stored[side_table.VECTOR]).where(is_of_row, is_current)
         return found.correlate(self.table).scalar_subquery().label(name)
 
     @property

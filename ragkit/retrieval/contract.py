@@ -86,7 +86,7 @@ def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
     ]
 
 
-def _side(row: Mapping[str, Any]) -> SideTable | None:
+def _side(row: sa.RowMapping) -> SideTable | None:
     if not (name := row.get("side_table")):
         return None
     return SideTable(name, row["side_key"], row["side_content"])
