@@ -10,7 +10,7 @@ from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from tests.conftest import ROLE, TEXTS, column_of, make_plan, make_table
-from tests.migration.backfill.vectors import check_vectors
+from tests.migration.backfill.vectors import check_no_orphans, check_vectors
 from tests.stand_ins.letters import Letters
 
 KEYS = st.integers(1, 12)
@@ -18,12 +18,13 @@ CONTENTS = st.sampled_from(["", " \n", None, "Tea.", "Maps and guides.", "Wool."
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("placement", ["column", "side_table"])
 def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kills(
-    server, new_embedder
+    server, new_embedder, placement
 ):
-    server.create("interleavings", owner=ROLE)
-    engine = server.engine(ROLE, "interleavings")
-    plan = make_plan({"backfill.batch_size": 2})
+    server.create(f"interleavings {placement}", owner=ROLE)
+    engine = server.engine(ROLE, f"interleavings {placement}")
+    plan = make_plan({"backfill.batch_size": 2, "new.placement": placement})
 
     class Interleaving(RuleBasedStateMachine):
         def __init__(self):
@@ -56,6 +57,11 @@ def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kil
             with engine.begin() as connection:
                 connection.execute(sa.delete(self.migration.table).where(self.migration.key == key))
 
+        @rule()
+        def truncate(self):
+            with engine.begin() as connection:
+                connection.exec_driver_sql('truncate "Amenities"')
+
         @rule(steps=st.integers(1, 3))
         def run_batches(self, steps):
             self.backfill = self.backfill or run_backfill(self.migration, new_embedder)
@@ -83,6 +89,7 @@ def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kil
             self.kill()
             list(run_backfill(self.migration, new_embedder))
             check_vectors(self.migration, new_embedder)
+            check_no_orphans(self.migration)
 
     run_state_machine_as_test(
         Interleaving, settings=settings(max_examples=12, stateful_step_count=12)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
-from ragkit.migration.preview.steps import EXCLUSIVE, NONE, plan_statements
+from ragkit.migration.preview.steps import EXCLUSIVE, NONE, ROWS, plan_statements
 from ragkit.migration.retirement import drop_old_column
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import (
@@ -16,7 +16,7 @@ from ragkit.migration.schema.expansion import (
     expand,
     keep_old_column_current,
 )
-from tests.conftest import changed
+from tests.conftest import changed, with_plan
 
 CHANGES = re.compile(r"(create|alter|drop|grant)\b", re.IGNORECASE)
 
@@ -40,11 +40,16 @@ def _plain(statement: str) -> str:
     return text.replace("if not exists ragkit.", "ragkit.")
 
 
-def test_every_statement_is_told_before_it_runs(engine, plan, amenities, new_embedder, executed):
+@pytest.mark.parametrize("placement", ["column", "side_table"])
+def test_every_statement_is_told_before_it_runs(
+    engine, plan, amenities, new_embedder, executed, placement
+):
     with engine.begin() as connection:
         connection.exec_driver_sql('alter table "Amenities" alter embedding set not null')
+        connection.exec_driver_sql('grant select on "Amenities" to public')
     executed.clear()
-    migration = Migration.open(changed(plan, {"old.retire": True}), engine)
+    changes = {"old.retire": True, "new.placement": placement}
+    migration = Migration.open(changed(plan, changes), engine)
     told = plan_statements(migration, "a minute", "a second")
     assert executed == []
     expand(migration)
@@ -57,9 +62,16 @@ def test_every_statement_is_told_before_it_runs(engine, plan, amenities, new_emb
         drop_old_column(connection, migration)
     shown = {_plain(s.sql) for s in told}
     assert [statement for statement in executed if statement not in shown] == []
-    updates = {_plain(s.sql) for s in told if s.sql.startswith("update")}
+    updates = {_plain(s.sql) for s in told if s.sql.startswith(("update", "copy"))}
     ledgers = {s for s in shown if "ragkit.spending" in s or "ragkit.quota" in s}  # of paid models
     assert shown - set(executed) == updates | ledgers
+
+
+def test_a_side_table_takes_no_exclusive_lock_before_the_retirement(migration):
+    beside = with_plan(migration, {"new.placement": "side_table"})
+    told = plan_statements(beside, "", "")
+    assert [s.sql for s in told if s.lock == EXCLUSIVE and s.step != "retire"] == []
+    assert [s.sql for s in told if s.step == "backfill" and s.lock == ROWS] == []
 
 
 def test_each_has_a_lock_a_duration_and_a_way_back(migration):
@@ -76,8 +88,6 @@ def test_each_has_a_lock_a_duration_and_a_way_back(migration):
 
 
 def test_without_an_index_none_is_told_and_without_not_null_none_is_dropped(migration):
-    from tests.conftest import with_plan
-
     told = plan_statements(with_plan(migration, {"index.type": "none"}), "", "")
     assert not any("create index" in s.sql or "drop not null" in s.sql for s in told)
 
