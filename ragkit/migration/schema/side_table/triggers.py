@@ -43,7 +43,9 @@ declare
     key_name name;
     content_name name;
 begin
-    if tg_op = 'TRUNCATE' then
+    if to_regclass('{side}') is null then
+        return null;  -- a later migration has dropped it
+    elsif tg_op = 'TRUNCATE' then
         truncate {side};
         return null;
     end if;
