@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.errors import DatabaseError, DatabaseUnavailable
+from ragkit.migration import phases
 from ragkit.migration.backfill.throttle.baseline import Baseline
 from ragkit.migration.migration import Migration
 from ragkit.retrieval.search import STATEMENT_MS, nearest
@@ -103,9 +104,11 @@ def _measure(ask: Callable[[], float], clock: Callable[[], float]) -> list[float
 
 
 def _query(migration: Migration) -> Callable[[], float]:
-    """0.0 while the old column holds no vector to ask with; the limit of the app's query where it
-    takes longer."""
-    vectors = migration.select(migration.old_vector).where(migration.old_vector.is_not(None))
+    """Of the old column; after the retirement, of the new one. 0.0 while it holds no vector to ask
+    with; the limit of the app's query where it takes longer."""
+    is_retired = migration.phase() == phases.RETIRED
+    stored = migration.new_vector if is_retired else migration.old_vector
+    vectors = migration.select(stored).where(stored.is_not(None))
     with translate_errors("canary"), migration.engine.connect() as connection:
         vector = connection.scalar(vectors.limit(1))
     if vector is None:
@@ -116,7 +119,8 @@ def _query(migration: Migration) -> Callable[[], float]:
             with translate_errors("canary"), migration.engine.connect() as connection:
                 start = time.perf_counter()
                 key = migration.plan.table.key
-                nearest(connection, migration.old, np.array(vector), [key], 3, STATEMENT_MS)
+                binding = migration.new if is_retired else migration.old
+                nearest(connection, binding, np.array(vector), [key], 3, STATEMENT_MS)
                 return (time.perf_counter() - start) * 1000
         except DatabaseUnavailable:
             raise

@@ -22,9 +22,10 @@ _UPDATED = """with unfit as (
         where s.{side_key} = {old}.{k} and (s.{side_key}, s.{side_digest})
               is distinct from ({new}.{k}, {new_digest})
         for update skip locked))
-) insert into {queue} (migration, key) select {migration}, {new}.{k}::text
+) insert into {queue} (migration, key) select {migration}, w.key::text
+from (select {new}.{k} union select {old}.{k}) w(key)
 where not exists (select from {side} s
-                  where s.{side_key} = {new}.{k} and s.{side_digest} = {new_digest})"""
+                  where s.{side_key} = w.key and s.{side_digest} = {new_digest})"""
 # A row without a vector may get one from a backfill that has just read it: then its key tells.
 _DELETED = """with cleared as (
     delete from {side} d where d.{side_key} = any (array(
