@@ -10,10 +10,12 @@ from ragkit.errors import SchemaError, SpaceMismatch
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.cutover import cut_over, roll_back
+from ragkit.migration.inspection.fidelity import measure_fidelity
+from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
-from ragkit.migration.retirement import retire
+from ragkit.migration.retirement import drop_old_column, retire
 from ragkit.migration.schema import index
-from ragkit.migration.schema.expansion import expand
+from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.status import IN_PLACE, read_status
 from ragkit.migration.verdict import GO
 from ragkit.retrieval import contract_changes
@@ -189,15 +191,14 @@ def test_the_next_migration_begins_at_the_side_table_and_drops_it(
         "new.model": OLD, "new.column": "third",
     }  # fmt: skip
     following_one = Migration.open(changed(plan, changes), engine)
+    assert sample_old(following_one).vectors.shape == (6, 64)
+    assert measure_fidelity(following_one, following_one.old_vector, new_embedder).rows == 6
     expand(following_one)
     list(run_backfill(following_one, embedder_of(OLD)))
     check_vectors(following_one, embedder_of(OLD))
     check_vectors(following_one.reversed(), new_embedder)
     name = beside.new_side.name
     with engine.begin() as connection:
-        from ragkit.migration.retirement import drop_old_column
-        from ragkit.migration.schema.expansion import keep_old_column_current
-
         ledger.record(connection, following_one.id, phases.CUT_OVER)
     keep_old_column_current(following_one)
     with engine.begin() as connection:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from ragkit.database.engine import autocommit
 from ragkit.database.types import as_array
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
@@ -15,7 +16,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import queue
 from ragkit.migration.work.rows import Row
-from tests.conftest import TEXTS, changed, column_of
+from tests.conftest import ROLE, TEXTS, changed, column_of
 from tests.migration.backfill.vectors import check_no_orphans, check_vectors
 
 ROWS = [Row(str(number), text) for number, text in enumerate(TEXTS, 1)]
@@ -152,17 +153,24 @@ def test_vectors_too_long_for_an_index_are_written_in_half_precision(engine, pla
     np.testing.assert_allclose(found, made, rtol=1e-3, atol=1e-5)
 
 
-def test_a_text_that_is_not_ascii_has_the_same_digest_here_and_there(server, plan, new_embedder):
-    """Also in a database of another encoding."""
-    server.create("latin", owner="retrieval-service")
-    engine = server.engine("retrieval-service", "latin")
+def test_a_text_that_is_not_ascii_has_the_same_digest_here_and_there(
+    server, admin, plan, new_embedder
+):
+    """In a database of another encoding."""
+    with autocommit(admin) as connection:
+        connection.exec_driver_sql(
+            f'create database latin template template0 owner "{ROLE}" '
+            "encoding 'LATIN1' locale 'C'"
+        )
+    server.create("latin", owner=ROLE)
+    engine = server.engine(ROLE, "latin")
     with engine.begin() as connection:
         connection.exec_driver_sql(
             'create table "Amenities" (id int primary key, name text, content text, '
             "embedding vector(256))"
         )
         connection.execute(
-            sa.text("insert into \"Amenities\" values (1, 'a', :t)"), {"t": "Käse für Zoë — 日本"}
+            sa.text("insert into \"Amenities\" values (1, 'a', :t)"), {"t": "Käse für Zoë"}
         )
     migration = Migration.open(changed(plan, {"new.placement": "side_table"}), engine)
     expand(migration)

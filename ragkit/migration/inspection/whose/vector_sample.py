@@ -54,7 +54,11 @@ class VectorSample:
 
 
 def read_sample(
-    engine: sa.Engine, table: sa.TableClause, key: str, column: str, texts: Sequence[str]
+    engine: sa.Engine,
+    table: sa.TableClause | sa.Subquery,
+    key: str,
+    column: str,
+    texts: Sequence[str],
 ) -> VectorSample:
     """Of rows that hold a vector in `column`, the same ones each time, rows with short texts first:
     every text is sent to every model. NULL texts are read as "".
@@ -76,8 +80,10 @@ def read_sample(
     return VectorSample([row[0] for row in rows], by_column, as_array([row[1] for row in rows]))
 
 
-def _some_pages(connection: sa.Connection, table: sa.TableClause) -> sa.FromClause:
+def _some_pages(connection: sa.Connection, table: sa.TableClause | sa.Subquery) -> sa.FromClause:
     """The table; of a large one, whole pages with about BLOCK_ROWS rows, always the same ones."""
+    if isinstance(table, sa.Subquery):
+        return table
     regclass = quote_identifier(*filter(None, (table.schema, table.name)))
     rows = connection.scalar(_ESTIMATE, {"table": regclass}) or 0
     if rows <= BLOCK_ROWS:
@@ -96,5 +102,8 @@ def sample_old(migration: Migration) -> VectorSample:
     texts = [n for n in dict.fromkeys(wanted) if n in names and n != plan.table.key][:MAX_COLUMNS]
     vector = sa.column(plan.old.column, migration.old_vector.type)
     columns = (sa.column(name, sa.Text) for name in {plan.table.key, *texts})
+    if plan.old.is_beside:
+        rows = migration.select(*columns, migration.old_vector).subquery()
+        return read_sample(migration.engine, rows, plan.table.key, plan.old.column, texts)
     table = sa.table(plan.table.name, *columns, vector, schema=plan.table.schema_name)
     return read_sample(migration.engine, table, plan.table.key, plan.old.column, texts)
