@@ -55,15 +55,15 @@ begin
             insert into {queue} (migration, key) values ({migration}, new.{key}::text);
         else
             insert into {queue} (migration, key)
-            select {migration}, {key}::text from written where {column} is null;
+            select {migration}, w.{key}::text from written as w where w.{column} is null;
         end if;
     elsif key is not null and field is not null then
         if tg_level = 'ROW' then
             execute format('insert into {queue} (migration, key) values (%L, ($1).%I::text)',
                            {migration}, key) using new;
         else
-            execute format('insert into {queue} (migration, key) select %L, %I::text from written '
-                           'where %I is null', {migration}, key, field);
+            execute format('insert into {queue} (migration, key) select %L, w.%I::text '
+                           'from written as w where w.%I is null', {migration}, key, field);
         end if;
     end if;
     return null;
