@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.backfill import NO_PLACEMENT
-from tests.bench.database import BenchServer, Clone, TableShape
+from tests.bench.database import BenchServer, Clone
 from tests.bench.peers.environments import PeerMissing
+from tests.bench.tables import TableShape
+from tests.bench.waits import WaitSampler
 from tests.conftest import ROOT, environment
 
 RUN_SECONDS = 3600
@@ -76,15 +78,18 @@ class Scenario:
             with server.clone(contender.shape) as clone:
                 before = server.cpu_seconds()
                 try:
-                    measured = contender.run(clone)
+                    with WaitSampler(clone.engine) as waits:
+                        measured = contender.run(clone)
                 except (PeerMissing, ScriptFailed) as error:
                     self.missing[contender.name] = f"{contender.name}: {error}"
                     self.failed |= {contender.name} if isinstance(error, ScriptFailed) else set()
                     continue
                 cpu = server.cpu_seconds() - before
                 hot = clone.hot_share(int(measured.get("updates", 0)))
-                more = {"server_cpu_seconds": cpu} | ({} if hot is None else {"hot_share": hot})
-            runs[contender.name] = Run(contender.name, round_number, order, measured | more)
+            more = {"server_cpu_seconds": cpu} | ({} if hot is None else {"hot_share": hot})
+            runs[contender.name] = Run(
+                contender.name, round_number, order, measured | more | waits.shares
+            )
         return runs
 
 

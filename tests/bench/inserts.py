@@ -14,8 +14,9 @@ from ragkit.migration.schema.expansion import expand
 from tests.bench import rows
 from tests.bench.backfill import engine_of, plan_of
 from tests.bench.contenders import Contender, Scenario, ScriptFailed, timed
-from tests.bench.database import BenchServer, Clone, TableShape
+from tests.bench.database import BenchServer, Clone
 from tests.bench.scenarios import Sizes, rates
+from tests.bench.tables import TableShape
 
 CONNECTIONS, PROCESSES = 12, 2
 SINGLE = TableShape(10_000, 768)

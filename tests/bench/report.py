@@ -19,6 +19,7 @@ from matplotlib.figure import Figure as Picture
 
 from ragkit import __version__
 from ragkit.report.style import GAIN, INK, LOSS, OLD, plain, plain_log, set_title
+from tests.bench import waits
 from tests.bench.contenders import Run
 from tests.bench.figures import Figure
 from tests.conftest import ROOT
@@ -60,22 +61,27 @@ def environment() -> dict[str, Any]:
 
 
 def profile(runs: Sequence[Run]) -> str:
-    """Where the time of a backfill went, as the mean of its runs: why a goal is missed."""
-    measured = [run.measured for run in runs if "requests" in run.measured]
-    if not measured:
+    """Where the time of a contender went, as the mean of its runs: why a goal is missed."""
+    if not runs:
         return ""
-    seconds = sum(m["seconds"] for m in measured)
+    seconds = sum(run["seconds"] for run in runs)
 
-    def share(name: str) -> str:
-        return f"{100 * sum(m[name] for m in measured) / seconds:.0f} %"
+    def total(name: str) -> float:
+        return sum(run.measured.get(name, 0.0) for run in runs)
 
-    rows, requests = (sum(m[name] for m in measured) for name in ("rows", "requests"))
-    texts = [f"client CPU {share('cpu_seconds')}, server CPU {share('server_cpu_seconds')}"]
-    in_flight = sum(m["in_flight"] for m in measured) / len(measured)
-    texts.append(f"{rows / max(requests, 1):.0f} texts a request, {in_flight:.1f} in flight")
-    if slowdowns := sum(m["slowdowns"] for m in measured):
+    texts = [f"{total('rows') / seconds:,.0f} rows/s"]
+    for side in ("cpu_seconds", "server_cpu_seconds"):
+        if cpu := total(side):
+            name = {"cpu_seconds": "client"}.get(side, "server")
+            texts.append(f"{name} CPU {100 * cpu / seconds:.0f} %")
+    if waited := waits.describe(runs[-1].measured):
+        texts.append(f"the server's sessions: {waited}")
+    if requests := total("requests"):
+        in_flight = total("in_flight") / len(runs)
+        texts.append(f"{total('rows') / requests:.0f} texts a request, {in_flight:.1f} in flight")
+    if slowdowns := total("slowdowns"):
         texts.append(f"slowed down {slowdowns:.0f} times")
-    return f"{rows / seconds:,.0f} rows/s; " + "; ".join(texts)
+    return "; ".join(texts)
 
 
 def draw(figures: Sequence[Figure]) -> Picture:

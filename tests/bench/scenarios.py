@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.contenders import Ratio, Run, Scenario, script
-from tests.bench.database import TableShape
 from tests.bench.embedders import FAST, SLOW
 from tests.bench.peers.environments import python_of
+from tests.bench.tables import TableShape
 
 VECSHIFT = "vecshift==0.4.0"
 
@@ -17,8 +17,8 @@ class Sizes:
 
     limit: int = 20_000
     table: int = 20_000
-    slow: int = 1000
-    live: int = 10_000
+    slow: int = 2000
+    live: int = 20_000
     growth: tuple[int, int] = (10_000, 200_000)
     bulk: int = 200_000
 
@@ -46,7 +46,9 @@ def without_index(sizes: Sizes) -> Scenario:
             script("column", "backfill", shape, 768),
             script("side table", "backfill", shape, 768, placement="side_table"),
             script("naive", "peers.naive", shape, 768, limit=sizes.slow),
-            script("vecshift", "peers.vecshift_apply", shape, 768, python=vecshift),
+            script(
+                "vecshift", "peers.vecshift_apply", shape, 768, limit=sizes.slow, python=vecshift
+            ),
         ],
         {
             "backfill_vs_copy_floor_column": rates("column", "floor"),
