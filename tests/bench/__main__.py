@@ -36,6 +36,7 @@ class Bench:
         self.values: dict[str, list[float]] = defaultdict(list)
         self.runs: dict[str, list[Run]] = defaultdict(list)
         self.reasons: dict[str, str] = {}
+        self.failed = False
 
     def play(self, name: str, scenario: Scenario, server: BenchServer, number: int) -> None:
         """One round of a scenario."""
@@ -49,6 +50,7 @@ class Bench:
             except KeyError as missing:
                 self.reasons[figure] = scenario.missing.get(*missing.args, f"no {missing}")
             print(self.figure(figure), flush=True)
+        self.failed |= bool(scenario.failed)
 
     def measure(self, name: str, repetitions: int) -> None:
         """The figures of a module that brings its own server."""
@@ -56,7 +58,12 @@ class Bench:
         if find_spec(f"tests.bench.{name}") is None:
             self.reasons |= dict.fromkeys(names, "not in this checkout")
         else:
-            self.values |= import_module(f"tests.bench.{name}").measure(repetitions)
+            self.reasons |= dict.fromkeys(names, f"see tests/bench/{name}.py")
+            try:
+                self.values |= import_module(f"tests.bench.{name}").measure(repetitions)
+            except Exception as error:  # what was measured before must be reported
+                self.failed = True
+                self.reasons |= dict.fromkeys(names, f"{type(error).__name__}: {error}")
         for figure in names:
             print(self.figure(figure), flush=True)
 
@@ -85,7 +92,9 @@ def main(given: argparse.Namespace, sizes: Sizes) -> int:
             if number and began + round_seconds - start > 60 * given.minutes:
                 print(f"the next round does not fit into {given.minutes:g} minutes")
                 break
-            print(f"round {number + 1} of {given.repetitions}, at {began - start:.0f} s")
+            print(
+                f"round {number + 1} of {given.repetitions}, at {began - start:.0f} s", flush=True
+            )
             for name, scenario in played.items():
                 bench.play(name, scenario, server, number)
             number, round_seconds = number + 1, time.monotonic() - began
@@ -96,7 +105,7 @@ def main(given: argparse.Namespace, sizes: Sizes) -> int:
     print(f"\n{'figure':34} {'goal':>7}  {'min':>8} {'median':>8} {'max':>8}")
     print(*figures, sep="\n")
     print(f"report: {report.write(run_dir, figures, bench.runs, sizes, time.monotonic() - start)}")
-    return int(any(scenario.failed for scenario in played.values()))
+    return int(bench.failed)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.bench.backfill import NO_PLACEMENT
 from tests.bench.database import BenchServer, Clone
-from tests.bench.peers.environments import PeerMissing
+from tests.bench.peers.environments import CannotRun
 from tests.bench.tables import TableShape
 from tests.bench.waits import WaitSampler
 from tests.conftest import ROOT, environment
@@ -43,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Contender:
-    """`run` measures on a clone of `shape`. Raises PeerMissing where it cannot be run."""
+    """`run` measures on a clone of `shape`. Raises CannotRun where it cannot be run."""
 
     name: str
     shape: TableShape
@@ -72,25 +72,28 @@ class Scenario:
     def play(self, server: BenchServer, round_number: int) -> dict[str, Run]:
         """One round; the order is turned around each time."""
         present = [c for c in self.contenders if c.name not in self.missing]
-        ordered = present[:: -1 if round_number % 2 else 1]
         runs = {}
-        for order, contender in enumerate(ordered):
-            with server.clone(contender.shape) as clone:
-                before = server.cpu_seconds()
-                try:
-                    with WaitSampler(clone.engine) as waits:
-                        measured = contender.run(clone)
-                except (PeerMissing, ScriptFailed) as error:
-                    self.missing[contender.name] = f"{contender.name}: {error}"
-                    self.failed |= {contender.name} if isinstance(error, ScriptFailed) else set()
-                    continue
-                cpu = server.cpu_seconds() - before
-                hot = clone.hot_share(int(measured.get("updates", 0)))
-            more = {"server_cpu_seconds": cpu} | ({} if hot is None else {"hot_share": hot})
-            runs[contender.name] = Run(
-                contender.name, round_number, order, measured | more | waits.shares
-            )
+        for order, contender in enumerate(present[:: -1 if round_number % 2 else 1]):
+            try:
+                measured = _measure(contender, server)
+            except (CannotRun, ScriptFailed) as error:
+                self.missing[contender.name] = f"{contender.name}: {error}"
+                self.failed |= {contender.name} if isinstance(error, ScriptFailed) else set()
+            else:
+                runs[contender.name] = Run(contender.name, round_number, order, measured)
         return runs
+
+
+def _measure(contender: Contender, server: BenchServer) -> dict[str, float]:
+    """On a fresh clone, with what the server did meanwhile."""
+    with server.clone(contender.shape) as clone:
+        before = server.cpu_seconds()
+        with WaitSampler(clone.engine) as waits:
+            measured = contender.run(clone)
+        measured = measured | waits.shares
+        measured["server_cpu_seconds"] = server.cpu_seconds() - before
+        hot = clone.hot_share(int(measured.get("updates", 0)))
+        return measured if hot is None else measured | {"hot_share": hot}
 
 
 def script(
@@ -117,7 +120,7 @@ def script(
             timeout=RUN_SECONDS,
         )  # fmt: skip
         if done.returncode == NO_PLACEMENT:
-            raise PeerMissing("the plan has no side tables")
+            raise CannotRun("the plan has no side tables")
         if done.returncode:
             raise ScriptFailed((done.stderr.strip().splitlines() or ["no message"])[-1])
         return json.loads(done.stdout.splitlines()[-1])

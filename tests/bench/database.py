@@ -1,6 +1,7 @@
 """A server with production-like settings, its template tables, and a fresh clone for each run."""
 
 import itertools
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from ragkit.database.engine import autocommit
 from ragkit.database.identifiers import quote_identifier
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import PORT, Postgres
+from tests.bench.peers.environments import CannotRun
 from tests.bench.tables import TableShape, fill, index
 
 SETTINGS = {
@@ -53,8 +55,7 @@ class BenchServer:
     def __init__(self, folder: str):
         folders = Folders.at(Path(folder) / "home")
         self.programs, self.socket = folders.binaries, folders.sockets / f".s.PGSQL.{PORT}"
-        self.account = folders.account
-        self._data = folders.server / "data"
+        self._data, self._app_sockets = folders.server / "data", folders.app_sockets
         self._postgres, self._numbers = Postgres(folders), itertools.count()
 
     def __enter__(self) -> "BenchServer":
@@ -68,13 +69,17 @@ class BenchServer:
             self._postgres.stop()
             self._postgres.start()
         except BaseException:
-            self._postgres.remove()
+            self._remove()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._admin.dispose()
+        self._remove()
+
+    def _remove(self) -> None:
         self._postgres.remove()
+        shutil.rmtree(self._app_sockets, ignore_errors=True)
 
     def cpu_seconds(self) -> float:
         """Of the server and all its backends so far."""
@@ -103,11 +108,13 @@ class BenchServer:
             self._run(f"drop database {quote_identifier(name)} with (force)")
 
     def build(self, shape: TableShape) -> None:
-        """The template, unless it is there."""
+        """The template, unless it is there. Raises CannotRun when the disk is too small for it."""
         with self._admin.connect() as connection:
             known = sa.text("select 1 from pg_database where datname = :name")
             if connection.scalar(known, {"name": shape.database}):
                 return
+        if shutil.disk_usage(self._data).free < shape.disk_bytes:
+            raise CannotRun(f"{shape.rows:,} rows need {shape.disk_bytes / 1e9:.0f} GB of disk")
         unfinished = f"{shape.database} unfinished"
         if shape.hnsw:
             without = replace(shape, hnsw=False)

@@ -21,6 +21,11 @@ class TableShape:
     hnsw: bool = False
 
     @property
+    def disk_bytes(self) -> int:
+        """Of the template, a clone of it and the new vectors, with the write-ahead log."""
+        return 20 * self.rows * self.dimension * (1 + self.hnsw) + 4096 * self.rows
+
+    @property
     def database(self) -> str:
         return f"template {self.rows} {self.dimension}{' hnsw' * self.hnsw}"
 

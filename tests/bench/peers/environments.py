@@ -10,14 +10,14 @@ FOLDER = ROOT / ".venv" / "peers"
 INSTALL_SECONDS = 240
 
 
-class PeerMissing(Exception):
-    """A peer cannot be run here; the text says why."""
+class CannotRun(Exception):
+    """A way that is compared cannot be run here; the text says why."""
 
 
 def python_of(name: str, *requirements: str) -> Path:
     """The interpreter of the environment `name`, with `requirements` installed.
 
-    Raises PeerMissing when they cannot be installed.
+    Raises CannotRun when they cannot be installed.
     """
     folder = FOLDER / name
     python, done = folder / "bin" / "python", folder / "installed"
@@ -32,6 +32,6 @@ def python_of(name: str, *requirements: str) -> Path:
             subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_SECONDS)
         except (subprocess.SubprocessError, OSError) as error:
             reason = f"{' '.join(requirements)} cannot be installed: {type(error).__name__}"
-            raise PeerMissing(reason) from None
+            raise CannotRun(reason) from None
     done.write_text(wanted)
     return python
