@@ -1,1 +1,1 @@
-"""Speed as ratios inside one run: ragkit beside a floor, hand-written ways and other tools."""
+"""Benchmarks: ratios inside one run, against peers on the same machine and the same data."""

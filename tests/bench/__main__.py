@@ -76,6 +76,9 @@ def main(given: argparse.Namespace, sizes: Sizes) -> int:
     start, bench = time.monotonic(), Bench()
     run_dir = given.runs / f"bench-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run_dir.mkdir(parents=True)
+    for name in SERVING:
+        if name in given.only:
+            bench.measure(name, given.repetitions)
     with tempfile.TemporaryDirectory(prefix="bench ") as folder, BenchServer(folder) as server:
         made = {
             "limit": scenarios.embedder_limit(sizes),
@@ -98,9 +101,6 @@ def main(given: argparse.Namespace, sizes: Sizes) -> int:
             for name, scenario in played.items():
                 bench.play(name, scenario, server, number)
             number, round_seconds = number + 1, time.monotonic() - began
-    for name in SERVING:
-        if name in given.only:
-            bench.measure(name, given.repetitions)
     figures = [bench.figure(g.name) for g in GOALS if g.name in {*bench.values, *bench.reasons}]
     print(f"\n{'figure':34} {'goal':>7}  {'min':>8} {'median':>8} {'max':>8}")
     print(*figures, sep="\n")

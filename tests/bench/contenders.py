@@ -114,11 +114,14 @@ def script(
             "dimension": dimension, "limit": limit or shape.rows,
             "options": {"old_dimension": shape.dimension, **options},
         }  # fmt: skip
-        done = subprocess.run(
-            [python(), "-m", f"tests.bench.{module}", json.dumps(task)],
-            env=environment(), cwd=ROOT, capture_output=True, text=True, check=False,
-            timeout=RUN_SECONDS,
-        )  # fmt: skip
+        command = [python(), "-m", f"tests.bench.{module}", json.dumps(task)]
+        try:
+            done = subprocess.run(
+                command, env=environment(), cwd=ROOT, capture_output=True, text=True,
+                check=False, timeout=RUN_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise ScriptFailed(f"has not ended in {RUN_SECONDS:,} s") from None
         if done.returncode == NO_PLACEMENT:
             raise CannotRun("the plan has no side tables")
         if done.returncode:

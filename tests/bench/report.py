@@ -77,8 +77,9 @@ def profile(runs: Sequence[Run]) -> str:
     if waited := waits.describe(runs[-1].measured):
         texts.append(f"the server's sessions: {waited}")
     if requests := total("requests"):
-        in_flight = total("in_flight") / len(runs)
-        texts.append(f"{total('rows') / requests:.0f} texts a request, {in_flight:.1f} in flight")
+        texts.append(f"{total('rows') / requests:.0f} texts a request")
+    if in_flight := total("in_flight"):  # none with an embedder that takes no time
+        texts.append(f"{in_flight / len(runs):.1f} in flight")
     if slowdowns := total("slowdowns"):
         texts.append(f"slowed down {slowdowns:.0f} times")
     return "; ".join(texts)

@@ -50,7 +50,7 @@ def test_the_page_has_its_markers():
 def test_the_profile_says_where_the_time_went():
     assert report.profile(RUNS) == (
         "500 rows/s; client CPU 25 %; server CPU 50 %; the server's sessions: Lock:object 75 %, "
-        "CPU 25 %; 50 texts a request, 3.0 in flight"
+        "CPU 25 %; 50 texts a request; 3.0 in flight"
     )
     assert report.profile([]) == ""
 
