@@ -1,0 +1,1 @@
+"""Benchmarks: ratios inside one run, against peers on the same machine and the same data."""
