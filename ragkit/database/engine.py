@@ -91,7 +91,16 @@ def parse_url(text: str, password: str | None) -> URL:
 
 @contextmanager
 def autocommit(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection outside of transactions, as CONCURRENTLY and CREATE DATABASE require."""
+    """A connection outside of transactions, as CONCURRENTLY and CREATE DATABASE require.
+
+    SQLAlchemy's isolation level AUTOCOMMIT is not used: taking it back sets
+    default_transaction_isolation, which behind a pooler stays with a session that others get.
+    """
     with engine.connect() as connection:
-        connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        driver: Any = connection.connection.dbapi_connection
+        driver.rollback()  # the pool's ping has opened a transaction
+        driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            driver.autocommit = False

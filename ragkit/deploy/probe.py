@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import httpx
-import numpy as np
 
 from ragkit.deploy.own_app.check import Check
 from ragkit.errors import AppNotRecognised
@@ -82,22 +81,6 @@ def p95_by_model(requests: "pd.DataFrame") -> dict[str, float]:
     good = requests[requests["error"].isna()].astype({"ms": float})  # an empty log has no type
     p95 = good.groupby("model", sort=False)["ms"].quantile(0.95)
     return {str(model): round(float(ms), 2) for model, ms in p95.items()}
-
-
-def recent_p95(log: Path, seconds: float = 3.0) -> float:
-    """p95 in ms of the requests due in the last seconds, and of those that are still outstanding,
-    which have taken at least their age; 0.0 when there are none."""
-    reach = int((seconds + OUTSTANDING_SECONDS) * BYTES_A_SECOND)
-    with log.open("rb") as file:
-        start = max(0, log.stat().st_size - reach)
-        file.seek(start)
-        tail = file.read()
-    rows, now = _parse(tail.partition(b"\n")[2] if start else tail), time.time()
-    answered = {row["due"]: row["ms"] for row in rows if "ms" in row}
-    ages = {row["due"]: now - row["due"] for row in rows if row["due"] not in answered}
-    recent = [ms for due, ms in answered.items() if due >= now - seconds]
-    recent += [age * 1000 for age in ages.values() if age < OUTSTANDING_SECONDS]
-    return float(np.quantile(recent, 0.95)) if recent else 0.0
 
 
 def _parse(log: bytes) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from ragkit.evaluation.gates import decide
 from ragkit.migration.cutover import roll_back
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.retirement import retire
-from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from tests.conftest import PYTHON, ROOT, environment
 
@@ -51,14 +50,6 @@ def other(migration, database):
 def test_a_step_beside_another_is_refused_and_names_it(migration, other, name, step):
     with pytest.raises(PhaseError, match=f"^{name} is refused: 'ragkit cut over by .*:{other.pid}"):
         step(migration)
-
-
-def test_an_index_that_somebody_builds_is_not_dropped_under_their_hands(filled):
-    with (
-        exclusive(filled, "build the index"),
-        pytest.raises(PhaseError, match=r"'ragkit build the index by .* is running"),
-    ):
-        index.build(filled)
 
 
 def test_a_killed_operator_leaves_no_claim(migration, other):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from ragkit.database.engine import parse_url
 from ragkit.embedding.catalogue import find_model
@@ -19,6 +19,11 @@ class DatabaseSection(Section):
         description="`env` (the Cloud SQL variables or DATABASE_URL), `sandbox`, or "
         "postgresql+pg8000://user@host:port/database without a password (set DB_PASS)",
     )
+    direct: str = Field(
+        "",
+        description="a way to the same database past a pooler in transaction mode, on which the "
+        "index is built: `env` (DATABASE_DIRECT_URL), or a URL as in `url`; empty: none",
+    )
     expect: str = Field(
         "",
         description="the database as inspect names it, such as `shop at db.example.com`: another "
@@ -31,15 +36,17 @@ class DatabaseSection(Section):
         60.0, description="how long a schema statement is retried, in s"
     )
 
-    @field_validator("url")
+    @field_validator("url", "direct")
     @classmethod
-    def _without_password(cls, text: str) -> str:
-        if text in ("sandbox", "env"):
+    def _without_password(cls, text: str, info: ValidationInfo) -> str:
+        words = ("env", "") if info.field_name == "direct" else ("env", "sandbox")
+        if text in words:
             return text
         try:
             url = parse_url(text, None)
         except ConfigError as error:
-            raise ValueError(f'expected "env", "sandbox" or a URL: {error}') from None
+            expected = ", ".join(f'"{word}"' for word in words)
+            raise ValueError(f"expected {expected} or a URL: {error}") from None
         if url.password is not None:
             raise ValueError("holds a password: remove it and set DB_PASS in the environment")
         return text
@@ -122,7 +129,13 @@ class IndexSection(Section):
     """The approximate index of the new column."""
 
     type: Literal["hnsw", "ivfflat", "none"] = Field("hnsw", description="the index to build")
-    memory_mb: Annotated[int, Field(ge=1)] = Field(
-        256, description="maintenance_work_mem of the session that builds it, in MB"
+    memory_mb: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="maintenance_work_mem of the session that builds it, in MB; 0: from the "
+        "server's settings and the size of the index",
     )
-    workers: Annotated[int, Field(ge=0)] = Field(1, description="parallel workers of that session")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="parallel workers of that session; 0: from the server's settings and its free "
+        "connections",
+    )

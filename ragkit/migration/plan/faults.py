@@ -33,7 +33,10 @@ FLAT_FIELDS = {
 }  # fmt: skip
 """The fields of version 0.1, which had no sections, and where they are now."""
 
-MAY_HOLD_A_SECRET = (".url", "check.path", "check.authorization_env", "app.deploy", "app.roll_back")
+MAY_HOLD_A_SECRET = (
+    ".url", "database.direct", "check.path", "check.authorization_env", "app.deploy",
+    "app.roll_back",
+)  # fmt: skip
 """Ends of the paths of fields into which a password or a key may have been typed."""
 
 

@@ -15,6 +15,8 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
 from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.expansion import requires_old
+from ragkit.migration.schema.index.estimate import estimate_rows
+from ragkit.migration.schema.index.sizing import choose_sizing
 from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql
 from ragkit.migration.work.tables import CLAIM, LEASE, QUEUE, SWEEP, WORKER
 from ragkit.retrieval.contract import CONTRACT
@@ -109,7 +111,9 @@ def _fill(
     undo = "not needed: the old column is never written"
     yield Statement("backfill", update, ROWS, backfill, undo)
     if plan.index.type != "none":
-        sql = statements.create_index(connection, migration)
+        rows = estimate_rows(connection, migration)
+        sizing = choose_sizing(connection, migration, rows, may_set=True)
+        sql = statements.create_index(migration, sizing.lists)
         yield Statement("backfill", sql, CONCURRENT, build, "DROP INDEX CONCURRENTLY …")
 
 

@@ -1,6 +1,5 @@
 """The statements that change the user's table, as text: run by a step, shown before it."""
 
-import sqlalchemy as sa
 from pgvector.sqlalchemy import HALFVEC
 
 from ragkit.database.identifiers import quote_identifier
@@ -9,8 +8,6 @@ from ragkit.migration.migration import Migration
 from ragkit.retrieval.contract import CONTRACT, SCHEMA
 
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
-ROWS_PER_LIST = 1000
-"""Of IVFFlat, as pgvector's README advises up to a million rows."""
 
 
 def create_schema() -> str:
@@ -46,13 +43,12 @@ def drop_column(migration: Migration) -> str:
     return f"alter table {migration.quoted_table} drop column if exists {column}"
 
 
-def create_index(connection: sa.Connection, migration: Migration) -> str:
+def create_index(migration: Migration, lists: int = 0) -> str:
+    """`lists`: of an IVFFlat index."""
     plan = migration.plan
-    column = f"({quote_identifier(plan.new.column)} {operator_class(migration)})"
-    method = f"hnsw {column}"
-    if plan.index.type == "ivfflat":
-        rows = connection.scalar(migration.select(sa.func.count())) or 0
-        method = f"ivfflat {column} with (lists = {max(1, rows // ROWS_PER_LIST):d})"
+    method = f"{plan.index.type} ({quote_identifier(plan.new.column)} {operator_class(migration)})"
+    if lists:
+        method += f" with (lists = {lists:d})"
     name = quote_identifier(index_name(migration))
     return f"create index concurrently {name} on {migration.quoted_table} using {method}"
 

@@ -126,6 +126,8 @@ def test_relative_paths_start_at_the_checkout(tmp_path):
         "database.url=postgresql://u@h/d?password=canary",
         "database.url=postgresql://u:p@canary@h/d",
         "database.url=canary://u:canary@h:port/d",
+        "database.direct=postgresql://u:canary@h/d",
+        "database.direct=canary",
         "app.url=https://u:canary@search.example.com",
         "app.url=https://search.example.com?key=canary",
         "app.url=u:canary@search.example.com",

@@ -1,7 +1,7 @@
 import pytest
 import sqlalchemy as sa
 
-from ragkit.migration.preview.trial import Trial, run_trial
+from ragkit.migration.preview.trial import run_trial
 from ragkit.migration.schema import index
 from tests.conftest import random_vectors, with_plan
 
@@ -37,10 +37,3 @@ def test_without_an_index_there_is_none_to_measure(migration):
 def test_ivfflat_is_measured_as_ivfflat(migration):
     hnsw, ivfflat = run_trial(migration), run_trial(with_plan(migration, {"index.type": "ivfflat"}))
     assert 0 < ivfflat.index_bytes < hnsw.index_bytes
-
-
-def test_the_time_grows_a_little_faster_than_the_rows():
-    trial = Trial(2000, 1.0, 1.0, 1.0, 2.0)
-    assert trial.seconds_for(2000) == 2.0
-    assert 20 < trial.seconds_for(20_000) < 30
-    assert trial.seconds_for(1) == trial.seconds_for(0) == 0
