@@ -143,7 +143,7 @@ def request_seconds() -> float:
 def make_service(model: str, name: str) -> SearchService:
     """With a pool of its own: the shadow never takes a connection that a request waits for."""
     return SearchService(
-        engine_from_env(os.environ, name, refresh="lazy", read_seconds=READ_SECONDS),
+        engine_from_env(os.environ, name, "lazy", READ_SECONDS, ping=False),
         load_embedder(model),
         table=os.environ.get("DB_TABLE", "public.amenities"),
         columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),

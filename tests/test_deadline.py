@@ -1,4 +1,6 @@
+import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -40,3 +42,30 @@ def test_a_call_that_hangs_keeps_no_process_alive():
         check=True,
     )  # fmt: skip
     assert done.stdout == "late\n"
+
+
+def test_calls_in_turns_share_a_thread():
+    """To start one costs more than a search."""
+    threads = {call_within(5, threading.current_thread) for _ in range(50)}
+    assert len(threads) < 10
+
+
+def test_a_call_that_hangs_keeps_no_other_call_waiting():
+    with pytest.raises(TimeoutError):
+        call_within(0.1, time.sleep, 2)
+    start = time.monotonic()
+    for _ in range(20):
+        call_within(5, int)
+    assert time.monotonic() - start < 1
+
+
+def test_a_fork_has_threads_of_its_own():
+    """Those of the parent do not survive it, and a call would wait for one for ever."""
+    for _ in range(3):
+        call_within(5, int)
+    if (child := os.fork()) == 0:
+        try:
+            os._exit(call_within(5, int))
+        except BaseException:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0

@@ -42,7 +42,8 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "runbook/report_pages/plan_page.py": "notebooks",
 }
 NOT_IN_THE_FUNCTION = {  # the vendored code imports these only when the runbook uses it
-    "google-cloud-secret-manager", "onnxruntime", "tokenizers", "wordllama",
+    "google-api-core", "google-cloud-aiplatform", "google-cloud-secret-manager", "grpcio",
+    "onnxruntime", "protobuf", "tokenizers", "wordllama",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ragkit.database.cloud_sql import connection_factory
 from ragkit.database.connecting import explain_failed_connects
 from ragkit.database.secret_manager import read_password
 from ragkit.database.sockets import tune
+from ragkit.database.wire.ask_again import replace_closed
 from ragkit.errors import ConfigError
 
 _POOL: dict[str, Any] = {
@@ -20,9 +21,7 @@ _POOL: dict[str, Any] = {
     "max_overflow": 0,  # a connection above pool_size would be reopened for each request
     "pool_timeout": 10,  # seconds that a request waits for a free connection
     "pool_recycle": 1800,  # seconds; below the idle limits of proxies and load balancers
-    "pool_pre_ping": True,  # after a server restart, reconnect instead of failing a request
 }
-
 
 ENCODING = "password with special characters must be percent-encoded, or set as DB_PASS instead"
 CONNECT_SECONDS = 10.0
@@ -35,20 +34,23 @@ def engine_from_env(
     name: str = "ragkit",
     refresh: str = "background",
     read_seconds: float = READ_SECONDS,
+    ping: bool = True,
 ) -> sa.Engine:
     """A lazy engine: nothing connects until it is used.
 
     Settings: DATABASE_URL (`postgresql+pg8000://…`, for a server that is reached directly), else
     those of `ragkit.database.cloud_sql`. `name` is the application_name of its sessions;
     `refresh` is the connector's refresh strategy: "lazy" in a function, which has no CPU between
-    requests. A server that is silent for `read_seconds` while an answer is due has failed. Raises
-    ConfigError, which names the settings that are missing.
+    requests. A server that is silent for `read_seconds` while an answer is due has failed.
+    Without `ping`, the pool does not ask the server whether a connection still works, which costs
+    a request three round trips: see `ragkit.database.wire.ask_again`. Raises ConfigError, which
+    names the settings that are missing.
     """
     if env.get("DATABASE_URL"):
         url = parse_url(env["DATABASE_URL"], read_password(env))
         timeout = min(CONNECT_SECONDS, read_seconds)
         arguments = {"application_name": name, "timeout": timeout}
-        return _create(url, read_seconds, connect_args=arguments)
+        return _create(url, read_seconds, ping, connect_args=arguments)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:
         raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
@@ -57,11 +59,13 @@ def engine_from_env(
         "postgresql+pg8000", env["DB_USER"], host=env["INSTANCE_CONNECTION_NAME"],
         database=env["DB_NAME"],
     )  # fmt: skip
-    return _create(named, read_seconds, creator=connect)
+    return _create(named, read_seconds, ping, creator=connect)
 
 
-def _create(url: URL, read_seconds: float, **options: Any) -> sa.Engine:
-    engine = sa.create_engine(url, **options, **_POOL)
+def _create(url: URL, read_seconds: float, ping: bool, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(url, **options, **_POOL, pool_pre_ping=ping)
+    if not ping:
+        replace_closed(engine)
     explain_failed_connects(engine, "check DATABASE_URL, that the server runs, and the network")
     sa.event.listen(engine, "connect", lambda connection, _: tune(connection, read_seconds))
     return engine

@@ -17,12 +17,12 @@ def read_password(env: Mapping[str, str] = os.environ) -> str | None:
     """
     if env.get("DB_PASS") or not env.get("DB_PASS_SECRET"):
         return env.get("DB_PASS")
+    name, package = _full_name(env), _import_package()
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
-    name = _full_name(env)
     try:
-        version = _client(env).access_secret_version(name=name, timeout=TIMEOUT_SECONDS)
+        version = _client(env, package).access_secret_version(name=name, timeout=TIMEOUT_SECONDS)
         password: str = version.payload.data.decode()
         return password
     except (GoogleAPICallError, GoogleAuthError) as error:
@@ -42,14 +42,18 @@ def _full_name(env: Mapping[str, str]) -> str:
     return name if "/versions/" in name else f"{name}/versions/latest"
 
 
-def _client(env: Mapping[str, str]) -> Any:
+def _import_package() -> Any:
     try:
-        from google.cloud import secretmanager_v1 as sm
+        from google.cloud import secretmanager_v1
     except ImportError:
         raise ConfigError(
             "DB_PASS_SECRET needs the package google-cloud-secret-manager; in the function, mount "
             "the secret as DB_PASS instead (--set-secrets)"
         ) from None
+    return secretmanager_v1
+
+
+def _client(env: Mapping[str, str], package: Any) -> Any:
     if endpoint := env.get("SECRET_MANAGER_ENDPOINT"):
         import grpc
         from google.cloud.secretmanager_v1.services.secret_manager_service.transports.grpc import (
@@ -57,5 +61,5 @@ def _client(env: Mapping[str, str]) -> Any:
         )
 
         transport = SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(endpoint))
-        return sm.SecretManagerServiceClient(transport=transport)
-    return sm.SecretManagerServiceClient()
+        return package.SecretManagerServiceClient(transport=transport)
+    return package.SecretManagerServiceClient()

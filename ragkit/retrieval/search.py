@@ -1,13 +1,17 @@
 """The nearest rows to a vector: the app's one query."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from pgvector import Vector
 
-from ragkit.database.identifiers import table_clause
+from ragkit.database.identifiers import quote_identifier
 from ragkit.database.types import vector_type
+from ragkit.database.wire.round_trip import ask
+from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.space import Binding
 
 DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
@@ -19,9 +23,6 @@ DEFAULT_EF_SEARCH, MAX_EF_SEARCH = 40, 1000
 STATEMENT_MS = 3000
 """Of the app's query: the server ends it then, though the app may be gone."""
 
-_DISTANCE = "distance of ragkit"
-"""Beside the columns of a table, which may have one called distance."""
-
 
 def nearest(
     connection: sa.Connection,
@@ -29,43 +30,54 @@ def nearest(
     vector: np.ndarray,
     columns: Sequence[str],
     limit: int,
+    milliseconds: int | None = None,
 ) -> list[Mapping[str, Any]]:
     """`columns` of the `limit` rows nearest to `vector`, nearest first.
 
     Rows without a vector, and rows beyond the binding's cut-off, are left out. `vector` has shape
     (dimension,). Where the index yields fewer rows, for example because most of its candidates are
     outdated entries that no vacuum has removed yet, the table is searched without it.
+
+    The server ends a search that takes longer than `milliseconds`. This limit is the transaction's,
+    so that a pooler's other clients keep theirs.
     """
+    settings = {} if milliseconds is None else {"statement_timeout": str(milliseconds)}
     if limit > DEFAULT_EF_SEARCH:
-        wider = sa.func.set_config("hnsw.ef_search", str(ef_search(limit)), True)
-        connection.execute(sa.select(wider))
-    distance = distance_to(binding, vector)
-    shown: list[sa.ColumnElement[Any]] = [sa.column(name) for name in columns]
-    shown.append(distance.label(_DISTANCE))
-    query = sa.select(*shown).select_from(table_clause(binding.table))
-    # Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index.
-    query = query.where(stored_vector(binding).is_not(None)).order_by(distance).limit(limit)
-    rows = connection.execute(query).mappings().all()
+        settings["hnsw.ef_search"] = str(ef_search(limit))
+    sql = _nearest_sql(binding.table, binding.column, binding.distance, tuple(columns))
+    values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
+    rows = ask(connection, sql, values, settings)
     if len(rows) < limit:
-        rows = _without_index(connection, query)
+        rows = _without_index(connection, sql, values, settings)
     if binding.cutoff is not None:
-        rows = [row for row in rows if row[_DISTANCE] <= binding.cutoff]
-    return [{name: row[name] for name in columns} for row in rows]
+        rows = [row for row in rows if row[-1] <= binding.cutoff]
+    return [dict(zip(columns, row[:-1], strict=True)) for row in rows]
 
 
-def _without_index(connection: sa.Connection, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+@lru_cache
+def _nearest_sql(table: str, column: str, distance: str, columns: Sequence[str]) -> str:
+    """With $1 for the vector and $2 for the limit; the last column is the distance.
+
+    Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index. A
+    vector is cast to halfvec by the operator where the column is one.
+    """
+    stored = quote_identifier(column)
+    shown = ", ".join(map(quote_identifier, columns))
+    away = f"{stored} {DISTANCES[distance]} $1::vector"
+    return (
+        f"select {shown}, {away} from {regclass(table)} "
+        f"where {stored} is not null order by {away} limit $2"
+    )
+
+
+def _without_index(
+    connection: sa.Connection, sql: str, values: Sequence[bytes], settings: Mapping[str, str]
+) -> list[list[Any]]:
     """By a savepoint, which takes the setting back."""
     with connection.begin_nested() as savepoint:
-        connection.execute(sa.select(sa.func.set_config("enable_indexscan", "off", True)))
-        rows = connection.execute(query).mappings().all()
+        rows = ask(connection, sql, values, {**settings, "enable_indexscan": "off"})
         savepoint.rollback()
     return rows
-
-
-def limit_statement(connection: sa.Connection) -> None:
-    """For the connection's transaction only, so that a pooler's other clients keep their limits."""
-    limit = sa.func.set_config("statement_timeout", str(STATEMENT_MS), True)
-    connection.execute(sa.select(limit))
 
 
 def stored_vector(binding: Binding) -> sa.ColumnClause[Any]:

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
+from ragkit.database.wire.ask_again import ask_again
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import SpaceNotReady
-from ragkit.retrieval import contract
-from ragkit.retrieval.search import limit_statement, nearest
+from ragkit.retrieval import contract, search
 from ragkit.retrieval.space import Binding
 
 
@@ -57,15 +57,20 @@ class SearchService:
         Raises TextTooLong, ModelError, ContractError or DatabaseError.
         """
         vector = self._embedder.embed_query(question)
-        with translate_errors("search"), self._engine.connect() as connection:
+
+        def find(connection: sa.Connection) -> list[Mapping[str, Any]]:
             binding, _ = self._binding(connection)
-            limit_statement(connection)
-            return nearest(connection, binding, vector, self._columns, limit)
+            return search.nearest(
+                connection, binding, vector, self._columns, limit, search.STATEMENT_MS
+            )
+
+        with translate_errors("search"):
+            return ask_again(self._engine, find)
 
     def health(self) -> Health:
         """Looks at the contract, not at the table. Raises ContractError or DatabaseError."""
-        with translate_errors("health check"), self._engine.connect() as connection:
-            binding, in_contract = self._binding(connection)
+        with translate_errors("health check"):
+            binding, in_contract = ask_again(self._engine, self._binding)
         fingerprint = binding.space.fingerprint if in_contract else "none"
         return Health(self._embedder.model.name, binding.column, fingerprint)
 

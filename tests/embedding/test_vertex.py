@@ -1,15 +1,10 @@
-"""The real Google client against the stand-in of Vertex AI on loopback."""
+"""Questions over REST and rows over gRPC, against the stand-in of Vertex AI on loopback."""
+
+import subprocess
 
 import grpc
 import numpy as np
 import pytest
-from google.auth.transport.grpc import secure_authorized_channel
-from google.auth.transport.requests import Request
-from google.cloud.aiplatform_v1.services.prediction_service import PredictionServiceClient
-from google.cloud.aiplatform_v1.services.prediction_service.transports import (
-    PredictionServiceGrpcTransport,
-)
-from google.oauth2 import service_account
 
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.vertex import VertexEmbedder
@@ -22,8 +17,24 @@ from ragkit.errors import (
     WrongDimension,
 )
 from ragkit.migration.backfill.model_calls.embed import embed_texts
-from tests.stand_ins import credentials
-from tests.stand_ins.vertex import serving
+from tests.conftest import PYTHON, environment
+
+SERVICE = "ragkit.embedding.vertex_ai.service"
+
+
+GOOGLES_CLIENT = ("grpc", "google.protobuf", "google.api_core", "google.cloud.aiplatform_v1")
+
+
+def ask(model):
+    return model.embed_query("a")
+
+
+def embed(model):
+    return model.embed_documents(["a"])[0]
+
+
+by_both_ways = pytest.mark.parametrize("call", [ask, embed])
+"""By REST and by gRPC."""
 
 
 def embedder(vertex, name="text-embedding-005"):
@@ -82,9 +93,11 @@ def test_an_empty_text_is_refused_and_the_others_get_vectors(vertex):
     assert (sorted(result.vectors), list(result.refused)) == ([0, 2], [1])
 
 
-def test_a_temporary_error_is_retried(vertex):
+@by_both_ways
+def test_a_temporary_error_is_retried(vertex, call):
     vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE]
-    assert embedder(vertex).embed_query("a").shape == (768,)
+    assert call(embedder(vertex)).shape == (768,)
+    assert not vertex.refuse
 
 
 @pytest.mark.parametrize(
@@ -96,50 +109,31 @@ def test_an_answer_of_a_wrong_shape_is_refused(vertex, wrong, error, message):
     vertex.wrong = wrong
     with pytest.raises(error, match=message):
         embedder(vertex).embed_documents(["a", "b"])
+    with pytest.raises(error):
+        embedder(vertex).embed_query("a")
 
 
-def test_an_exhausted_quota_is_retried_until_the_deadline(vertex, monkeypatch):
-    monkeypatch.setattr("ragkit.embedding.vertex.DEADLINE_SECONDS", 1.5)
+@by_both_ways
+def test_an_exhausted_quota_is_retried_until_the_deadline(vertex, monkeypatch, call):
+    monkeypatch.setattr(f"{SERVICE}.DEADLINE_SECONDS", 1.5)
     vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED] * 50
     with pytest.raises(ModelBusy, match="the quota is used up"):
-        embedder(vertex).embed_query("a")
-    assert 45 <= len(vertex.refuse) < 50
+        call(embedder(vertex))
+    assert 40 <= len(vertex.refuse) < 50
 
 
-def test_a_service_that_does_not_answer_is_retried_until_the_deadline(vertex, monkeypatch):
-    monkeypatch.setattr("ragkit.embedding.vertex.ATTEMPT_SECONDS", 0.2)
-    monkeypatch.setattr("ragkit.embedding.vertex.DEADLINE_SECONDS", 1.5)
+@by_both_ways
+def test_a_service_that_does_not_answer_is_retried_until_the_deadline(vertex, monkeypatch, call):
+    monkeypatch.setattr(f"{SERVICE}.ATTEMPT_SECONDS", 0.2)
+    monkeypatch.setattr(f"{SERVICE}.DEADLINE_SECONDS", 1.5)
     vertex.delay = 1.0
     with pytest.raises(ModelBusy, match="no answer in time"):
-        embedder(vertex).embed_query("a")
+        call(embedder(vertex))
     vertex.delay = 0.0
-    assert embedder(vertex).embed_query("a").shape == (768,)
+    assert call(embedder(vertex)).shape == (768,)
 
 
-def test_expired_credentials_are_an_error_at_once(tmp_path):
-    """A key of a deleted account, on a real channel: gRPC reports it as "unavailable"."""
-    with (
-        serving(secure=True) as vertex,
-        credentials.serving(tmp_path / "gone.json", refuse=True) as env,
-    ):
-        deleted_account = service_account.Credentials.from_service_account_file(
-            env["GOOGLE_APPLICATION_CREDENTIALS"], scopes=["cloud-platform"]
-        )
-        channel = secure_authorized_channel(
-            deleted_account,
-            Request(),
-            vertex.address,
-            ssl_credentials=grpc.local_channel_credentials(),
-        )
-        model = embedder(vertex)
-        model._client = PredictionServiceClient(
-            transport=PredictionServiceGrpcTransport(channel=channel)
-        )
-        with pytest.raises(ModelUnavailable, match="credentials do not work") as error:
-            model.embed_query("a")
-    assert not isinstance(error.value, ModelBusy)
-
-
+@by_both_ways
 @pytest.mark.parametrize(
     ("status", "message"),
     [
@@ -148,7 +142,43 @@ def test_expired_credentials_are_an_error_at_once(tmp_path):
         (grpc.StatusCode.UNAUTHENTICATED, "gcloud auth"),
     ],
 )
-def test_a_permanent_error_says_what_to_do(vertex, status, message):
+def test_a_permanent_error_says_what_to_do(vertex, call, status, message):
     vertex.refuse = [status]
-    with pytest.raises(ModelUnavailable, match=message):
-        embedder(vertex).embed_query("a")
+    with pytest.raises(ModelUnavailable, match=message) as error:
+        call(embedder(vertex))
+    assert not isinstance(error.value, ModelBusy)
+    assert not vertex.refuse
+
+
+def test_both_ways_answer_the_same_vector(vertex):
+    model = embedder(vertex)
+    np.testing.assert_array_equal(ask(model), embed(model))
+
+
+def test_a_metered_embedder_has_the_same_clients(vertex):
+    model = embedder(vertex)
+    metered = model.with_meter(NoMeter())
+    assert metered._rows() is model._rows()
+    assert metered._questions is model._questions
+
+
+class NoMeter:
+    def before(self, tokens):
+        pass
+
+    def after(self, tokens):
+        pass
+
+
+def test_a_question_imports_no_client_of_google_cloud(vertex):
+    """It would cost the function's start a second of CPU and 100 MB."""
+    script = (
+        "import sys\nfrom ragkit.embedding.load import load_embedder\n"
+        "load_embedder('text-embedding-005').embed_query('a')\n"
+        f"print(*{{*{GOOGLES_CLIENT}}} & set(sys.modules))"
+    )
+    env = environment(GCP_PROJECT_ID="p", VERTEX_ENDPOINT=vertex.address)
+    done = subprocess.run(
+        [PYTHON, "-c", script], env=env, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "\n"

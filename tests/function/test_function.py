@@ -2,7 +2,10 @@
 
 import json
 import subprocess
+import threading
+import time
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
@@ -238,6 +241,39 @@ class TestUnavailable:
         assert not any(name in answer.text for name in ("amenities", "price", "gecko'", "127.0.0"))
         assert CANARY not in answer.text + log
         assert "Traceback" not in answer.text + log
+
+    def test_no_request_fails_when_the_server_ends_the_sessions(self, source, stock, server):
+        """As a restart or a failover does, while requests are under way."""
+        statuses, done = [], threading.Event()
+
+        def ask(url):
+            with httpx.Client(base_url=url, timeout=20) as client:
+                while not done.is_set():
+                    statuses.append(client.post("/", json={"name": "tea"}).status_code)
+
+        end_sessions = sa.text(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+            "where application_name = 'ragkit function'"
+        )
+        admin = server.engine()
+        with serve_function(source, **function_variables(stock)) as app:
+            assert app.post("/", json={"name": "tea"}).status_code == 200
+            threads = [threading.Thread(target=ask, args=(app.base_url,)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            ended = 0
+            for _ in range(8):
+                time.sleep(0.4)  # several times what new connections take
+                with admin.connect() as connection:
+                    ended += connection.scalar(end_sessions)
+            done.set()
+            for thread in threads:
+                thread.join()
+        admin.dispose()
+        assert ended > 8
+        assert len(statuses) > 100
+        assert set(statuses) == {200}
+        assert "Traceback" not in logged(source)
 
     def test_the_function_recovers_when_the_database_is_back(self, tmp_path, source):
         server = Postgres(Folders.at(tmp_path / "home"))

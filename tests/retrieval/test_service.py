@@ -1,6 +1,9 @@
+import socket
+
 import pytest
 import sqlalchemy as sa
 
+from ragkit.database.engine import engine_from_env
 from ragkit.errors import DatabaseError, SpaceNotReady
 from ragkit.retrieval import contract_changes, search
 from ragkit.retrieval.service import SearchService
@@ -64,6 +67,20 @@ def test_a_search_has_a_limit_that_the_server_keeps(service, filled, monkeypatch
             service.search("tea", 1)
     with filled.engine.connect() as connection:
         assert connection.scalar(sa.text("show statement_timeout")) == "0"
+
+
+def test_a_search_is_one_round_trip(filled, new_embedder, database, monkeypatch):
+    """Once the contract is read. Counted where the driver writes to its socket."""
+    engine = engine_from_env({"DATABASE_URL": database.render_as_string()}, ping=False)
+    table = filled.plan.table.qualified_name
+    service = SearchService(engine, new_embedder, table, ["name"], refresh_seconds=600)
+    service.search("tea", 1)
+    trips = []
+    send = socket.SocketIO.write
+    monkeypatch.setattr(socket.SocketIO, "write", lambda s, b: trips.append(len(b)) or send(s, b))
+    assert service.search(TEXTS[3], 2)[0]["name"] == "Bubbles"
+    assert len(trips) == 1
+    engine.dispose()
 
 
 def test_a_changed_contract_is_followed_after_the_refresh_interval(service, filled, clock):

@@ -1,4 +1,4 @@
-"""A stand-in for Vertex AI's prediction service on loopback, over real gRPC.
+"""A stand-in for Vertex AI's prediction service on loopback: real gRPC and REST on one port.
 
 It enforces the limits of the service and refuses requests on demand. It answers recorded vectors
 where it has them, else deterministic unit vectors made from the model's name and the text.
@@ -19,6 +19,8 @@ from google.cloud.aiplatform_v1.types import PredictRequest, PredictResponse
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Value
 
+from tests.stand_ins import one_port, vertex_rest
+
 SERVICE = "google.cloud.aiplatform.v1.PredictionService"
 MAX_TEXTS, MAX_TOKENS, MAX_TOKENS_PER_TEXT = 250, 20_000, 2048
 BYTES_PER_TOKEN = 4
@@ -29,14 +31,18 @@ class Vertex:
     """`refuse`: the status codes of the next calls. `retired`: models that answer NOT_FOUND.
     `delay`: seconds before each answer. `wrong`: "count" or "dimension", what is wrong with the
     answers. `recorded`: vectors by model and text. `calls`: the model, the task types and the
-    number of texts of each call that was answered."""
+    number of texts of each call that was answered. `endpoints`: the model's resource name of
+    each call. `address` takes both protocols, `grpc_address`
+    gRPC alone and without a detour."""
 
     def __init__(self):
         self.calls: list[tuple[str, set, int]] = []
+        self.endpoints: list[str] = []
         self.refuse: list[grpc.StatusCode] = []
         self.retired: set[str] = set()
         self.recorded: dict[tuple[str, str], list[float]] = {}
-        self.delay, self.address, self.wrong = 0.0, "", ""
+        self.delay, self.wrong = 0.0, ""
+        self.address, self.grpc_address = "", ""
 
     def record(self, model: str, file: Path) -> None:
         """Reads vectors from a CSV file with the columns content and embedding."""
@@ -45,22 +51,34 @@ class Vertex:
                 self.recorded[model, row["content"]] = json.loads(row["embedding"])
 
     def predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
+        """Over gRPC."""
+        instances = [dict(instance) for instance in request.instances]
+        parameters = MessageToDict(request._pb.parameters) or {}
+        try:
+            answers = self.answer(request.endpoint, instances, parameters)
+        except Refusal as refusal:
+            context.abort(refusal.status, refusal.message)
+        response = PredictResponse()
+        response._pb.predictions.extend(ParseDict(answer, Value()) for answer in answers)
+        return response
+
+    def answer(self, endpoint: str, instances: list[dict], parameters: dict) -> list[dict]:
+        """Over whatever protocol. Raises Refusal."""
         time.sleep(self.delay)
         if self.refuse:
-            context.abort(self.refuse.pop(0), "refused by the stand-in")
-        model = request.endpoint.rpartition("/")[2]
+            raise Refusal(self.refuse.pop(0), "refused by the stand-in")
+        self.endpoints.append(endpoint)
+        model = endpoint.rpartition("/")[2]
         if model in self.retired:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"Publisher model {model} was not found")
-        instances = [dict(instance) for instance in request.instances]
+            raise Refusal(grpc.StatusCode.NOT_FOUND, f"Publisher model {model} was not found")
         tokens = [count_tokens(instance["content"]) for instance in instances]
         max_texts = 1 if model.startswith("gemini") else MAX_TEXTS
         if len(instances) > max_texts or sum(tokens) > MAX_TOKENS or 0 in tokens:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too much, or an empty text")
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "too much, or an empty text")
         self.calls.append((model, {i.get("task_type") for i in instances}, len(instances)))
-        parameters = MessageToDict(request._pb.parameters) or {}
         full = DIMENSIONS.get(model, 768)
         dimension = int(parameters.get("outputDimensionality", full)) - (self.wrong == "dimension")
-        response = PredictResponse()
+        answers = []
         for instance, count in zip(instances, tokens, strict=True):
             vector = self.recorded.get((model, instance["content"]))
             answer = {
@@ -69,10 +87,15 @@ class Vertex:
                     "statistics": {"truncated": count > MAX_TOKENS_PER_TEXT, "token_count": count},
                 }
             }
-            response._pb.predictions.append(ParseDict(answer, Value()))
-        if self.wrong == "count":
-            response._pb.predictions.pop()
-        return response
+            answers.append(answer)
+        return answers[1:] if self.wrong == "count" else answers
+
+
+class Refusal(Exception):
+    """An answer that is an error, by gRPC's status."""
+
+    def __init__(self, status: grpc.StatusCode, message: str):
+        self.status, self.message = status, message
 
 
 def count_tokens(text: str) -> int:
@@ -101,9 +124,11 @@ def serving(secure: bool = False) -> Iterator[Vertex]:
         port = server.add_secure_port("127.0.0.1:0", grpc.local_server_credentials())
     else:
         port = server.add_insecure_port("127.0.0.1:0")
-    vertex.address = f"127.0.0.1:{port}"
+    vertex.grpc_address = f"127.0.0.1:{port}"
     server.start()
     try:
-        yield vertex
+        with vertex_rest.serving(vertex.answer) as rest, one_port.serving(rest, port) as shared:
+            vertex.address = f"127.0.0.1:{shared}"
+            yield vertex
     finally:
         server.stop(grace=None)

@@ -1,0 +1,1 @@
+"""PostgreSQL's protocol, where the driver takes more round trips than needed."""

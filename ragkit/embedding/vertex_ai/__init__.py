@@ -1,0 +1,1 @@
+"""Vertex AI's prediction service by two ways: REST for a question, gRPC for batches of rows."""

@@ -1,0 +1,55 @@
+"""The REST protocol of the prediction service: `:predict`, JSON, and Google's error body."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import unquote
+
+import grpc
+
+from tests.stand_ins import http_server
+
+HTTP_STATUSES = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400, grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403, grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429, grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503, grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}  # fmt: skip
+"""As in google/rpc/code.proto."""
+
+
+@contextmanager
+def serving(answer: Callable[[str, list[dict], dict], list[dict]]) -> Iterator[int]:
+    """Yields its port. `answer` takes the model's resource name, the instances and parameters."""
+
+    class Predict(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint, _, verb = unquote(self.path).removeprefix("/v1/").rpartition(":")
+            assert verb == "predict", self.path
+            try:
+                parameters = body.get("parameters") or {}
+                self.respond(200, {"predictions": answer(endpoint, body["instances"], parameters)})
+            except Exception as error:
+                status = getattr(error, "status", grpc.StatusCode.INTERNAL)
+                code, message = HTTP_STATUSES[status], str(getattr(error, "message", error))
+                said = {"code": code, "message": message, "status": status.name}
+                self.respond(code, {"error": said})
+
+        def respond(self, code: int, body: dict) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json; charset=UTF-8")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http_server.serving(Predict) as address:
+        yield int(address.rpartition(":")[2])
