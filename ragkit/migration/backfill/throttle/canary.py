@@ -11,7 +11,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.errors import DatabaseError, DatabaseUnavailable
 from ragkit.migration.backfill.throttle.baseline import Baseline
 from ragkit.migration.migration import Migration
-from ragkit.retrieval.search import STATEMENT_MS, limit_statement, nearest
+from ragkit.retrieval.search import STATEMENT_MS, nearest
 
 BASELINE_QUERIES, BASELINE_SECONDS = 10, 0.2
 """At most so many, and no further one after so long."""
@@ -114,10 +114,9 @@ def _query(migration: Migration) -> Callable[[], float]:
     def measure() -> float:
         try:
             with translate_errors("canary"), migration.engine.connect() as connection:
-                limit_statement(connection)
                 start = time.perf_counter()
                 key = migration.plan.table.key
-                nearest(connection, migration.old, np.array(vector), [key], limit=3)
+                nearest(connection, migration.old, np.array(vector), [key], 3, STATEMENT_MS)
                 return (time.perf_counter() - start) * 1000
         except DatabaseUnavailable:
             raise
