@@ -56,7 +56,7 @@ MINIMAL_PLAN = {
 GENERATED = ("function/ragkit",)
 USERS_OWN = {"params/yours.yaml", "params/questions.jsonl", "params/qrels.tsv"}
 """Files that a page tells its reader to write."""
-INTERNAL_VARIABLES = {"PATH", "PYTHONPATH", "READY_FILE", "TERM"}
+INTERNAL_VARIABLES = {"DB_SOCKET", "PATH", "PYTHONPATH", "READY_FILE", "TERM"}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pg8000
 import sqlalchemy as sa
-from pg8000.core import Context  # type: ignore[import-untyped]
+from pg8000.core import Context
 
 
 def copy_from(connection: sa.Connection, statement: str, data: bytes) -> int:

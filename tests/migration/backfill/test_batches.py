@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, find_model
+from ragkit.embedding.requests import SAFETY
 from ragkit.migration.backfill.batches import (
     Portion,
     RequestLimits,
@@ -34,7 +35,7 @@ def test_places_are_cut_into_requests_within_the_limits(sizes, texts, size):
 def test_the_limits_are_the_models_and_a_smaller_batch_size():
     model = find_model("text-embedding-005")
     whole = RequestLimits.of(model, 0)
-    assert (whole.texts, whole.bytes) == (250, 20_000 * CHARACTERS_PER_TOKEN)
+    assert (whole.texts, whole.bytes) == (250, int(20_000 * CHARACTERS_PER_TOKEN / SAFETY))
     assert RequestLimits.of(model, 64).texts == 64
     assert RequestLimits.of(model, 10_000).texts == 250
     assert RequestLimits.of(find_model("gemini-embedding-001"), 0).texts == 1
