@@ -8,7 +8,6 @@ import numpy as np
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
-from ragkit.database.engine import autocommit
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.migration.migration import Migration
@@ -39,34 +38,40 @@ class Trial:
 
 
 def run_trial(migration: Migration) -> Trial:
-    """Leaves nothing behind: the table is temporary, in a session of its own. The index is built
-    with the plan's memory, but by one process. Raises DatabaseError."""
-    dimension, plan = migration.new.space.dimension, migration.plan
+    """Leaves nothing behind: the table is temporary, and its transaction is rolled back. The index
+    is built with the plan's memory, but by one process. Raises DatabaseError."""
+    dimension = migration.new.space.dimension
     kind = vector_type(dimension)
     vectors = np.random.default_rng(1).normal(size=(TRIAL_ROWS, dimension))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     table = sa.table(_NAME, sa.column("vector", kind), schema="pg_temp")
-    with translate_errors("the trial"), autocommit(migration.engine) as connection:
-        connection.detach()
+    with translate_errors("the trial"), migration.engine.connect() as connection:
         run = connection.exec_driver_sql
-        run(f"create temporary table {_NAME} (vector {kind.get_col_spec()})")
+        run(f"create temporary table {_NAME} (vector {kind.get_col_spec()}) on commit drop")
         empty = _size(connection, _NAME)
         for part in np.array_split(vectors, 8):
             rows = sa.values(sa.column("vector", VECTOR), name="rows").data([(v,) for v in part])
             vector = sa.cast(rows.c.vector, kind)
             connection.execute(sa.insert(table).from_select(["vector"], sa.select(vector)))
         column = (_size(connection, _NAME) - empty) / TRIAL_ROWS
-        if plan.index.type == "none":
-            return Trial(TRIAL_ROWS, column, 0.0, time_rows(migration), 0.0)
-        run(f"set maintenance_work_mem = '{plan.index.memory_mb:d}MB'")
-        method = f"{plan.index.type} (vector {statements.operator_class(migration)})"
-        if plan.index.type == "ivfflat":
-            method += f" with (lists = {max(1, TRIAL_ROWS // ROWS_PER_LIST)})"
-        start = time.monotonic()
-        run(f"create index {_NAME}_index on {_NAME} using {method}")
-        seconds = time.monotonic() - start
-        index = _size(connection, f"{_NAME}_index") / TRIAL_ROWS
+        index, seconds = _time_index(connection, migration)
+        connection.rollback()
     return Trial(TRIAL_ROWS, column, index, time_rows(migration), seconds)
+
+
+def _time_index(connection: sa.Connection, migration: Migration) -> tuple[float, float]:
+    """Bytes for each row, and seconds of the build."""
+    plan, run = migration.plan.index, connection.exec_driver_sql
+    if plan.type == "none":
+        return 0.0, 0.0
+    run(f"set local maintenance_work_mem = '{plan.memory_mb:d}MB'")
+    method = f"{plan.type} (vector {statements.operator_class(migration)})"
+    if plan.type == "ivfflat":
+        method += f" with (lists = {max(1, TRIAL_ROWS // ROWS_PER_LIST)})"
+    start = time.monotonic()
+    run(f"create index {_NAME}_index on {_NAME} using {method}")
+    seconds = time.monotonic() - start
+    return _size(connection, f"{_NAME}_index") / TRIAL_ROWS, seconds
 
 
 def _size(connection: sa.Connection, name: str) -> int:
