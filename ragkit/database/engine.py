@@ -63,7 +63,9 @@ def engine_from_env(
 def _create(url: URL, read_seconds: float, **options: Any) -> sa.Engine:
     engine = sa.create_engine(url, **options, **_POOL)
     explain_failed_connects(engine, "check DATABASE_URL, that the server runs, and the network")
-    sa.event.listen(engine, "connect", lambda connection, _: tune(connection, read_seconds))
+    sa.event.listen(
+        engine, "connect", lambda connection, _: tune(connection, read_seconds), insert=True
+    )
     return engine
 
 
@@ -91,7 +93,16 @@ def parse_url(text: str, password: str | None) -> URL:
 
 @contextmanager
 def autocommit(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection outside of transactions, as CONCURRENTLY and CREATE DATABASE require."""
+    """A connection outside of transactions, as CONCURRENTLY and CREATE DATABASE require.
+
+    SQLAlchemy's own AUTOCOMMIT ends with a SET, which stays on a pooler's session. Statements have
+    no bound values: pg8000 prepares such ones, perhaps in another session than they then run in.
+    """
     with engine.connect() as connection:
-        connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        driver: Any = connection.connection.dbapi_connection
+        driver.rollback()  # pg8000: the pool's ping has opened a transaction
+        driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            driver.autocommit = False
