@@ -10,26 +10,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
+import pg8000
 import pytest
 import sqlalchemy as sa
 
-from ragkit.database.engine import engine_from_env
+from ragkit.database.engine import autocommit, engine_from_env
 from ragkit.errors import ConfigError
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.backfill.writer import Writer
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.yaml_core import dump_yaml
 from ragkit.migration.preview.trial import run_trial
 from ragkit.migration.schema.expansion import expand, keep_old_column_current
-from ragkit.migration.status import read_status
+from ragkit.migration.work.rows import Row
 from tests.conftest import (
     NEW,
     OLD,
     PYTHON,
     TEXTS,
-    column_of,
     embedder_of,
     environment,
     gates_of,
@@ -169,7 +171,6 @@ def migrate(url: sa.URL, plan: Plan, seconds: float = 2.0) -> None:
         following.result(30)
         check_vectors(migration, new)
         assert all(gate.passed for gate in gates_of(migration).values())
-        assert read_status(migration).coverage == 1.0
 
 
 @pytest.mark.timeout(120)
@@ -198,6 +199,66 @@ def test_the_preview_leaves_nothing_on_the_pool(pooled, engine, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert left_behind(pooled, engine) == {}
+
+
+def test_what_is_left_on_a_session_is_found(pooled, engine):
+    leaks = {
+        "settings": "set maintenance_work_mem = '99MB'",
+        "prepared statements": "prepare ours as select 1",
+        "channels": "listen ours",
+        "locks": "select pg_advisory_lock(1)",
+        "temporary tables": "create temporary table ours (id int)",
+    }
+    with connected(pooled) as pool, pool.begin() as connection:
+        for statement in leaks.values():
+            connection.exec_driver_sql(statement)
+    assert set(left_behind(pooled, engine)) == set(leaks)
+
+
+def test_statements_outside_of_transactions_leave_nothing_on_the_pool(pooled, engine):
+    with connected(pooled) as pool:
+        for _ in range(2):
+            with autocommit(pool) as connection:
+                connection.exec_driver_sql("create table if not exists t (id int)")
+                connection.exec_driver_sql("create index concurrently on t (id)")
+        with pool.connect() as connection:  # the same one
+            connection.exec_driver_sql("create table not_kept (id int)")
+            connection.rollback()
+            assert not sa.inspect(connection).has_table("not_kept")
+    assert left_behind(pooled, engine) == {}
+
+
+def test_a_write_that_fails_gives_its_session_back(database, engine):
+    """Whatever of its data is on the way when the error is answered."""
+    make_table(engine, SHOPS, TEXTS)
+    rows = [Row(str(n), "text") for n in range(512)]
+    vectors = np.ones((len(rows), 64 * 32), np.float32)
+    with pgbouncer.serving(database, size=1) as url, connected(url) as pool:
+        migration = Migration.open(SHOPS, pool)
+        expand(migration)
+        with engine.connect() as app:
+            app.exec_driver_sql('lock table "Amenities" in share mode')
+            connection = pool.connect()
+            connection.connection.rollback()
+            with pytest.raises(pg8000.DatabaseError, match="55P03"):
+                Writer(migration).copy(connection, rows, vectors)
+            start = time.monotonic()
+            with connected(url) as other, other.connect() as connection:
+                connection.exec_driver_sql("select 1")
+            assert time.monotonic() - start < 2
+
+
+def test_a_pool_in_statement_mode_is_refused_and_named(database, engine):
+    make_table(engine, SHOPS, TEXTS)
+    start = time.monotonic()
+    with (
+        pgbouncer.serving(database, SESSIONS, "statement") as url,
+        connected(url) as pool,
+        pytest.raises(ConfigError, match="pool_mode") as error,
+    ):
+        Migration.open(SHOPS, pool)
+    assert pgbouncer.PASSWORD not in str(error.value)
+    assert time.monotonic() - start < 10
 
 
 def test_no_step_needs_two_sessions_at_once(database, engine):

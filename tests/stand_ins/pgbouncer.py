@@ -77,5 +77,7 @@ def _wait_for(process: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not log.exists() or "process up" not in log.read_text():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"pgbouncer did not start: {log.read_text() if log.exists() else ''}")
+            raise RuntimeError(
+                f"pgbouncer did not start: {log.read_text() if log.exists() else ''}"
+            )
         time.sleep(0.02)
