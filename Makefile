@@ -3,23 +3,30 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PARAMS ?= params/sandbox.yaml
+BENCH_MINUTES ?= 60
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos chaos-short attack cranfield first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test chaos chaos-short bench bench-large attack cranfield first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## everything: unit, integration, function, notebooks
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
-	  --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour
+	  --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour --ignore=tests/bench
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
 
 chaos-short: .venv/installed  ## the same with fewer rows and faults; a minute and a half
 	$(BIN)/python -m pytest tests/chaos
+
+bench: .venv/installed        ## ratios of speed and their goals, in runs/; a quarter of an hour
+	$(BIN)/python -m pytest tests/bench && $(BIN)/python -m tests.bench
+
+bench-large: .venv/installed  ## what grows from 200,000 rows to 2,000,000; within BENCH_MINUTES
+	$(BIN)/python -m tests.bench --large --only growth --minutes $(BENCH_MINUTES)
 
 attack: .venv/installed       ## bad requests and Schemathesis against the function, and a silent database
 	ATTACK_EXAMPLES=500 $(BIN)/python -m pytest tests/attack

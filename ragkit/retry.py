@@ -41,13 +41,14 @@ def retry_database(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 def database_until_stopped(stop: threading.Event) -> Retrying:
-    """Retries while the database is away, until `stop` is set: for a follower."""
+    """Retries while the database is away, or a statement gives way to another transaction, until
+    `stop` is set: for a follower."""
 
     def stopped(_: RetryCallState) -> bool:
         return stop.is_set()
 
     return Retrying(
-        retry=retry_if_exception_type(DatabaseUnavailable),
+        retry=retry_if_exception_type((DatabaseUnavailable, LostRace)),
         wait=wait_random_exponential(multiplier=0.2, max=5),
         stop=stopped,
         reraise=True,

@@ -40,7 +40,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SOURCES = "".join(
     file.read_text()
-    for folder in ("ragkit", "function", "tests/chaos")
+    for folder in ("ragkit", "function", "tests/chaos", "tests/bench")
     for file in sorted((ROOT / folder).rglob("*.py"))
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -56,7 +56,7 @@ MINIMAL_PLAN = {
 GENERATED = ("function/ragkit",)
 USERS_OWN = {"params/yours.yaml", "params/questions.jsonl", "params/qrels.tsv"}
 """Files that a page tells its reader to write."""
-INTERNAL_VARIABLES = {"PATH", "PYTHONPATH", "READY_FILE", "TERM"}
+INTERNAL_VARIABLES = {"DB_SOCKET", "PATH", "PYTHONPATH", "READY_FILE", "TERM"}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -124,9 +124,11 @@ OWN_DATABASE = Page(ROOT / "docs" / "own-database.md")
 SOLUTION = Page(ROOT / "docs" / "jump-start-solution.md")
 FIRST_HOUR = Page(ROOT / "docs" / "first-hour.md")
 WHAT_HAPPENS = Page(ROOT / "docs" / "what-happens.md")
+BENCHMARKS = Page(ROOT / "docs" / "benchmarks.md")
 PAGES = [
     README, CHANGELOG, Page(ROOT / "CONTRIBUTING.md"),
     REFERENCE, COMPARISON, GUARANTEES, OWN_DATABASE, SOLUTION, FIRST_HOUR, WHAT_HAPPENS,
+    BENCHMARKS,
 ]  # fmt: skip
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)

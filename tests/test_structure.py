@@ -173,7 +173,16 @@ class TestNotebooks:
 def test_every_test_module_has_its_module():
     """The tests are the same tree as the code; a name with more than one module's is allowed."""
     folders = {file.parent.relative_to(PACKAGE) for file in SOURCES}
-    own = {"attack", "chaos", "cranfield", "first_hour", "function", "notebooks", "stand_ins"}
+    own = {
+        "attack",
+        "bench",
+        "chaos",
+        "cranfield",
+        "first_hour",
+        "function",
+        "notebooks",
+        "stand_ins",
+    }
     for file in (ROOT / "tests").rglob("test_*.py"):
         folder = file.parent.relative_to(ROOT / "tests")
         assert folder in folders or folder.parts[0] in own, file

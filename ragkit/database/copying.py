@@ -1,16 +1,15 @@
 """COPY FROM STDIN by PostgreSQL's simple protocol.
 
 pg8000's own way prepares the statement first: a round trip more, and outside of a transaction a
-pooler in transaction mode may prepare it in one session and run it in another.
+pooler in transaction mode may prepare it in one session and run it in another. It also sends a
+Sync behind the data, which pgbouncer takes for one that is ignored: its answer goes astray.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 
-import pg8000
 import sqlalchemy as sa
-from pg8000.core import Context
+from pg8000 import core
 
 
 def copy_from(connection: sa.Connection, statement: str, data: bytes) -> int:
@@ -20,26 +19,18 @@ def copy_from(connection: sa.Connection, statement: str, data: bytes) -> int:
     """
     driver: Any = connection.connection.dbapi_connection
     driver.notices = deque()  # pg8000's own keeps a hundred
-    is_sent = False
+    handlers = driver.message_types
+    own = handlers[core.COPY_IN_RESPONSE]
 
-    def stream() -> Iterator[bytes]:
-        nonlocal is_sent
-        is_sent = True
-        yield data
+    def send(*_: object) -> None:
+        """As one message, which the server takes whole before it answers."""
+        driver._send_message(core.COPY_DATA, data)
+        core._write(driver._sock, core.COPY_DONE_MSG)
+        core._flush(driver._sock)
 
-    context = Context(statement, stream=stream())
-    driver.send_QUERY(statement)
-    driver._sock.flush()
+    handlers[core.COPY_IN_RESPONSE] = send
     try:
-        driver.handle_messages(context)
-    except pg8000.DatabaseError:
-        if is_sent:
-            _finish(driver)
-        raise
-    _finish(driver)
+        driver.execute_simple(statement)
+    finally:
+        handlers[core.COPY_IN_RESPONSE] = own
     return len(driver.notices)
-
-
-def _finish(driver: Any) -> None:
-    """pg8000 sends a Sync behind the data, which the server answers on its own."""
-    driver.handle_messages(Context(None))

@@ -67,7 +67,9 @@ def _create(url: URL, read_seconds: float, ping: bool, **options: Any) -> sa.Eng
     if not ping:
         replace_closed(engine)
     explain_failed_connects(engine, "check DATABASE_URL, that the server runs, and the network")
-    sa.event.listen(engine, "connect", lambda connection, _: tune(connection, read_seconds))
+    sa.event.listen(
+        engine, "connect", lambda connection, _: tune(connection, read_seconds), insert=True
+    )
     return engine
 
 
@@ -97,12 +99,12 @@ def parse_url(text: str, password: str | None) -> URL:
 def autocommit(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection outside of transactions, as CONCURRENTLY and CREATE DATABASE require.
 
-    SQLAlchemy's isolation level AUTOCOMMIT is not used: taking it back sets
-    default_transaction_isolation, which behind a pooler stays with a session that others get.
+    SQLAlchemy's own AUTOCOMMIT ends with a SET, which stays on a pooler's session. Statements have
+    no bound values: pg8000 prepares such ones, perhaps in another session than they then run in.
     """
     with engine.connect() as connection:
         driver: Any = connection.connection.dbapi_connection
-        driver.rollback()  # the pool's ping has opened a transaction
+        driver.rollback()  # pg8000: the pool's ping has opened a transaction
         driver.autocommit = True
         try:
             yield connection

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import pg8000
 import sqlalchemy as sa
+from pg8000 import core
 
 IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 10, 5, 3
 """A server that vanished without a word, as in a failover, is noticed after 25 seconds."""
@@ -31,6 +32,7 @@ def tune(connection: Any, read_seconds: float | None) -> None:
     sock: socket.socket = connection._usock  # pg8000 has no public name for it
     sock.settimeout(read_seconds)
     connection._sock = _Stream(connection._sock)
+    _raise_last_words(connection)
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -38,6 +40,26 @@ def tune(connection: Any, read_seconds: float | None) -> None:
     for name, value in _KEEPALIVE.items():
         if option := getattr(socket, name, None):  # a platform may lack some of them
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class HungUp(pg8000.InterfaceError):  # type: ignore[misc]  # the package has no types
+    """The server's last words, by their fields: it hangs up behind a FATAL error."""
+
+    def __str__(self) -> str:
+        return "network error"  # by which SQLAlchemy knows a broken connection
+
+
+def _raise_last_words(connection: Any) -> None:
+    """pg8000 reads on after a FATAL error, and then knows a network error only."""
+    own = connection.message_types[core.ERROR_RESPONSE]
+
+    def handle(data: bytes, context: Any) -> None:
+        own(data, context)
+        fields = context.error.args[0]
+        if fields.get("V", fields["S"]) == "FATAL":
+            raise HungUp(fields)
+
+    connection.message_types[core.ERROR_RESPONSE] = handle
 
 
 def wait_without_limit(connection: sa.Connection) -> None:

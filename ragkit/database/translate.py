@@ -8,13 +8,15 @@ import pg8000
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ragkit.errors import DatabaseError, DatabaseUnavailable, LostRace
+from ragkit.errors import ConfigError, DatabaseError, DatabaseUnavailable, LostRace
 
 _UNAVAILABLE = ("08", "57P", "53300")
 """SQLSTATE prefixes of a server that is starting, stopping or full, or of a broken connection."""
 _NOT_MADE = ("communication error", "Can't create a connection")
 _BROKEN = ("network error", "connection is closed")
 """How pg8000 words that a connection could not be made, or broke."""
+_STATEMENT_MODE = "statement pooling mode"
+"""How pgbouncer words that it has no transactions."""
 
 LOCK_NOT_AVAILABLE = "55P03"
 """The SQLSTATE of a statement that lock_timeout has ended."""
@@ -24,7 +26,8 @@ LOST_RACES = (LOCK_NOT_AVAILABLE, "40P01", "40001")
 
 @contextmanager
 def translate_errors(action: str) -> Iterator[None]:
-    """Raises DatabaseError, LostRace or DatabaseUnavailable in place of a driver's error.
+    """Raises DatabaseError, LostRace or DatabaseUnavailable in place of a driver's error, or
+    ConfigError for a pooler without transactions.
 
     The message is `action` and the server's primary message.
     """
@@ -33,6 +36,11 @@ def translate_errors(action: str) -> Iterator[None]:
     except PoolTimeout:
         raise DatabaseUnavailable(f"{action}: no free database connection in time") from None
     except (DBAPIError, pg8000.Error, OSError) as error:
+        if _STATEMENT_MODE in server_fields(error).get("M", ""):
+            raise ConfigError(
+                f"{action}: the pooler ends each transaction after a statement: set its pool_mode "
+                "to transaction or session"
+            ) from None
         if is_unavailable(error):
             raise DatabaseUnavailable(f"{action}: {_why_unavailable(error)}") from None
         reason = server_fields(error).get("M", f"{type(error).__name__} of the driver")

@@ -7,7 +7,6 @@ and 100 MB. Reference: Vertex AI, "Text embeddings API".
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
@@ -25,9 +24,6 @@ from ragkit.embedding.vertex_ai.service import (
     shape_parameters,
 )
 from ragkit.errors import PartialRefusal, RowRefused, TextTooLong
-
-MAX_IN_FLIGHT = 8
-"""Requests in flight; the meter decides how fast they leave."""
 
 Answer = tuple[np.ndarray, dict[int, str]]
 """Vectors of shape (texts, dimension), and by position why a vector must not be used."""
@@ -58,17 +54,16 @@ class VertexEmbedder:
         return metered
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
-        """Raises PartialRefusal, with the vectors of the others, when texts are too long."""
+        """One request after the other, where one is not enough. Raises PartialRefusal, with the
+        vectors of the others, when texts are too long."""
         requests = list(pack_requests(texts, self.model, self._estimator))
         vectors = np.empty((len(texts), self.model.dimension), np.float32)
         refused: dict[int, str] = {}
-        predict = partial(self._predict_documents, self._rows())
-        with ThreadPoolExecutor(max(1, min(MAX_IN_FLIGHT, len(requests)))) as pool:
-            batches = [[texts[i] for i in positions] for positions in requests]
-            answers = pool.map(predict, batches)
-            for positions, (answered, reasons) in zip(requests, answers, strict=True):
-                vectors[positions.start : positions.stop] = answered
-                refused |= {positions[i]: reason for i, reason in reasons.items()}
+        for positions in requests:
+            batch = [texts[i] for i in positions]
+            answered, reasons = self._predict_documents(self._rows(), batch)
+            vectors[positions.start : positions.stop] = answered
+            refused |= {positions[i]: reason for i, reason in reasons.items()}
         if refused:
             raise PartialRefusal(refused, vectors)
         return vectors

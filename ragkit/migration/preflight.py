@@ -15,6 +15,7 @@ from ragkit.migration.schema.privileges import missing_privileges, missing_schem
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Binding
 
+MIN_VERSION = 140_000
 _COLUMNS = sa.text("""
     select a.attname as name, t.typname as type, a.atttypmod as modifier,
            format_type(a.atttypid, a.atttypmod) as full_type, a.attgenerated <> '' as generated
@@ -29,6 +30,7 @@ _UNIQUE = sa.text("""
           and i.indisunique and i.indisvalid and i.indpred is null
           and i.indnkeyatts = 1 and i.indkey[0] = a.attnum and a.attnotnull)
 """)
+_VERSION = sa.text("select current_setting('server_version_num')::int")
 _KIND = sa.text("select relkind::text from pg_class where oid = to_regclass(:table)")
 
 
@@ -64,6 +66,7 @@ def check_table(
     regclass = quote_identifier(plan.table.schema_name, plan.table.name)
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
+        *server_faults(connection.scalar(_VERSION) or 0),
         *_missing_columns(plan, columns, phase == phases.RETIRED),
         *_key_and_content(connection, plan, columns, regclass),
         *_unknown_vectors(connection, plan, columns, regclass),
@@ -78,6 +81,15 @@ def check_table(
         raise _not_ready(name, faults)
     key_type: str = columns[plan.table.key].full_type
     return key_type
+
+
+def server_faults(version: int) -> Iterator[str]:
+    """`version` as in server_version_num."""
+    if version < MIN_VERSION:
+        yield (
+            f"the server is PostgreSQL {version // 10_000}, expected {MIN_VERSION // 10_000} or "
+            "newer, which reads a table by ranges of its blocks: upgrade it first"
+        )
 
 
 def _not_ready(name: str, faults: Sequence[str]) -> SchemaError:

@@ -16,6 +16,7 @@ from tests.chaos.checker import (
     FinalTable,
     Outages,
     count_lost_writes,
+    manners_figures,
     read_log,
     request_figures,
     vector_figures,
@@ -27,11 +28,15 @@ from tests.chaos.timeline import draw_timeline
 from tests.conftest import free_port
 
 READS_PER_SECOND, WRITES_PER_SECOND = 55.0, 60.0
+TRANSACTIONS_PER_SECOND, TRANSACTIONS = 40.0, 10_000
+"""Of several rows each; so many are wanted."""
+MAX_WAIT_MS = 250
 WARM_SECONDS, QUIET_SECONDS, RECOVERY_SECONDS = 3, 10, 5.0
 HOSTILE_ROWS = 10_000
 """A shorter proof leaves out the faults that take their time."""
 INVARIANTS = (
     "failed_requests", "stale_vectors", "pending", "lost_writes", "lock_waits_over_limit",
+    "app_deadlocks",
 )  # fmt: skip
 """Figures of a proof that must be 0."""
 
@@ -51,11 +56,16 @@ def main(rows: int, runs: Path, reads_per_second: float = READS_PER_SECOND) -> i
     for name in INVARIANTS:
         print(f"{name:28} {figures[name]:>5}   0")
     goals = {
-        "longest_write_pause_ms": 250, "seconds_to_recover": RECOVERY_SECONDS,
+        "longest_write_pause_ms": MAX_WAIT_MS, "max_wait_of_other_rows_ms": MAX_WAIT_MS,
+        "seconds_to_recover": RECOVERY_SECONDS,
         "p95_busy_ms": round(1.5 * figures["p95_quiet_ms"], 1),
     }  # fmt: skip
     for name, limit in goals.items():
         print(f"{name:28} {figures[name]:>5}   goal {limit:g}")
+    print(
+        f"{'transactions_of_several_rows':28} {figures['transactions_of_several_rows']:>5}", end=""
+    )
+    print(f"   goal {TRANSACTIONS}")
     print(f"report: {run_dir / 'chaos.json'}")
     return int(any(figures[name] for name in INVARIANTS))
 
@@ -64,16 +74,19 @@ def prove(environment: ChaosEnvironment, run_dir: Path, reads_per_second: float)
     sandbox = environment.sandbox
     proof, monitor = Proof(environment), LockMonitor(sandbox.url)
     proof.phase("build", environment.build)
-    reads, writes = run_dir / "probe.jsonl", run_dir / "writes.jsonl"
+    reads, writes, manners = (run_dir / f"{n}.jsonl" for n in ("probe", "writes", "manners"))
     url = sandbox.url.render_as_string()
     with ExitStack() as stack:
         stack.enter_context(
             environment.process("tests.chaos.readers", sandbox.app.url, reads, reads_per_second)
         )
-        with environment.process(
-            "tests.chaos.writers", url, writes, environment.cut_over_flag, WRITES_PER_SECOND,
-            environment.rows,
-        ):  # fmt: skip
+        flag = environment.cut_over_flag
+        with (
+            environment.process("tests.chaos.manners", url, manners, flag, TRANSACTIONS_PER_SECOND),
+            environment.process(
+                "tests.chaos.writers", url, writes, flag, WRITES_PER_SECOND, environment.rows
+            ),
+        ):
             monitor.start()
             time.sleep(WARM_SECONDS)
             proof.phase("quiet", lambda: time.sleep(min(QUIET_SECONDS, environment.rows / 1000)))
@@ -88,7 +101,8 @@ def prove(environment: ChaosEnvironment, run_dir: Path, reads_per_second: float)
     if not monitor.is_alive():
         raise RuntimeError("the lock monitor died: its figure would be of a part of the proof")
     monitor.stop.set()
-    return summarise(proof, monitor, read_log(reads), read_log(writes), table, run_dir)
+    logs = (read_log(reads), read_log(writes), read_log(manners))
+    return summarise(proof, monitor, *logs, table, run_dir)
 
 
 def run_faults(proof: Proof) -> None:
@@ -106,7 +120,7 @@ def run_faults(proof: Proof) -> None:
 
 def summarise(
     proof: Proof, monitor: LockMonitor, reads: pd.DataFrame, writes: pd.DataFrame,
-    table: FinalTable, run_dir: Path,
+    manners: pd.DataFrame, table: FinalTable, run_dir: Path,
 ) -> dict:  # fmt: skip
     outages = Outages(proof.outages, RECOVERY_SECONDS)
     undisturbed = outages.undisturbed(reads, "due")
@@ -126,6 +140,7 @@ def summarise(
         "writes": len(writes),
         **request_figures(reads, outages),
         **vector_figures(table),
+        **manners_figures(manners, outages),
         "lost_writes": count_lost_writes(table, writes),
         "lock_waits_over_limit": sum(ms > limit for ms in waits),
         "longest_lock_wait_ms": round(max(waits, default=0.0), 1),

@@ -120,3 +120,17 @@ def request_figures(log: pd.DataFrame, outages: Outages) -> dict:
         ),
         "longest_read_pause_ms": round(float(outages.undisturbed(log, "due")["ms"].max()), 1),
     }
+
+
+def manners_figures(log: pd.DataFrame, outages: Outages) -> dict:
+    """Deadlocks of the app's transactions of several rows, and the longest wait for a row beside
+    one that an idle transaction holds."""
+    several, neighbours = (log[log["kind"] == kind] for kind in ("several", "neighbours"))
+    waits = outages.undisturbed(neighbours, "at")["ms"]
+    return {
+        "transactions_of_several_rows": len(several),
+        "app_deadlocks": int(log["deadlocks"].sum()),
+        "writes_of_other_rows": len(waits),
+        "p99_wait_of_other_rows_ms": round(float(waits.quantile(0.99)), 1),
+        "max_wait_of_other_rows_ms": round(float(waits.max()), 1),
+    }

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.chaos.__main__ import INVARIANTS
+from tests.chaos.__main__ import INVARIANTS, MAX_WAIT_MS
 from tests.conftest import PYTHON, ROOT, environment
 
 
@@ -23,6 +23,9 @@ def test_no_invariant_breaks_under_traffic_and_faults(tmp_path):
     assert process.returncode == 0
     assert figures["requests"] > 1000
     assert figures["writes"] > 1000
+    assert figures["transactions_of_several_rows"] > 1000
+    assert figures["writes_of_other_rows"] > 500
+    assert figures["p99_wait_of_other_rows_ms"] < MAX_WAIT_MS
     assert {fault["phase"] for fault in figures["faults"]} == {
         "expand", "backfill", "index", "follow", "compare", "cut over", "roll back", "retire",
     }  # fmt: skip

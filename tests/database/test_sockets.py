@@ -88,3 +88,19 @@ def test_a_statement_that_takes_longer_than_the_limit_is_given_up(proxy, databas
         wait_without_limit(connection)
         assert connection.scalar(sa.text("select 2 from pg_sleep(1)")) == 2
     engine.dispose()
+
+
+def test_the_last_words_of_a_server_are_passed_on(database, server):
+    engine = engine_from_env({"DATABASE_URL": database.render_as_string()})
+    with (
+        server.engine().connect() as admin,
+        pytest.raises(DatabaseUnavailable) as error,
+        translate_errors("asking"),
+        engine.connect() as connection,
+    ):
+        pid = connection.scalar(sa.text("select pg_backend_pid()"))
+        admin.execute(sa.text("select pg_terminate_backend(:pid)"), {"pid": pid})
+        connection.scalar(sa.text("select pg_sleep(5)"))
+    assert str(error.value) == ("asking: terminating connection due to administrator command")
+    assert ask(engine) == 1
+    engine.dispose()

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from ragkit.embedding.catalogue import find_model
 from ragkit.errors import DatabaseUnavailable, SchemaError
 from ragkit.migration.migration import Migration
+from ragkit.migration.preflight import server_faults
 from ragkit.migration.schema.expansion import expand
 from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import Binding, Space
@@ -146,3 +147,9 @@ def test_a_new_column_without_a_dimension_is_refused_with_the_way_out(engine, pl
     assert fault(engine, plan, {"new.model": "wordllama-64"}).endswith(
         'ALTER TABLE public."Amenities" ALTER COLUMN "new vector" TYPE VECTOR(64)'
     )
+
+
+def test_an_old_server_is_refused_with_what_it_is_and_what_is_needed():
+    assert list(server_faults(140_000)) == []
+    (fault,) = server_faults(130_014)
+    assert "is PostgreSQL 13, expected 14 or newer" in fault

@@ -1,72 +1,83 @@
-"""A real PgBouncer in front of the tests' server, where the program is installed."""
+"""A real pgbouncer in front of a server's Unix socket, as a managed PostgreSQL has one.
+
+It refuses to run as root, and the server's socket is open to the server's account only: it runs
+as the owner of the socket's folder.
+"""
 
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
-from ragkit.sandbox.postgres import PORT, Postgres
+from tests.conftest import free_port
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
-BOUNCER_PORT = 6432
-CONFIG = """
+PASSWORD = "pooled"
+START_SECONDS, STOP_SECONDS = 10, 10
+SETTINGS = """
 [databases]
-* = host={sockets} port={port}
+* = host={socket} port=5432
 [pgbouncer]
-listen_addr =
-unix_socket_dir = {folder}
-listen_port = {bouncer_port}
-auth_type = trust
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
 auth_file = {folder}/users.txt
 pool_mode = {mode}
 default_pool_size = {size}
+max_client_conn = 200
+query_wait_timeout = 20
+logfile = {folder}/pgbouncer.log
 """
 
 
 @contextmanager
-def serving(server: Postgres, role: str, mode: str, size: int = 8) -> Iterator["Bouncer"]:
-    """On a unix socket, under the server's account: PgBouncer refuses to run as root."""
-    folders = server._folders
-    entry = pwd.getpwnam(folders.account) if folders.account else pwd.getpwuid(os.getuid())
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        folder = Path(name)
-        (folder / "users.txt").write_text(f'"{role}" ""\n"postgres" ""\n')
-        (folder / "pgbouncer.ini").write_text(
-            CONFIG.format(
-                sockets=folders.sockets, port=PORT, folder=folder, bouncer_port=BOUNCER_PORT,
-                mode=mode, size=size,
-            )
-        )  # fmt: skip
-        for path in (folder, *folder.iterdir()):
-            os.chown(path, entry.pw_uid, -1)
-        identity = {"user": entry.pw_uid, "extra_groups": []} if folders.account else {}
+def serving(server: sa.URL, size: int, mode: str = "transaction") -> Iterator[sa.URL]:
+    """The address of `server`'s database through the pooler, with `size` sessions at the server
+    for each role and database. A client waits 20 s for one of them."""
+    socket, port = Path(str(server.query["unix_sock"])).parent, free_port()
+    with tempfile.TemporaryDirectory(prefix="pgbouncer-") as folder:
+        place, identity = Path(folder), dict[str, Any]()
+        names = {"socket": socket, "port": port, "folder": folder, "mode": mode, "size": size}
+        (place / "users.txt").write_text(f'"{server.username}" "{PASSWORD}"\n')
+        (place / "pgbouncer.ini").write_text(SETTINGS.format(**names))
+        if os.getuid() == 0:
+            owner = pwd.getpwuid(socket.stat().st_uid)
+            identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+            for file in (place, *place.iterdir()):
+                os.chown(file, owner.pw_uid, owner.pw_gid)
         process = subprocess.Popen(
-            [PROGRAM, "-q", folder / "pgbouncer.ini"], cwd=folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **identity,
+            [PROGRAM, "-q", place / "pgbouncer.ini"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            **identity,
         )  # fmt: skip
-        socket, deadline = folder / f".s.PGSQL.{BOUNCER_PORT}", time.monotonic() + 10
         try:
-            while not socket.exists():
-                assert process.poll() is None, process.stderr.read()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            yield Bouncer(socket)
+            _wait_for(process, place / "pgbouncer.log")
+            address = {"host": "127.0.0.1", "port": port, "password": PASSWORD}
+            yield server.set(query={}, **address)
         finally:
-            process.kill()
-            process.wait()
+            process.send_signal(signal.SIGINT)  # an orderly shutdown
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-class Bouncer:
-    def __init__(self, socket: Path):
-        self._socket = socket
-
-    def url(self, database: sa.URL) -> sa.URL:
-        """The way to a database of the server through the pooler."""
-        return database.set(query={"unix_sock": str(self._socket)})
+def _wait_for(process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not log.exists() or "process up" not in log.read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(
+                f"pgbouncer did not start: {log.read_text() if log.exists() else ''}"
+            )
+        time.sleep(0.02)

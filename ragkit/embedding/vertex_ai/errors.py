@@ -5,7 +5,8 @@ from ragkit.errors import ModelBusy, ModelError, ModelUnavailable, RowRefused
 
 NO_TOKEN = "NO_TOKEN"
 """Not of the service: the credentials yield no token."""
-PASSING = {"RESOURCE_EXHAUSTED", "UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED"}
+QUOTA = "RESOURCE_EXHAUSTED"
+PASSING = {QUOTA, "UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED"}
 """Worth a retry at once."""
 _BUSY = PASSING | {"UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED"}
 _REMEDIES = {
@@ -15,7 +16,7 @@ _REMEDIES = {
     "aiplatform.googleapis.com, and check GCP_PROJECT_ID; a model that is retired for new "
     "projects answers the same",
     "UNAUTHENTICATED": "run gcloud auth application-default login",
-    "RESOURCE_EXHAUSTED": "the quota is used up: wait, or request a higher one",
+    QUOTA: "the quota is used up: wait, or request a higher one",
     "DEADLINE_EXCEEDED": "no answer in time: try again",
     "UNAVAILABLE": "cannot be reached: check GCP_LOCATION and the network",
     NO_TOKEN: "the credentials do not work: run gcloud auth application-default login",

@@ -21,7 +21,7 @@ from google.protobuf.struct_pb2 import Value
 
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.vertex_ai import service
-from ragkit.embedding.vertex_ai.errors import NO_TOKEN, PASSING, explain_status
+from ragkit.embedding.vertex_ai.errors import NO_TOKEN, PASSING, QUOTA, explain_status
 from ragkit.embedding.vertex_ai.service import Instances, Prediction
 
 MESSAGE_BYTES = 32 * 2**20
@@ -29,7 +29,8 @@ MESSAGE_BYTES = 32 * 2**20
 
 
 class GrpcClient:
-    """A PredictionClient."""
+    """A PredictionClient. A request beyond the quota is not repeated here: the caller has others
+    in flight, and sends fewer."""
 
     def __init__(self, model: Model, env: Mapping[str, str], credentials: Any):
         self._model, self._name = model, service.resource_name(model, env)
@@ -43,7 +44,7 @@ class GrpcClient:
                 parameters=ParseDict(dict(parameters), Value()),
                 timeout=service.ATTEMPT_SECONDS,
                 retry=Retry(
-                    predicate=lambda error: _status(error) in PASSING,
+                    predicate=lambda error: _status(error) in PASSING - {QUOTA},
                     initial=service.FIRST_PAUSE_SECONDS,
                     timeout=service.DEADLINE_SECONDS,
                 ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
+from ragkit.embedding.requests import SAFETY
 from ragkit.migration.backfill.side_writer import tidy_keys
 from ragkit.migration.migration import Migration
 from ragkit.migration.work import queue, sweep
@@ -49,9 +50,8 @@ class RequestLimits:
     def of(cls, model: Model, batch_size: int) -> "RequestLimits":
         """`batch_size` may lower the model's own limit; 0 does not."""
         tokens = model.max_tokens or MAX_BATCH_BYTES // CHARACTERS_PER_TOKEN
-        return cls(
-            min(batch_size or model.max_texts, model.max_texts), tokens * CHARACTERS_PER_TOKEN
-        )
+        texts = min(batch_size or model.max_texts, model.max_texts)
+        return cls(texts, int(tokens * CHARACTERS_PER_TOKEN / SAFETY))
 
     def cut(self, found: Sequence[Place]) -> Iterator[Sequence[Place]]:
         """Parts that fit into a request; a longer text is alone."""

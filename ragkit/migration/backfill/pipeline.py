@@ -19,6 +19,7 @@ from ragkit.errors import ConfigError, DatabaseError, SpaceMismatch
 from ragkit.migration.backfill.batches import RequestLimits, queue_batches, sweep_batches
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
 from ragkit.migration.backfill.model_calls.metering import Quota, Reading, meter_requests, read_usd
+from ragkit.migration.backfill.old_snapshots import OldSnapshots
 from ragkit.migration.backfill.stages import MODEL_ATTEMPTS, Pipeline
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.backfill.waiting import Waiting
@@ -40,7 +41,8 @@ log = logging.getLogger(__name__)
 class Progress:
     """`done` of about `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is
     what all runs of this migration have spent, `in_flight` the requests that are with the model
-    now, and `waiting` why the backfill is slowed down; "" when it is not."""
+    now, and `waiting` why the backfill is slowed down, or what makes its writes dear; "" when
+    nothing does."""
 
     done: int
     total: int
@@ -83,6 +85,7 @@ def run_backfill(
     throttle = throttle_for(migration, probe_log) if tally.counts.pending else None
     model = for_rows(meter_requests(migration, embedder, meter), migration.plan.new.long_texts)
     limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
+    snapshots = OldSnapshots(migration)
     waiting = Waiting(migration, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds)
     with (
         working(migration.engine, "ragkit backfill") as worker,
@@ -99,7 +102,8 @@ def run_backfill(
                 for landed in pipeline.run(batches):
                     if landed and throttle:
                         throttle.wait_if_slow()
-                    yield tally.progress(landed, throttle.reason if throttle else "")
+                    reason = (throttle.reason if throttle else "") or meter.held
+                    yield tally.progress(landed, reason or snapshots.look())
             counts = None
             if retry_database(needs_audit, migration, last):
                 tally.counted(counts := audit(migration))
@@ -135,7 +139,7 @@ class _Tally:
         seconds = time.monotonic() - self.start
         done, rate = self.counts.filled + self.written, self.landed / max(seconds, 1e-6)
         total = max(self.counts.filled + self.counts.pending, done)
-        running, reason = self.in_flight.running, reason or self.meter.held
+        running = self.in_flight.running
         return Progress(done, total, rate, seconds, self.meter.usd, running, reason)
 
 

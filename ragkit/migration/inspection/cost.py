@@ -12,6 +12,7 @@ from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.embedding.embedder import Embedder, MeteredEmbedder
 from ragkit.embedding.long_texts.embedder import LongTexts, for_rows
 from ragkit.embedding.long_texts.split import limits_of
+from ragkit.embedding.requests import SAFETY
 from ragkit.migration.backfill.model_calls.embed import embed_texts
 from ragkit.migration.backfill.model_calls.metering import Quota
 from ragkit.migration.inspection.long_texts import TextLengths, measure_lengths, to_embed
@@ -121,5 +122,5 @@ def _count_requests(model: Model, batch_size: int, texts: float, tokens: int) ->
     """As the backfill fills them: up to the model's limits, or the plan's batch_size."""
     per_request = min(batch_size or model.max_texts, model.max_texts)
     if model.max_tokens and tokens:
-        per_request = max(1, min(per_request, int(model.max_tokens * texts / tokens)))
+        per_request = max(1, min(per_request, int(model.max_tokens * texts / tokens / SAFETY)))
     return ceil(round(texts) / per_request)

@@ -37,14 +37,14 @@ def start_pass(migration: Migration) -> PassStart:
 
 def has_caught_up(connection: sa.Connection, migration: Migration, last: PassStart) -> bool:
     """Whether the table is walked and the queue empty; or, under steady writes, whether the last
-    pass left no fewer keys than it started with, all of them written since. So a backfill ends
-    however slow the model is."""
+    pass started with keys and left no fewer, all of them written since. So a backfill ends however
+    slow the model is."""
     walked = sweep.state(connection, migration)
     if walked is None or not walked.is_complete:
         return False
     keys = queue.depth(connection, migration).keys
     return not keys or (
-        keys >= last.keys and not queue.has_older(connection, migration, last.since)
+        keys >= last.keys > 0 and not queue.has_older(connection, migration, last.since)
     )
 
 
@@ -65,7 +65,8 @@ def complete(migration: Migration, last: PassStart, counts: RowCounts | None) ->
             return False
         ledger.record_catch_up(connection, migration.id, last.since)
         contract_changes.set_state(connection, plan.table.qualified_name, plan.new.column, READY)
-        if is_first and counts:
+        # of two that end together, the second one has waited for the first one's row
+        if counts and ledger.phase(connection, migration.id) == phases.EXPANDED:
             ledger.record(connection, migration.id, phases.BACKFILLED, **asdict(counts))
     return True
 

@@ -47,24 +47,28 @@ declare
     key name;
     field name;
 begin
-    select max(attname) filter (where attnum = tg_argv[0]::smallint),
-           max(attname) filter (where attnum = tg_argv[1]::smallint)
-    into key, field from pg_attribute where attrelid = tg_relid and not attisdropped
-        and attnum in (tg_argv[0]::smallint, tg_argv[1]::smallint);
-    if key = {key_name} and field = {column_name} then
+    if exists (select from pg_attribute where attrelid = tg_relid
+                   and attnum = {key_attnum} and attname = {key_name})
+       and exists (select from pg_attribute where attrelid = tg_relid
+                       and attnum = {attnum} and attname = {column_name}) then
         if tg_level = 'ROW' then
             insert into {queue} (migration, key) values ({migration}, new.{key}::text);
         else
             insert into {queue} (migration, key)
-            select {migration}, {key}::text from written where {column} is null;
+            select {migration}, w.{key}::text from written as w where w.{column} is null;
         end if;
-    elsif key is not null and field is not null then
+        return null;
+    end if;
+    select max(attname) filter (where attnum = {key_attnum}),
+           max(attname) filter (where attnum = {attnum})
+    into key, field from pg_attribute where attrelid = tg_relid and not attisdropped;
+    if key is not null and field is not null then
         if tg_level = 'ROW' then
             execute format('insert into {queue} (migration, key) values (%L, ($1).%I::text)',
                            {migration}, key) using new;
         else
-            execute format('insert into {queue} (migration, key) select %L, %I::text from written '
-                           'where %I is null', {migration}, key, field);
+            execute format('insert into {queue} (migration, key) select %L, w.%I::text '
+                           'from written as w where w.%I is null', {migration}, key, field);
         end if;
     end if;
     return null;
@@ -73,15 +77,15 @@ end ${tag}$
 _BY_STATEMENT = """
 create or replace trigger {insert_trigger} after insert on {table}
 referencing new table as written for each statement
-execute function {enqueue}({key_attnum}, {attnum})
+execute function {enqueue}()
 """
 _BY_ROW = """
 create or replace trigger {insert_trigger} after insert on {table} for each row
-when (new.{column} is null) execute function {enqueue}({key_attnum}, {attnum})
+when (new.{column} is null) execute function {enqueue}()
 """
 _UPDATE_TRIGGER = """
 create or replace trigger {update_trigger} after update on {table} for each row
-when (new.{column} is null) execute function {enqueue}({key_attnum}, {attnum})
+when (new.{column} is null) execute function {enqueue}()
 """
 # In a session that replicates or restores, too.
 _ALWAYS = """

@@ -2,8 +2,8 @@
 
 COPY into a view with an INSTEAD OF trigger needs no temporary table, so that nothing outlives a
 transaction, and each row is found by the key's index, so that the planner has no choice. A row
-that somebody else has locked is not waited for: its key goes into the queue, and so does that of a
-row whose text has changed; a notice tells of each. See the PostgreSQL manual, "COPY".
+that somebody else has locked is not waited for: its key goes into the queue. A row whose text has
+changed is in the queue already. A notice tells of each. See the PostgreSQL manual, "COPY".
 """
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
@@ -42,7 +42,9 @@ begin
             {name};
     end if;
     insert into {queue} (migration, key, xid, not_before)
-    values ({migration}, new.key, '0', clock_timestamp() + interval '{later} seconds');
+    select {migration}, new.key, '0', clock_timestamp() + interval '{later} seconds'
+    from {table} as r
+    where r.{key} = new.key::{key_type} and r.{content} = new.content and r.{column} is null;
     raise notice 'not written';
     return null;
 end ${tag}$

@@ -100,6 +100,11 @@ def remove(migration: Migration, ids: Sequence[int]) -> None:
         connection.execute(done)
 
 
+def clear(connection: sa.Connection, migration: Migration) -> None:
+    """For a column that is gone."""
+    connection.execute(sa.delete(QUEUE).where(_of(migration)))
+
+
 def put_back(migration: Migration, keys: Sequence[str]) -> None:
     """For rows that could not be written: no backfill is complete without them, so they are older
     than any other; due after a moment. Raises DatabaseError."""

@@ -105,11 +105,12 @@ def claim(migration: Migration, worker: str) -> Range | None:
 
 
 def finish(migration: Migration, worker: str, done: Range) -> None:
-    """Every row of the range has a vector, is a dead letter, or is in the queue. Raises
-    DatabaseError."""
+    """Every row of the range has a vector, is a dead letter, or is in the queue; of a file that is
+    gone, no range of the new one is finished by it. Raises DatabaseError."""
     is_ours = (
         CLAIM.c.migration == migration.id, CLAIM.c.first_block == done.first,
         CLAIM.c.worker == worker,
+        sa.exists().where(SWEEP.c.migration == migration.id, SWEEP.c.filenode == done.filenode),
     )  # fmt: skip
     with translate_errors("finishing a range"), migration.engine.begin() as connection:
         connection.execute(sa.delete(CLAIM).where(*is_ours))

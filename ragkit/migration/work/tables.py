@@ -42,7 +42,7 @@ QUEUE = sa.Table(  # keys of rows that were written and have no vector
     "queue",
     METADATA,
     sa.Column("migration", sa.Text, primary_key=True),
-    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("id", sa.BigInteger, sa.Identity(cache=32), primary_key=True),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column(
         "xid", CatalogType("xid8"), nullable=False,

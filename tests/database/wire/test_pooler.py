@@ -8,16 +8,16 @@ import sqlalchemy as sa
 from ragkit.database.engine import engine_from_env
 from ragkit.database.wire.ask_again import ask_again
 from ragkit.database.wire.round_trip import ask
-from tests.conftest import ROLE
-from tests.stand_ins import pooler
+from tests.stand_ins import pgbouncer
 
-pytestmark = pytest.mark.skipif(not pooler.PROGRAM, reason="pgbouncer is not installed")
+pytestmark = pytest.mark.skipif(not pgbouncer.PROGRAM, reason="pgbouncer is not installed")
 
 
 @pytest.fixture
-def pooled(database, tmp_path):
-    with pooler.serving(database, ROLE, tmp_path) as url:
-        engine = engine_from_env({"DATABASE_URL": url}, ping=False)
+def pooled(database):
+    with pgbouncer.serving(database, size=1) as url:
+        address = url.render_as_string(hide_password=False)
+        engine = engine_from_env({"DATABASE_URL": address}, ping=False)
         yield engine
         engine.dispose()
 

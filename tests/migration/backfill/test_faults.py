@@ -93,7 +93,7 @@ def test_a_kill_repeats_at_most_what_was_in_flight(engine, plan, new_embedder, s
     first, second = RecordingEmbedder(new_embedder), RecordingEmbedder(new_embedder)
     run = run_backfill(migration, first)
     for _ in range(steps):
-        next(run)
+        next(run, None)
     time.sleep(0.1)  # the model answers what was sent
     run.close()  # a closed generator runs no further, as a killed process
     list(run_backfill(migration, second))

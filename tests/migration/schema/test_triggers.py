@@ -1,11 +1,14 @@
 import pytest
 import sqlalchemy as sa
 
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.schema.triggers import drop_triggers, trigger_faults
 from ragkit.migration.status import read_status
 from ragkit.retrieval.contract import read_bindings
-from tests.conftest import TEXTS, column_of, gates_of
+from tests.conftest import TEXTS, changed, column_of, gates_of, make_table
+from tests.migration.backfill.vectors import check_vectors
 
 
 def update_first_row(migration, **values):
@@ -105,6 +108,19 @@ def test_a_trigger_that_fires_later_is_a_fault(filled):
     gates = gates_of(filled)
     assert gates["triggers"].passed is False
     assert read_status(filled, None).triggers == gates["triggers"].observed
+
+
+@pytest.mark.parametrize("name", ["new", "key", "field", "old", "written"])
+def test_a_column_may_have_any_name(engine, plan, new_embedder, name):
+    """Also one that a function's body has a variable of."""
+    plan = changed(plan, {"table.key": name, "new.column": f"{name}2"})
+    make_table(engine, plan, TEXTS)
+    migration = Migration.open(plan, engine)
+    expand(migration)
+    run(migration, f"insert into \"Amenities\" ({name}, content) values (100, 'New.')")
+    run(migration, f"update \"Amenities\" set content = 'Edited.' where {name} = 1")
+    list(run_backfill(migration, new_embedder))
+    check_vectors(migration, new_embedder)
 
 
 class TestRenamed:

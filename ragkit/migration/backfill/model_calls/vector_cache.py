@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 16 * 2**20
 """Of all vectors; those used longest ago are forgotten first."""
 
 

@@ -69,8 +69,8 @@ def choose_sizing(
 
     The memory is that of the plan, else what the index and its workers need, up to shared_buffers
     or the server's maintenance_work_mem, whichever is more: no more than the server's owner has
-    given to PostgreSQL for one purpose. The workers are those of the plan, else what the server allows, up to half of
-    its free connections: a server that is nearly full is busy.
+    given to PostgreSQL for one purpose. The workers are those of the plan, else what the server
+    allows, up to half of its free connections: a server that is nearly full is busy.
     """
     server, plan = connection.execute(_SERVER).one(), migration.plan.index
     needed = max(MIN_MB, _needed_bytes(migration, rows) // MB + 1)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.index import current
-from tests.conftest import ROLE, ROOT, environment, random_vectors
+from tests.conftest import ROOT, environment, random_vectors
 from tests.stand_ins import pgbouncer
 
 BUILD = """
@@ -64,17 +64,17 @@ def write_in_progress(server, vectors):
 
 
 @pytest.fixture(params=["transaction"])
-def bouncer(request, server):
+def bouncer(request, database):
     if not pgbouncer.PROGRAM:
         pytest.skip("pgbouncer is not installed")
-    with pgbouncer.serving(server, ROLE, request.param) as bouncer:
-        yield bouncer
+    with pgbouncer.serving(database, 8, request.param) as url:
+        yield url
 
 
 @pytest.fixture
-def pooled(bouncer, database, vectors) -> Migration:
+def pooled(bouncer, vectors) -> Migration:
     """The migration through a pooler."""
-    engine = sa.create_engine(bouncer.url(database), pool_pre_ping=True)
+    engine = sa.create_engine(bouncer, pool_pre_ping=True)
     yield Migration(vectors.plan, engine, vectors.known_old, vectors.known_new, vectors.key_type)
     engine.dispose()
 

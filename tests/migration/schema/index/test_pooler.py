@@ -11,7 +11,7 @@ def test_a_server_is_told_from_a_pooler(engine):
 @pytest.mark.parametrize(
     ("bouncer", "is_kept"), [("transaction", False), ("session", True)], indirect=["bouncer"]
 )
-def test_a_pooler_is_told_by_its_mode(bouncer, database, is_kept):
-    engine = sa.create_engine(bouncer.url(database))
+def test_a_pooler_is_told_by_its_mode(bouncer, is_kept):
+    engine = sa.create_engine(bouncer)
     assert keeps_session(engine) is is_kept
     engine.dispose()

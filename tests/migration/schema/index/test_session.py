@@ -25,9 +25,9 @@ def test_an_index_is_built_through_a_pooler_by_the_server_s_own_settings(pooled)
     assert "nothing can be set" in built.settings
 
 
-def test_nothing_of_a_build_outlives_its_transactions_in_the_pool(pooled, bouncer, database):
+def test_nothing_of_a_build_outlives_its_transactions_in_the_pool(pooled, bouncer):
     index.build(pooled)
-    engines = [sa.create_engine(bouncer.url(database)) for _ in range(8)]
+    engines = [sa.create_engine(bouncer) for _ in range(8)]
     connections = [engine.connect() for engine in engines]  # all sessions that the pool has
     pids = set()
     for connection in connections:
@@ -43,7 +43,7 @@ def test_nothing_of_a_build_outlives_its_transactions_in_the_pool(pooled, bounce
 def test_processes_behind_a_pooler_and_beside_it_end_with_one_index(
     pooled, vectors, builder, bouncer, database
 ):
-    urls = [bouncer.url(database), bouncer.url(database), database]
+    urls = [bouncer, bouncer, database]
     answers = [process.communicate(timeout=60) for process in [builder(url) for url in urls]]
     assert all(out.startswith("True ") for out, _ in answers), answers
     assert [valid for _, valid in indexes(vectors)] == [True]
@@ -51,11 +51,11 @@ def test_processes_behind_a_pooler_and_beside_it_end_with_one_index(
 
 
 def test_a_client_killed_behind_a_pooler_loses_no_build(
-    pooled, vectors, builder, bouncer, database, write_in_progress
+    pooled, vectors, builder, bouncer, write_in_progress
 ):
     """The pooler ends its claim; that its server process builds is seen."""
     with ThreadPoolExecutor(1) as executor, write_in_progress():
-        first = builder(bouncer.url(database))
+        first = builder(bouncer)
         wait_until(lambda: indexes(vectors))
         begun = indexes(vectors)
         first.kill()
@@ -88,11 +88,11 @@ def test_the_direct_url_leads_past_the_pooler(pooled, database, monkeypatch, way
 
 
 def test_behind_a_pooler_and_direct_builders_wait_for_each_other(
-    pooled, vectors, builder, bouncer, database, write_in_progress
+    pooled, vectors, builder, bouncer, write_in_progress
 ):
     changes = json.dumps({"database.direct": database.render_as_string()})
     with write_in_progress():
-        first = builder(bouncer.url(database), changes)
+        first = builder(bouncer, changes)
         wait_until(lambda: indexes(vectors))
         with building_session(pooled) as session:
             assert not session.is_kept

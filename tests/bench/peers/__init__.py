@@ -1,0 +1,1 @@
+"""What the backfill is compared with: each is a script that prints one line of JSON."""

@@ -1,0 +1,53 @@
+import pytest
+import sqlalchemy as sa
+
+from ragkit.errors import PhaseError
+from ragkit.migration.backfill.waiting import MAX_WAIT, Waiting
+from ragkit.migration.schema.expansion import expand
+from ragkit.migration.work import sweep
+from ragkit.migration.work.workers import working
+
+
+class Clock:
+    def __init__(self):
+        self.now, self.pauses = 0.0, []
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.pauses.append(seconds)
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def held(migration):
+    """A range that another backfill holds, which writes nothing."""
+    expand(migration)
+    sweep.begin(migration)
+    with working(migration.engine, "ragkit backfill") as worker:
+        sweep.claim(migration, worker)
+        yield migration
+
+
+def test_what_others_hold_is_told_and_not_waited_for_without_end(held, caplog):
+    clock = Clock()
+    waiting = Waiting(held, 240.0, clock.sleep, clock)
+    with pytest.raises(PhaseError, match=r"1 ranges .* held by 'ragkit backfill by .*', since"):
+        for _ in range(1000):
+            waiting.wait()
+    assert 240 <= clock.now <= 240 + MAX_WAIT
+    assert len(clock.pauses) < 240  # it does not spin
+    assert len([r for r in caplog.records if "are left for" in r.message]) == 1
+
+
+def test_as_long_as_something_changes_it_waits(held):
+    clock = Clock()
+    waiting = Waiting(held, 10.0, clock.sleep, clock)
+    for key in range(1, 40):
+        with held.engine.begin() as connection:
+            row = {"id": 100 + key, "name": "n", "content": "New."}
+            connection.execute(sa.insert(held.table).values(row))
+        for _ in range(5):
+            waiting.wait()
+    assert clock.now > 100

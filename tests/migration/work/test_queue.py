@@ -1,0 +1,113 @@
+import pytest
+import sqlalchemy as sa
+
+from ragkit.migration.progress.coverage import CURRENT_SNAPSHOT
+from ragkit.migration.schema.expansion import expand
+from ragkit.migration.status import read_status
+from ragkit.migration.work import queue
+from ragkit.migration.work.workers import working
+
+
+@pytest.fixture
+def expanded(migration):
+    expand(migration)
+    return migration
+
+
+def insert(migration, *keys, text="A new shop."):
+    with migration.engine.begin() as connection:
+        rows = [{"id": key, "name": "n", "content": text} for key in keys]
+        connection.execute(sa.insert(migration.table), rows)
+
+
+def look(migration, read, *arguments):
+    with migration.engine.connect() as connection:
+        return read(connection, migration, *arguments)
+
+
+def snapshot(migration):
+    with migration.engine.connect() as connection:
+        return connection.scalar(CURRENT_SNAPSHOT)
+
+
+def take(migration, worker="me", limit=100):
+    return queue.take(migration, worker, look(migration, queue.last_id), limit)
+
+
+def test_keys_are_taken_in_their_order_and_leave_when_they_are_done(expanded):
+    insert(expanded, 102, 100, 101)
+    taken = take(expanded, limit=2)
+    assert list(taken.values()) == ["102", "100"]
+    queue.remove(expanded, list(taken))
+    assert list(take(expanded).values()) == ["101"]
+
+
+def test_a_key_is_with_one_worker_until_that_is_gone(expanded):
+    insert(expanded, 100)
+    with working(expanded.engine, "backfill") as alive:
+        assert list(take(expanded, alive).values()) == ["100"]
+        assert take(expanded, "another") == {}
+    assert list(take(expanded, "another").values()) == ["100"]
+
+
+def test_a_key_behind_the_last_one_belongs_to_the_next_pass(expanded):
+    insert(expanded, 100)
+    last = look(expanded, queue.last_id)
+    insert(expanded, 101)
+    assert list(queue.take(expanded, "me", last, 100).values()) == ["100"]
+
+
+def test_a_row_that_could_not_be_written_is_older_than_any_other_and_due_later(expanded):
+    before = snapshot(expanded)
+    insert(expanded, 100)
+    assert look(expanded, queue.has_older, before) is False
+    queue.put_back(expanded, ["5"])
+    assert look(expanded, queue.has_older, before) is True
+    assert list(take(expanded).values()) == ["100"]
+    with expanded.engine.begin() as connection:
+        connection.exec_driver_sql("update ragkit.queue set not_before = now()")
+    assert "5" in take(expanded).values()
+
+
+def test_only_rows_that_are_pending_indeed_are_counted(expanded):
+    insert(expanded, 100, 101)
+    insert(expanded, 102, text=" ")
+    insert(expanded, 103)
+    with expanded.engine.begin() as connection:
+        connection.exec_driver_sql('delete from "Amenities" where id = 103')
+        connection.exec_driver_sql("update \"Amenities\" set name = 'twice' where id = 100")
+    assert look(expanded, queue.pending_rows) == 2
+    assert look(expanded, queue.pending_rows, snapshot(expanded)) == 2
+    assert look(expanded, queue.depth).keys == 5
+
+
+def test_the_status_says_how_many_wait_and_for_how_long(expanded):
+    assert read_status(expanded, None).queue == "empty"
+    insert(expanded, 100, 101)
+    with expanded.engine.begin() as connection:
+        connection.exec_driver_sql("update ragkit.queue set at = now() - interval '90 seconds'")
+    assert read_status(expanded, None).queue == "2 keys, the oldest for 90 s"
+
+
+def test_a_long_queue_is_not_counted_to_its_end(expanded):
+    with expanded.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into ragkit.queue (migration, key) "
+            "select %s, '1' from generate_series(1, 10005)",
+            (expanded.id,),
+        )
+    assert look(expanded, queue.depth).keys == queue.MAX_COUNTED + 1
+    assert str(look(expanded, queue.depth)).startswith("more than 10,000 keys")
+
+
+def test_migrations_do_not_see_each_other(expanded):
+    insert(expanded, 100)
+    assert look(expanded.reversed(), queue.is_empty)
+    assert not look(expanded, queue.is_empty)
+
+
+def test_pending_rows_are_added_once(expanded):
+    for _ in range(2):
+        with expanded.engine.begin() as connection:
+            queue.add_pending(connection, expanded)
+    assert sorted(take(expanded).values()) == ["1", "2", "3", "4", "5", "6"]
