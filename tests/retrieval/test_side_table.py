@@ -116,7 +116,7 @@ def test_the_service_says_that_the_side_table_is_gone(beside, engine, new_embedd
     with engine.begin() as connection:
         connection.exec_driver_sql(f"drop table {beside.new_side.name}")
     fresh = SearchService(engine, new_embedder, "public.Amenities", ["name"])
-    with pytest.raises(SpaceNotReady, match="has no table ragkit.vectors_"):
+    with pytest.raises(SpaceNotReady, match=r"has no table ragkit\.vectors_"):
         fresh.search("a silent room", 1)
 
 

@@ -20,11 +20,14 @@ from ragkit.database.copying import copy_from
 from ragkit.database.translate import sqlstate, translate_errors
 from ragkit.database.types import vector_type
 from ragkit.database.wire.round_trip import ask
+from ragkit.migration.backfill.write_size import WriteSize
 from ragkit.migration.backfill.writer import Writer, encode
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.side_table.writing import copy_sql, replace_sql, tidy_sql
 from ragkit.migration.work.rows import Row
 
+MAX_ROWS, TARGET_SECONDS = 2048, 0.25
+"""Of a write, for which nobody waits."""
 _UNIQUE_VIOLATION = "23505"
 _BINARY: dict[str, Callable[[str], bytes]] = {
     "smallint": lambda key: struct.pack("!h", int(key)),
@@ -63,6 +66,7 @@ class SideWriter(Writer):
     def __init__(self, migration: Migration):
         super().__init__(migration)
         self._copy, self._replace = copy_sql(migration), replace_sql(migration)
+        self.size = WriteSize(MAX_ROWS, TARGET_SECONDS)
         self._key = _BINARY.get(migration.key_type.partition("(")[0])
         self._is_half = isinstance(vector_type(migration.new.space.dimension), HALFVEC)
 

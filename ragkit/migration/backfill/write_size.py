@@ -9,10 +9,10 @@ INITIAL_ROWS, MAX_ROWS = 16, 256
 class WriteSize:
     """Follows the measured duration of the writes: down at once, up by doubling."""
 
-    def __init__(self) -> None:
-        self.rows = INITIAL_ROWS
+    def __init__(self, max_rows: int = MAX_ROWS, target_seconds: float = TARGET_SECONDS) -> None:
+        self.rows, self._max_rows, self._target = INITIAL_ROWS, max_rows, target_seconds
 
     def record(self, rows: int, seconds: float) -> None:
         """Call after each write, with its size and duration."""
-        fitting = int(rows * TARGET_SECONDS / max(seconds, 1e-6))
-        self.rows = max(1, min(fitting, 2 * self.rows, MAX_ROWS))
+        fitting = int(rows * self._target / max(seconds, 1e-6))
+        self.rows = max(1, min(fitting, 2 * self.rows, self._max_rows))

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 
 import numpy as np
 import pytest
@@ -118,9 +119,10 @@ def test_a_vector_that_no_longer_fits_is_replaced(beside, engine):
     ("kind", "keys"),
     [
         ("smallint", ["-7", "32000"]), ("bigint", ["-5000000000", "5"]),
-        ("uuid", ["6f1c8a4e-1c1b-4c1e-9a53-0d7e4f6a9b01", "00000000-0000-0000-0000-000000000000"]),
+        ("uuid", ["6f1c8a4e-1c1b-4c1e-9a53-0d7e4f6a9b01", f"{uuid.UUID(int=0)}"]),
         ("text", ["a'b\\c\"d", "Zürich, \"{}\" ,"]), ("varchar(40)", ["x", "y z"]),
-        ("numeric(9,2)", ["1.50", "-3.00"]), ("timestamptz", ["2026-01-01 00:00+00", "2020-02-02 00:00+00"]),
+        ("numeric(9,2)", ["1.50", "-3.00"]),
+        ("timestamptz", ["2026-01-01 00:00+00", "2020-02-02 00:00+00"]),
     ],
 )  # fmt: skip
 def test_keys_of_any_type(engine, plan, new_embedder, kind, keys):
