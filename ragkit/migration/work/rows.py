@@ -5,6 +5,7 @@ write leaves behind on a page is pruned, and makes room for the page's next row.
 HOT, and the old column's index untouched.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -43,11 +44,11 @@ def places(migration: Migration, claimed: Range) -> list[Place] | None:
     size = sa.func.octet_length(migration.content)
     is_beside = migration.plan.new.is_beside
     at = migration.key_text if is_beside else sa.cast(_CTID, sa.Text)
-    query = migration.select(at, size).where(
+    query = migration.select(_as_json(at, size)).where(
         *coverage.in_blocks(claimed.first, claimed.end), migration.new_vector.is_(None), size > 0
     )
     with translate_errors("reading a range"), migration.engine.begin() as connection:
-        found = [Place(*row) for row in connection.execute(query)]
+        found = [Place(*row) for row in connection.scalar(query) or ()]
         if not sweep.require_same_file(connection, migration):
             return None
     return found if is_beside else sorted(found, key=_by_line_pointer)
@@ -59,22 +60,33 @@ def read_places(migration: Migration, chosen: Sequence[Place]) -> list[Row]:
     places = [place.at for place in chosen]
     if migration.plan.new.is_beside:
         return read_keys(migration, places)
-    ctids = sa.cast(places, ARRAY(_TID))
+    ctids = _array(places, "tid")
     return _read(migration, sa.any_(ctids) == _CTID)
 
 
 def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
     """Those that are there and pending. Raises DatabaseError."""
-    wanted = sa.cast(list(keys), ARRAY(sa.Text))
-    typed = sa.cast(wanted, ARRAY(CatalogType(migration.key_type)))
-    return _read(migration, migration.key == sa.any_(typed))
+    return _read(migration, migration.key == sa.any_(_array(keys, migration.key_type)))
 
 
 def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
-    query = migration.select(migration.key_text, migration.content)
+    query = migration.select(_as_json(migration.key_text, migration.content))
     query = query.where(where, coverage.is_pending(migration))
     with translate_errors("reading rows"), migration.engine.connect() as connection:
-        return [Row(*row) for row in connection.execute(query)]
+        return [Row(*row) for row in connection.scalar(query) or ()]
+
+
+def _as_json(*columns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """All rows as one JSON array of arrays: pg8000 takes half as long as for rows of their own."""
+    return sa.func.json_agg(sa.func.json_build_array(*columns))
+
+
+def _array(texts: Sequence[str], kind: str) -> sa.ColumnElement[Any]:
+    """Texts as an array of an SQL type: one value, which pg8000 need not escape."""
+    parts = sa.func.json_array_elements_text(
+        sa.cast(json.dumps(list(texts)), sa.Text).cast(sa.JSON)
+    )
+    return sa.cast(sa.func.array(sa.select(parts).scalar_subquery()), ARRAY(CatalogType(kind)))
 
 
 def _by_line_pointer(place: Place) -> tuple[int, int]:

@@ -57,6 +57,7 @@ def test_all_faults_are_reported_together():
         ("gates.margin=1.5", "less than or equal to 1"),
         ("new.model=gecko", "text-embedding-005"),
         ("new.column=embedding", "new.column must differ"),
+        ("new.placement=elsewhere", "'column' or 'side_table'"),
         ("table.name=", "at least 1 character"),
         ("table.name=" + "x" * 64, "at most 63"),
         ("table.distance=hamming", "'cosine'"),
@@ -138,3 +139,15 @@ def test_a_url_with_a_secret_is_refused_without_it(override):
         Plan.of(MINIMAL, [override])
     assert "canary" not in repr(error.value)
     assert override.partition("=")[0] in str(error.value)
+
+
+def test_a_side_table_is_ragkits_own_and_adopts_nothing():
+    beside = {**MINIMAL, "new": {**NEW, "placement": "side_table", "adopt": True}}
+    assert faults(beside) == [
+        "new.adopt is for placement: column; a side table is ragkit's own, and new"
+    ]
+
+
+def test_the_way_back_keeps_both_placements():
+    back = Plan.of({**MINIMAL, "new": {**NEW, "placement": "side_table"}}).reversed()
+    assert (back.old.placement, back.new.placement) == ("side_table", "column")

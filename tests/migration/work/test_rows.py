@@ -34,7 +34,7 @@ def test_one_row_of_each_page_comes_before_the_next_of_any(migration, claimed):
         "select n, 'n', repeat('text ', 200) || n from generate_series(100, 200) n",
     )
     found = places(migration, sweep.Range(0, 10_000, claimed.filenode))
-    pointers = [int(place.ctid.strip("()").split(",")[1]) for place in found]
+    pointers = [int(place.at.strip("()").split(",")[1]) for place in found]
     assert pointers == sorted(pointers)
     assert pointers.count(1) > 5
 
