@@ -23,7 +23,11 @@ ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "wordllama-64", "wordllama-256"
 ROWS_PER_INSERT = 2000
 MIN_BATCH = 128
-CLAIMED = "select 1 from pg_stat_activity where application_name like 'ragkit backfill by %'"
+CLAIMED = """
+    select exists (
+        select from ragkit.worker where until > now() and name like 'ragkit backfill by %'
+        and (id in (select worker from ragkit.queue) or id in (select worker from ragkit.claim)))
+"""
 CLAIM_SECONDS = 30
 
 
@@ -163,6 +167,9 @@ class ChaosEnvironment:
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            exit_code = process.wait(30)
+            try:
+                exit_code = process.wait(30)
+            finally:
+                process.kill()
         if exit_code not in (0, -signal.SIGTERM):
             raise RuntimeError(f"{module} ended with exit {exit_code}")

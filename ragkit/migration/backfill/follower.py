@@ -8,7 +8,7 @@ the new revision left.
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ragkit.database.translate import translate_errors
@@ -41,28 +41,32 @@ def follow(
     """
     policy = database_until_stopped(stop)
     while not stop.is_set():
-        yield from policy(_fill, migration, new, old, probe_log)
+        steps, kept = policy(_fill, migration, new, old, probe_log)
+        yield from steps
         filled_at = time.monotonic()
         while not stop.wait(POLL_SECONDS) and time.monotonic() - filled_at < CATCH_UP_SECONDS:
-            if policy(_has_keys, migration):
+            if policy(_has_keys, kept):
                 break
 
 
 def _fill(
     migration: Migration, new: Embedder, old: Embedder | None, probe_log: Path | None
-) -> list[Progress]:
-    steps = list(run_backfill(migration, new, probe_log=probe_log, wait=False))
-    if old is not None and migration.phase() in phases.BOTH_KEPT:
+) -> tuple[list[Progress], list[Migration]]:
+    """The progress, and the sides whose model can be called: the queue of another one stays."""
+    steps, kept = list(run_backfill(migration, new, probe_log=probe_log, wait=False)), [migration]
+    if old is None:
+        return steps, kept
+    if migration.phase() in phases.BOTH_KEPT:
         try:
             for _ in run_backfill(migration.reversed(), old, probe_log=probe_log, wait=False):
                 pass
         except ModelError as error:
             log.warning("the old column is not kept current: %s", error)
-    return steps
+            return steps, kept
+    return steps, [*kept, migration.reversed()]
 
 
-def _has_keys(migration: Migration) -> bool:
-    """In the queue of either column."""
-    with translate_errors("looking into the queue"), migration.engine.connect() as connection:
-        sides = (migration, migration.reversed())
-        return not all(queue.is_empty(connection, side) for side in sides)
+def _has_keys(kept: Sequence[Migration]) -> bool:
+    """In the queue of one of them."""
+    with translate_errors("looking into the queue"), kept[0].engine.connect() as connection:
+        return not all(queue.is_empty(connection, side) for side in kept)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ragkit.database.translate import translate_errors
-from ragkit.errors import DatabaseError
+from ragkit.errors import RagkitError
 from ragkit.migration import ledger
 from ragkit.migration.work.tables import CLAIM, QUEUE, WORKER
 from ragkit.retry import retry_database
@@ -54,7 +54,7 @@ def working(engine: sa.Engine, step: str) -> Iterator[str]:
     finally:
         ended.set()
         keeper.join(RENEW_SECONDS)
-        with suppress(DatabaseError):  # then it expires
+        with suppress(RagkitError):  # then it expires
             _end(engine, worker)
 
 
@@ -80,7 +80,7 @@ def _keep(engine: sa.Engine, worker: str, name: str, ended: threading.Event) -> 
     while not ended.wait(RENEW_SECONDS):
         try:
             _renew(engine, worker, name)
-        except DatabaseError as error:  # away for a moment; others may take the claims over
+        except RagkitError as error:  # away, or no login; others may take the claims over
             log.info("the lease was not renewed: %s", error)
 
 

@@ -2,17 +2,17 @@
 claimed."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
-from ragkit.database.engine import autocommit
+from ragkit.database.engine import autocommit, engine_from_env
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
-from ragkit.migration.work import sweep
+from ragkit.migration.work import sweep, workers
 from ragkit.migration.work.tables import CLAIM, QUEUE, SWEEP
+from ragkit.migration.work.workers import working
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from tests.conftest import ROLE, TEXTS, changed, make_table
@@ -118,7 +118,7 @@ def test_a_follower_outlives_a_lock_that_its_role_does_not_wait_for(filled, serv
     with autocommit(admin) as connection:
         connection.exec_driver_sql(f"{role} set lock_timeout = '100ms'")
     filled.engine.dispose()
-    with following(filled, new_embedder) as errors, ThreadPoolExecutor(1):
+    with following(filled, new_embedder) as errors:
         time.sleep(0.5)
         insert(filled, 100, "A new shop.")
         with admin.begin() as dba:
@@ -127,3 +127,22 @@ def test_a_follower_outlives_a_lock_that_its_role_does_not_wait_for(filled, serv
         wait_for(lambda: errors or vector(filled, 100) is not None)
         assert errors == []
     admin.dispose()
+
+
+def test_a_lease_goes_on_when_its_role_may_log_in_again(migration, server, monkeypatch):
+    """Who rotates a password may be a moment late."""
+    monkeypatch.setattr(workers, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(workers, "RENEW_SECONDS", 0.1)
+    expand(migration)
+    engine = engine_from_env({"DATABASE_URL": migration.engine.url.render_as_string()})
+    with server.engine().connect() as admin, working(engine, "a step") as worker:
+        admin.exec_driver_sql(f'alter role "{ROLE}" nologin')
+        admin.commit()
+        engine.dispose()
+        time.sleep(0.5)
+        admin.exec_driver_sql(f'alter role "{ROLE}" login')
+        admin.commit()
+        time.sleep(1.5)
+        with engine.connect() as connection:
+            assert connection.scalar(sa.select(workers.is_alive(sa.literal(worker))))
+    engine.dispose()

@@ -188,3 +188,23 @@ def test_a_permanent_error_of_the_model_ends_the_follower(filled, new_embedder):
         insert(filled, 100, "A new shop.")
         wait_for(lambda: errors)
     assert "401" in str(errors[0])
+
+
+def test_an_old_model_that_is_away_makes_no_follower_run_in_circles(
+    filled, new_embedder, old_embedder, caplog
+):
+    """The keys of its rows stay in the queue."""
+    keep_old_column_current(filled)
+    for phase in (phases.COMPARED, phases.CUT_OVER):
+        filled.record(phase)
+
+    def fail(_):
+        raise ModelUnavailable("retired")
+
+    old = RecordingEmbedder(old_embedder, fail)
+    with following(filled, new_embedder, old):
+        insert(filled, 100, "A new shop.")
+        wait_for(lambda: vector(filled, 100) is not None)
+        time.sleep(6 * follower.POLL_SECONDS)
+    told = [record for record in caplog.records if "not kept current" in record.message]
+    assert 1 <= len(told) <= 2

@@ -35,8 +35,9 @@ def builder(database):
 
     def start(url: sa.URL = database, changes: str = "{}") -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", BUILD, url.render_as_string(), changes], cwd=ROOT, text=True,
-            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-c", BUILD, url.render_as_string(hide_password=False), changes],
+            cwd=ROOT, text=True, env=environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         processes.append(process)
         return process

@@ -88,7 +88,7 @@ def test_the_direct_url_leads_past_the_pooler(pooled, database, monkeypatch, way
 
 
 def test_behind_a_pooler_and_direct_builders_wait_for_each_other(
-    pooled, vectors, builder, bouncer, write_in_progress
+    pooled, vectors, builder, bouncer, database, write_in_progress
 ):
     changes = json.dumps({"database.direct": database.render_as_string()})
     with write_in_progress():
