@@ -26,9 +26,7 @@ def with_column(measured, times):
 
 
 @pytest.mark.parametrize("times", [WORTH * 0.9, WORTH * 1.1])
-def test_a_side_table_is_recommended_where_the_column_takes_much_longer(
-    migration, measured, times
-):
+def test_a_side_table_is_recommended_where_the_column_takes_much_longer(migration, measured, times):
     (check,) = recommend(migration, with_column(measured, times))
     slow = times > WORTH
     assert check.observed.endswith(f"recommended: {'side_table' if slow else 'column'}")
