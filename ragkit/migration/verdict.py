@@ -11,6 +11,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.errors import GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
+from ragkit.migration.progress import coverage
 from ragkit.migration.progress.audit import audit, last_audit
 from ragkit.migration.progress.completion import overdue_rows
 from ragkit.migration.progress.coverage import RowCounts
@@ -126,8 +127,11 @@ def recheck_verdict(migration: Migration) -> Verdict:
 
 
 def _audited(migration: Migration) -> RowCounts:
-    """Of the last audit, since which triggers and queue have told every row without a vector."""
+    """Of the last audit, since which triggers and queue have told every row without a vector. A
+    small table is counted again."""
     with translate_errors("reading the audit"), migration.engine.connect() as connection:
+        if coverage.count_blocks(connection, migration) <= coverage.PAGES:
+            return coverage.count_rows(connection, migration)
         counts = last_audit(connection, migration)
     return counts or audit(migration)
 

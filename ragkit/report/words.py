@@ -14,6 +14,7 @@ from humanize import naturalsize
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.status import IN_PLACE, Status
+from ragkit.migration.work.queue import EMPTY
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -183,5 +184,6 @@ def _status(status: Status) -> dict[str, str]:
         "serving": status.serving or "the app does not answer",
         **({"without an old vector": f"{missing:,} rows"} if missing else {}),
         **({"triggers": status.triggers} if status.triggers not in (None, IN_PLACE) else {}),
+        **({"queue": status.queue} if status.queue not in (None, EMPTY) else {}),
         "next": status.next_step,
     }

@@ -1,6 +1,7 @@
 """Through the connector's own TLS socket, with the options that the operating system holds."""
 
 import socket
+import threading
 import time
 
 import numpy as np
@@ -99,7 +100,8 @@ def test_the_last_words_of_a_server_are_passed_on(database, server):
         engine.connect() as connection,
     ):
         pid = connection.scalar(sa.text("select pg_backend_pid()"))
-        admin.execute(sa.text("select pg_terminate_backend(:pid)"), {"pid": pid})
+        end = sa.text("select pg_terminate_backend(:pid)")
+        threading.Timer(0.5, admin.execute, [end, {"pid": pid}]).start()
         connection.scalar(sa.text("select pg_sleep(5)"))
     assert str(error.value) == ("asking: terminating connection due to administrator command")
     assert ask(engine) == 1

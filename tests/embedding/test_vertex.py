@@ -95,9 +95,18 @@ def test_an_empty_text_is_refused_and_the_others_get_vectors(vertex):
 
 @by_both_ways
 def test_a_temporary_error_is_retried(vertex, call):
-    vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE]
+    vertex.refuse = [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE]
     assert call(embedder(vertex)).shape == (768,)
     assert not vertex.refuse
+
+
+def test_a_quota_that_is_used_up_is_retried_for_a_question_and_told_for_rows(vertex):
+    """The backfill has other requests in flight, and sends fewer."""
+    vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED]
+    assert ask(embedder(vertex)).shape == (768,)
+    vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED]
+    with pytest.raises(ModelBusy, match="RESOURCE_EXHAUSTED"):
+        embed(embedder(vertex))
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,14 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
         dead_letters=0,
         old_missing=2,
         triggers="x is disabled",
+        queue="12 keys, the oldest for 90 s",
         serving=None,
         next_step="go on <b>",
     )
     html, text = shown(show.card, status)
     assert "database: shop at db.example.com · phase: expanded" in text
     assert "12,400 of 50,000 (3 without text)" in text
+    assert "queue: 12 keys, the oldest for 90 s" in text
     assert "dead letters" not in text
     assert "without an old vector: 2 rows" in text
     assert "triggers: x is disabled" in text
@@ -52,6 +54,7 @@ def test_the_status_card_shows_dead_letters(shown):
         dead_letters=2,
         old_missing=None,
         triggers="in place",
+        queue="empty",
         serving="old-model",
         next_step="compare",
     )

@@ -76,8 +76,8 @@ def _measure_bytes(
     connection: sa.Connection, migration: Migration, name: str, dimension: int
 ) -> tuple[int, int | None]:
     """Bytes of a vector, and of an HNSW index over the sample."""
-    table, name = migration.new_place
-    column = quote_identifier(name)
+    table, stored = migration.new_place
+    column = quote_identifier(stored)
     run = connection.exec_driver_sql
     run(
         f"create temporary table ragkit_variant on commit drop as select "

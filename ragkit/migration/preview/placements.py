@@ -62,6 +62,7 @@ def measure_placements(migration: Migration, column_bytes: float) -> Placements:
     `column_bytes` are those of a vector on disk. Raises DatabaseError."""
     with translate_errors("the trial"), migration.engine.connect() as connection:
         pages, rows = count_blocks(connection, migration), estimate_rows(connection, migration)
+        connection.exec_driver_sql(statements.lock_schema())
         connection.exec_driver_sql(statements.create_schema())
         create_tables(connection)
         beside = _placed(migration, "ragkit_trial_beside", "side_table")

@@ -112,6 +112,7 @@ def _identify(binding: Binding, model: str) -> Binding:
 
 def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[Binding]) -> None:
     run = connection.exec_driver_sql  # in sa.text, a colon in a name would be a parameter
+    run(statements.lock_schema())
     run(statements.create_schema())
     if migration.new_side:
         for statement in beside.create_sql(connection, migration):

@@ -11,6 +11,11 @@ from ragkit.retrieval.contract import CONTRACT, SCHEMA
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
 
 
+def lock_schema() -> str:
+    """Until the transaction ends: two that create the schema at once would fail."""
+    return "select pg_advisory_xact_lock(hashtextextended('ragkit: create the schema', 0))"
+
+
 def create_schema() -> str:
     return f"create schema if not exists {quote_identifier(SCHEMA)}"
 

@@ -15,6 +15,7 @@ from ragkit.migration.progress import coverage
 from ragkit.migration.work.tables import QUEUE
 from ragkit.migration.work.workers import is_alive
 
+EMPTY = "empty"
 LATER_SECONDS = 1
 """A row that was locked is tried again after it."""
 MAX_COUNTED = 10_000
@@ -31,7 +32,7 @@ class Depth:
 
     def __str__(self) -> str:
         keys = f"{self.keys:,}" if self.keys <= MAX_COUNTED else f"more than {MAX_COUNTED:,}"
-        return f"{keys} keys, the oldest for {self.oldest_seconds:.0f} s" if self.keys else "empty"
+        return f"{keys} keys, the oldest for {self.oldest_seconds:.0f} s" if self.keys else EMPTY
 
 
 def depth(connection: sa.Connection, migration: Migration) -> Depth:

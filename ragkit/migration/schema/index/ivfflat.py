@@ -12,7 +12,7 @@ HEADER_BYTES = 8
 
 
 def advised_lists(rows: int) -> int:
-    lists = rows // ROWS_PER_LIST if rows <= LINEAR_ROWS else isqrt(rows)
+    lists = round(rows / ROWS_PER_LIST) if rows <= LINEAR_ROWS else isqrt(rows)
     return min(max(1, lists), MAX_LISTS)
 
 
