@@ -86,11 +86,11 @@ def half_open(proof: Proof, seconds: float) -> None:
 
 
 def disk_full(proof: Proof) -> None:
-    """A small tablespace takes the backfill's temporary table, then its index, and is full."""
+    """A small tablespace takes the index, and is full."""
     with tempfile.TemporaryDirectory(prefix="small-") as folder:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_MB}m,mode=0777", "none", folder]
         if subprocess.run(mount, check=False, capture_output=True).returncode:
-            proof.fault("disk full", "backfill", "not run: no right to mount a tmpfs here")
+            proof.fault("disk full", "index", "not run: no right to mount a tmpfs here")
             return
         try:
             _run_out_of_disk(proof, Path(folder))
@@ -111,12 +111,6 @@ def _run_out_of_disk(proof: Proof, folder: Path) -> None:
             while True:
                 file.write(bytes(2**16))
                 file.flush()
-        proof.make_pending()
-        admin.exec_driver_sql(f"{role} set temp_tablespaces = small")
-        code = environment.ragkit("backfill").wait(120)
-        admin.exec_driver_sql(f"{role} reset temp_tablespaces")
-        runs = environment.run_until_done("backfill")
-        proof.fault("disk full", "backfill", f"exit {code}; complete after {runs} more run(s)")
         drop_index = f"drop index concurrently if exists {INDEX}"
         admin.exec_driver_sql(drop_index)
         admin.exec_driver_sql(f"{role} set default_tablespace = small")

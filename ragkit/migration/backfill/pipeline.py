@@ -137,8 +137,9 @@ class _Tally:
     def progress(self, landed: int = 0, reason: str = "") -> Progress:
         self.landed, self.written = self.landed + landed, self.written + landed
         seconds = time.monotonic() - self.start
-        done, rate = self.counts.filled + self.written, self.landed / max(seconds, 1e-6)
-        total = max(self.counts.filled + self.counts.pending, done)
+        total = self.counts.filled + self.counts.pending
+        # a row that is edited meanwhile is written again
+        done, rate = min(self.counts.filled + self.written, total), self.landed / max(seconds, 1e-6)
         running = self.in_flight.running
         return Progress(done, total, rate, seconds, self.meter.usd, running, reason)
 

@@ -1,12 +1,18 @@
 """What a DBA and a restart do to a backfill in its middle: nothing is left out, nothing stays
 claimed."""
 
+import shutil
+import subprocess
+import tempfile
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from ragkit.database.engine import autocommit, engine_from_env
+from ragkit.errors import DatabaseError
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
@@ -146,3 +152,52 @@ def test_a_lease_goes_on_when_its_role_may_log_in_again(migration, server, monke
         with engine.connect() as connection:
             assert connection.scalar(sa.select(workers.is_alive(sa.literal(worker))))
     engine.dispose()
+
+
+@pytest.fixture
+def small_disk(server, admin, engine):
+    """A tablespace of 4 MB, in a folder that the server's account can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="small-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=0777", "none", folder]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount a tmpfs here")
+    place = folder / "tablespace"
+    try:
+        place.mkdir(mode=0o700)
+        if account := server._folders.account:
+            shutil.chown(place, account)
+        with autocommit(admin) as connection:
+            connection.exec_driver_sql(f"create tablespace small location '{place}'")
+            connection.exec_driver_sql(f'grant create on tablespace small to "{ROLE}"')
+        yield folder
+        with autocommit(engine) as connection:
+            connection.exec_driver_sql('drop table "Amenities"')
+        with autocommit(admin) as connection:
+            connection.exec_driver_sql("drop tablespace small")
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+        folder.rmdir()
+
+
+def test_a_full_disk_ends_a_run_with_one_line_and_the_next_one_fills_the_rest(
+    engine, plan, new_embedder, small_disk
+):
+    make_table(engine, plan, TEXTS[:1])
+    migration = Migration.open(plan, engine)
+    with autocommit(engine) as connection:
+        connection.exec_driver_sql('alter table "Amenities" set tablespace small')
+        connection.exec_driver_sql(
+            'insert into "Amenities" (id, name, content) '
+            "select n, 'n', 'Place ' || n || ' is a shop.' from generate_series(2, 3000) n"
+        )
+    expand(migration)
+    ballast = small_disk / "ballast"
+    with suppress(OSError), ballast.open("wb") as file:
+        while True:
+            file.write(bytes(2**14))
+            file.flush()
+    with pytest.raises(DatabaseError, match="No space left on device"):
+        list(run_backfill(migration, new_embedder))
+    ballast.unlink()
+    assert list(run_backfill(migration, new_embedder))[-1].done == 3000
+    assert left(migration) == [0, 0]
