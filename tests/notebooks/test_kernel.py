@@ -101,7 +101,10 @@ def test_run_all_twice_in_one_kernel_works_in_every_notebook(sandbox_env, tmp_pa
 class TestAfterASandbox:
     """A slow model, into a column of its own."""
 
-    OWN = ("new.model=tests.stand_ins.slow:Slow", "new.column=embedding_slow")
+    OWN = (
+        "new.model=tests.stand_ins.slow:Slow", "new.column=embedding_slow",
+        "backfill.in_flight=1", "backfill.batch_size=16",
+    )  # fmt: skip
 
     @pytest.fixture(autouse=True)
     def up(self, sandbox_env):
