@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
-from ragkit.migration.preview.steps import EXCLUSIVE, NONE, ROWS, plan_statements
+from ragkit.migration.preview.steps import EXCLUSIVE, NONE, ROWS, SHARE_ROW, plan_statements
 from ragkit.migration.retirement import drop_old_column
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import (
@@ -85,6 +85,8 @@ def test_each_has_a_lock_a_duration_and_a_way_back(migration):
             assert statement.lock == EXCLUSIVE
         if statement.sql.lower().startswith("create table"):
             assert statement.lock == NONE
+        if statement.sql.startswith("create or replace trigger zz_"):
+            assert statement.lock == SHARE_ROW
 
 
 def test_without_an_index_none_is_told_and_without_not_null_none_is_dropped(migration):
