@@ -22,7 +22,7 @@ from ragkit.migration.schema import statements, write_view
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.side_table.table import create_table
 from ragkit.migration.work.rows import Row
-from ragkit.migration.work.tables import create_tables
+from ragkit.migration.work.tables import QUEUE, create_tables, queue_partition
 from ragkit.retrieval.contract import SCHEMA
 
 SAMPLED_ROWS, ROWS_A_WRITE = 512, 128
@@ -114,6 +114,7 @@ def _write(
         column = quote_identifier(trial.plan.new.column)
         run(f"alter table {trial.quoted_table} drop column if exists {column}")
         run(statements.add_column(trial))
+    run(f"create table {queue_partition(trial.id)} (like {SCHEMA}.{QUEUE.name})")
     for statement in write_view.create_sql(trial):
         run(statement)
     texts = trial.select(trial.key_text, trial.content).where(has_text(trial.content))

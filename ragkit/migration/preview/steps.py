@@ -98,7 +98,8 @@ def _watch(connection: sa.Connection, migration: Migration, step: str) -> Iterat
     """The triggers that watch a column, and the view by which it is written."""
     undo = "DROP SCHEMA ragkit CASCADE"
     for sql in add_triggers_sql(connection, migration):
-        lock = NONE if sql.startswith("create or replace function") else SHARE_ROW
+        is_own = sql.startswith(("create table", "create or replace function"))
+        lock = NONE if is_own else SHARE_ROW
         yield Statement(step, sql, lock, _moment(migration), undo)
     for sql in write_view.create_sql(migration):
         yield Statement(step, sql, NONE, "milliseconds", undo)

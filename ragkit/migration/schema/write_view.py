@@ -11,7 +11,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import short_name
 from ragkit.migration.schema.side_table import writing as beside
 from ragkit.migration.work.queue import LATER_SECONDS
-from ragkit.migration.work.tables import QUEUE
+from ragkit.migration.work.tables import queue_partition
 from ragkit.retrieval.contract import SCHEMA
 
 LOCK_MS = 200
@@ -91,6 +91,6 @@ def _names(migration: Migration) -> dict[str, str]:
         "column": quote_identifier(plan.new.column),
         "name": quote_literal(plan.new.column),
         "migration": quote_literal(migration.id),
-        "queue": f"{SCHEMA}.{QUEUE.name}",
+        "queue": queue_partition(migration.id),
         "later": f"{LATER_SECONDS:d}",
     }

@@ -5,22 +5,17 @@ write leaves behind on a page is pruned, and makes room for the page's next row.
 HOT, and the old column's index untouched.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import CatalogType
+from ragkit.database.types import CTID, TID, text_array
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.work import sweep
 from ragkit.migration.work.sweep import Range
-
-_TID = CatalogType("tid")
-_CTID: sa.ColumnElement[Any] = sa.column("ctid", _TID)
 
 
 class Row(NamedTuple):
@@ -43,7 +38,7 @@ def places(migration: Migration, claimed: Range) -> list[Place] | None:
     the table was rewritten meanwhile: then the sweep begins again. Raises DatabaseError."""
     size = sa.func.octet_length(migration.content)
     is_beside = migration.plan.new.is_beside
-    at = migration.key_text if is_beside else sa.cast(_CTID, sa.Text)
+    at = migration.key_text if is_beside else sa.cast(CTID, sa.Text)
     query = migration.select(_as_json(at, size)).where(
         *coverage.in_blocks(claimed.first, claimed.end), migration.new_vector.is_(None), size > 0
     )
@@ -60,13 +55,13 @@ def read_places(migration: Migration, chosen: Sequence[Place]) -> list[Row]:
     places = [place.at for place in chosen]
     if migration.plan.new.is_beside:
         return read_keys(migration, places)
-    ctids = _array(places, "tid")
-    return _read(migration, sa.any_(ctids) == _CTID)
+    ctids = text_array(places, TID.name)
+    return _read(migration, sa.any_(ctids) == CTID)
 
 
 def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
     """Those that are there and pending. Raises DatabaseError."""
-    return _read(migration, migration.key == sa.any_(_array(keys, migration.key_type)))
+    return _read(migration, migration.key == sa.any_(text_array(keys, migration.key_type)))
 
 
 def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
@@ -79,14 +74,6 @@ def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
 def _as_json(*columns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """All rows as one JSON array of arrays: pg8000 takes half as long as for rows of their own."""
     return sa.func.json_agg(sa.func.json_build_array(*columns))
-
-
-def _array(texts: Sequence[str], kind: str) -> sa.ColumnElement[Any]:
-    """Texts as an array of an SQL type: one value, which pg8000 need not escape."""
-    parts = sa.func.json_array_elements_text(
-        sa.cast(json.dumps(list(texts)), sa.Text).cast(sa.JSON)
-    )
-    return sa.cast(sa.func.array(sa.select(parts).scalar_subquery()), ARRAY(CatalogType(kind)))
 
 
 def _by_line_pointer(place: Place) -> tuple[int, int]:
