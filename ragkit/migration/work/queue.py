@@ -99,7 +99,7 @@ def take(migration: Migration, worker: str, before: int, limit: int, block: int 
         change = sa.update(QUEUE).where(_of(migration), _is_at(places)).values(worker=worker)
         taken = connection.execute(change.returning(sa.cast(CTID, sa.Text), QUEUE.c.key))
         last = max(int(place[1:].partition(",")[0]) for place in places)
-        return Taken({place: key for place, key in taken}, last)
+        return Taken(dict(map(tuple, taken)), last)
 
 
 def remove(migration: Migration, worker: str, places: Sequence[str]) -> None:
