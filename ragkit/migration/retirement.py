@@ -11,7 +11,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.audit import audit
-from ragkit.migration.schema import statements, write_view
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
@@ -87,8 +87,6 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
     old = migration.plan.old
     back = migration.reversed()
     drop_triggers(connection, back)
-    for statement in write_view.drop_sql(back):
-        connection.exec_driver_sql(statement)
     sweep.restart(connection, back)
     contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
     connection.exec_driver_sql(statements.drop_column(migration))

@@ -6,6 +6,7 @@ HOT, and the old column's index untouched.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -33,6 +34,10 @@ class Place(NamedTuple):
     size: int
 
 
+_ROW, _PLACE = partial(tuple.__new__, Row), partial(tuple.__new__, Place)
+"""Without the call of Python that Row(*values) costs each row."""
+
+
 def places(migration: Migration, claimed: Range) -> list[Place] | None:
     """The rows of a range that have a text and no vector, one of each page at a time; None when
     the table was rewritten meanwhile: then the sweep begins again. Raises DatabaseError."""
@@ -43,10 +48,10 @@ def places(migration: Migration, claimed: Range) -> list[Place] | None:
         *coverage.in_blocks(claimed.first, claimed.end), migration.new_vector.is_(None), size > 0
     )
     with translate_errors("reading a range"), migration.engine.begin() as connection:
-        found = [Place(*row) for row in connection.scalar(query) or ()]
+        found = list(map(_PLACE, connection.scalar(query) or ()))
         if not sweep.require_same_file(connection, migration):
             return None
-    return found if is_beside else sorted(found, key=_by_line_pointer)
+    return found if is_beside else sorted(found, key=_line_pointer)
 
 
 def read_places(migration: Migration, chosen: Sequence[Place]) -> list[Row]:
@@ -68,7 +73,7 @@ def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
     query = migration.select(_as_json(migration.key_text, migration.content))
     query = query.where(where, coverage.is_pending(migration))
     with translate_errors("reading rows"), migration.engine.connect() as connection:
-        return [Row(*row) for row in connection.scalar(query) or ()]
+        return list(map(_ROW, connection.scalar(query) or ()))
 
 
 def _as_json(*columns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -76,6 +81,7 @@ def _as_json(*columns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.func.json_agg(sa.func.json_build_array(*columns))
 
 
-def _by_line_pointer(place: Place) -> tuple[int, int]:
-    block, pointer = place.at[1:-1].split(",")
-    return int(pointer), int(block)
+def _line_pointer(place: Place) -> int:
+    """The rows of a range come block by block, and a sort keeps that order."""
+    at = place.at
+    return int(at[at.index(",") + 1 : -1])

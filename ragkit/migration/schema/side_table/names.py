@@ -11,7 +11,7 @@ from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR
 
 def names_of(migration: Migration) -> dict[str, str]:
     """Quoted, for the new vectors of `migration`."""
-    table, own = migration.plan.table, short_name("write", migration.id)
+    table = migration.plan.table
     return {
         "side": migration.new_place[0],
         "side_key": KEY,
@@ -26,8 +26,6 @@ def names_of(migration: Migration) -> dict[str, str]:
         "migration": quote_literal(migration.id),
         "queue": queue_partition(migration.id),
         "later": f"{LATER_SECONDS:d}",
-        "view": quote_identifier(SCHEMA, own),
-        "function": quote_identifier(SCHEMA, own),
         "watch": quote_identifier(SCHEMA, short_name("watch", migration.id)),
         "tag": short_name("body", migration.id),
     }
