@@ -7,7 +7,7 @@ No model is called inside a transaction. Identical texts are embedded once.
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -139,7 +139,8 @@ class Pipeline:
             return embed_texts(self._model, texts, self._seconds)
 
     def _await(self, seconds: float) -> Iterator[int]:
-        done = wait([*self._futures, *self._writes], seconds, FIRST_COMPLETED).done
+        waited: list[Future[Any]] = [*self._futures, *self._writes]
+        done = wait(waited, seconds, FIRST_COMPLETED).done
         for write in done & self._writes.keys():
             landed = write.result()
             self._settle(self._writes.pop(write))

@@ -108,7 +108,7 @@ def _fill(
 ) -> Iterator[Statement]:
     plan, is_beside = migration.plan, migration.plan.new.is_beside
     write = (
-        f"copy {migration.new_place[0]} from stdin, {MAX_ROWS:,} rows at a time"
+        f"insert into {migration.new_place[0]} … in transactions of up to {MAX_ROWS:,} rows"
         if is_beside
         else f"update {migration.quoted_table} set {plan.new.column} = … in transactions of up to "
         f"{MAX_ROWS:,} rows"
