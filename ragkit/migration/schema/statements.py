@@ -11,9 +11,13 @@ from ragkit.retrieval.contract import CONTRACT, SCHEMA
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
 
 
-def lock_schema() -> str:
-    """Until the transaction ends: two that create the schema at once would fail."""
-    return "select pg_advisory_xact_lock(hashtextextended('ragkit: create the schema', 0))"
+def lock_schema() -> tuple[str, str]:
+    """Until the transaction ends: two that create the schema at once would fail. A session keeps in
+    mind that a schema is not there until it next opens a table, so the second one opens one."""
+    return (
+        "select pg_advisory_xact_lock(hashtextextended('ragkit: create the schema', 0))",
+        "select from pg_namespace limit 0",
+    )
 
 
 def create_schema() -> str:
