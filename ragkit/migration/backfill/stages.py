@@ -30,7 +30,7 @@ AHEAD = 2
 costs those in flight."""
 MODEL_ATTEMPTS = 2
 """No request takes longer with the model than backfill.model_seconds times this."""
-MAX_ROWS = 10_000
+MAX_ROWS = 5_000
 """That are read and not yet written."""
 MAX_WRITES = 2
 """One is with the database, and the next one is ready."""

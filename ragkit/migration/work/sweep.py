@@ -15,7 +15,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.work.tables import CLAIM, SWEEP
 from ragkit.migration.work.workers import is_alive
 
-MIN_BLOCKS, MAX_BLOCKS = 16, 1024
+MIN_BLOCKS, MAX_BLOCKS = 16, 512
 """Of a range. The rows of one write should each be on a page of its own."""
 SHARES = 4
 """Ranges of a small table, so that several workers find some."""
