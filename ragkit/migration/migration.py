@@ -1,6 +1,6 @@
 """A Migration: the plan, checked against the database that it is about."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,24 +11,17 @@ from sqlalchemy.types import TypeEngine
 from ragkit.database.connecting import describe
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import CatalogType, vector_type
-from ragkit.embedding.catalogue import find_model, is_known
-from ragkit.embedding.load import resolve_model
+from ragkit.database.types import vector_type
 from ragkit.errors import ConfigError
 from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.data import ColumnSection
-from ragkit.migration.schema.consistency import short_name
-from ragkit.retrieval import contract, side_table
-from ragkit.retrieval.contract import SCHEMA, regclass
+from ragkit.migration.schema.bindings import asked_binding, known_binding, place_beside
+from ragkit.migration.schema.side_table.lookup import look_up
+from ragkit.retrieval import side_table
+from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.side_table import SideTable
-from ragkit.retrieval.space import FILLING, READY, Binding, Space
+from ragkit.retrieval.space import FILLING, READY, Binding
 
-_DIMENSION = sa.text("""
-    select a.atttypmod from pg_attribute a join pg_type t on t.oid = a.atttypid
-    where a.attrelid = to_regclass(:table) and a.attname = :column and not a.attisdropped
-      and t.typname in ('vector', 'halfvec')
-""")
 LABEL_CHARACTERS = 60
 """Of a row's content, where the plan names no label."""
 
@@ -57,8 +50,8 @@ class Migration:
         _require_expected(plan, describe(engine.url))
         with translate_errors("opening the migration"), engine.connect() as connection:
             preflight.check_privileges(connection, plan)
-            old = _known_binding(connection, plan, plan.old, READY)
-            new = _known_binding(connection, plan, plan.new, FILLING)
+            old = known_binding(connection, plan, plan.old, READY)
+            new = known_binding(connection, plan, plan.new, FILLING)
             phase = ledger.phase(connection, plan.migration_id)
             key_type = preflight.check_table(connection, plan, old, new, phase)
         return cls(plan, engine, old, new, key_type)
@@ -88,12 +81,12 @@ class Migration:
     @cached_property
     def old(self) -> Binding:
         """Raises ModelError or ConfigError when only a plug-in can tell, and does not."""
-        return self.known_old or _asked_binding(self.plan, self.plan.old, READY)
+        return self.known_old or asked_binding(self.plan, self.plan.old, READY)
 
     @cached_property
     def new(self) -> Binding:
         """Raises ModelError or ConfigError when only a plug-in can tell, and does not."""
-        return self.known_new or _asked_binding(self.plan, self.plan.new, FILLING)
+        return self.known_new or asked_binding(self.plan, self.plan.new, FILLING)
 
     def phase(self) -> str:
         """The current phase. Raises DatabaseError."""
@@ -142,7 +135,7 @@ class Migration:
     @property
     def quoted_table(self) -> str:
         """The table's name as SQL."""
-        return _quoted(self.plan)
+        return quote_identifier(self.plan.table.schema_name, self.plan.table.name)
 
     @property
     def key(self) -> sa.ColumnElement[Any]:
@@ -173,26 +166,13 @@ class Migration:
         return self.vector(self.plan.new.column)
 
     def vector(self, name: str) -> sa.ColumnElement[Any]:
-        """The old or the new vectors, by their column, for each row; NULL where there is none.
-
-        Those of a side table are looked up row by row, by the key: a join would let the planner
-        read the whole side table for a few rows.
-        """
+        """The old or the new vectors, by their column, for each row; NULL where there is none."""
         side = self.plan.new if name == self.plan.new.column else self.plan.old
         column = self.table.c[name]
         if not side.is_beside:
             return column
-        schema, table = place_beside(self.plan, side).name.split(".")
-        columns: tuple[sa.ColumnClause[Any], ...] = (
-            sa.column(side_table.KEY), sa.column(side_table.VECTOR, column.type),
-            sa.column(side_table.DIGEST),
-        )  # fmt: skip
-        stored = sa.table(table, *columns, schema=schema).c
-        utf8 = sa.func.convert_to(self.content, sa.literal_column("'UTF8'"))
-        is_current = stored[side_table.DIGEST] == sa.cast(sa.func.md5(utf8), CatalogType("uuid"))
-        is_of_row = stored[side_table.KEY] == self.key
-        found = sa.select(stored[side_table.VECTOR]).where(is_of_row, is_current)
-        return found.correlate(self.table).scalar_subquery().label(name)
+        place = place_beside(self.plan, side)
+        return look_up(place, self.table, self.key, self.content, column)
 
     @property
     def new_side(self) -> SideTable | None:
@@ -226,53 +206,3 @@ def _require_expected(plan: Plan, database: str) -> None:
             f"database.expect is {plan.database.expect!r}, but the connection leads to "
             f"{database!r}: check the environment, or change database.expect; nothing was changed"
         )
-
-
-def _known_binding(
-    connection: sa.Connection, plan: Plan, side: ColumnSection, state: str
-) -> Binding | None:
-    """From the catalogue; for a plug-in, from the contract or from the column's type."""
-    table, template = plan.table.qualified_name, plan.template(side)
-    if ":" not in side.model:
-        return _binding(plan, side, Space.of(find_model(side.model), template), state)
-    bound = {b.column: b.space for b in contract.read_bindings(connection, table)}
-    if side.column in bound and not is_known(bound[side.column].model):
-        return _binding(plan, side, replace(bound[side.column], template=template), state)
-    dimension = connection.scalar(_DIMENSION, {"table": _quoted(plan), "column": side.column})
-    if dimension is None:
-        return None
-    if dimension < 1 and not (dimension := _first_dimension(connection, plan, side.column)):
-        return None
-    return _binding(plan, side, Space(side.model, None, dimension, template), state)
-
-
-def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int | None:
-    """Of a column whose type names none, as LangChain makes it: that of one of its vectors."""
-    vector = quote_identifier(column)
-    dimension: int | None = connection.exec_driver_sql(
-        f"select vector_dims({vector}) from {_quoted(plan)} where {vector} is not null limit 1"
-    ).scalar()
-    return dimension
-
-
-def _asked_binding(plan: Plan, side: ColumnSection, state: str) -> Binding:
-    """From the model itself."""
-    space = Space.of(resolve_model(side.model), plan.template(side))
-    return _binding(plan, side, space, state)
-
-
-def _binding(plan: Plan, side: ColumnSection, space: Space, state: str) -> Binding:
-    beside = place_beside(plan, side) if side.is_beside else None
-    return Binding(
-        plan.table.qualified_name, side.column, space, plan.table.distance, state, side=beside
-    )
-
-
-def place_beside(plan: Plan, side: ColumnSection) -> SideTable:
-    """By table and column, so that the next migration finds it too."""
-    name = short_name("vectors", f"{plan.table.qualified_name}: {side.column}")
-    return SideTable(f"{SCHEMA}.{name}", plan.table.key, plan.table.content)
-
-
-def _quoted(plan: Plan) -> str:
-    return quote_identifier(plan.table.schema_name, plan.table.name)
