@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import CatalogType
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.leaf import LeafGone, LeafMigration, unless_gone
 from ragkit.migration.progress import coverage
 from ragkit.migration.work import sweep
 from ragkit.migration.work.sweep import Range
@@ -38,30 +39,41 @@ class Place(NamedTuple):
     size: int
 
 
-def places(migration: Migration, claimed: Range) -> list[Place] | None:
-    """The rows of a range that have a text and no vector, one of each page at a time; None when
-    the table was rewritten meanwhile: then the sweep begins again. Raises DatabaseError."""
+def places(migration: LeafMigration, claimed: Range) -> list[Place] | None:
+    """The rows of a range of the leaf that have a text and no vector, one of each page at a time;
+    None when the leaf was rewritten meanwhile, or is gone: then it is walked again, if it is there.
+    Raises DatabaseError."""
     size = sa.func.octet_length(migration.content)
     is_beside = migration.plan.new.is_beside
     at = migration.key_text if is_beside else sa.cast(_CTID, sa.Text)
     query = migration.select(_as_json(at, size)).where(
         *coverage.in_blocks(claimed.first, claimed.end), migration.new_vector.is_(None), size > 0
     )
-    with translate_errors("reading a range"), migration.engine.begin() as connection:
-        found = [Place(*row) for row in connection.scalar(query) or ()]
-        if not sweep.require_same_file(connection, migration):
-            return None
+    try:
+        with translate_errors("reading a range"), migration.engine.begin() as connection:
+            with unless_gone(migration):
+                found = [Place(*row) for row in connection.scalar(query) or ()]
+            is_current = sweep.is_current(connection, claimed)
+    except LeafGone:
+        is_current = False
+    if not is_current:
+        sweep.forget(migration, claimed.leaf)
+        return None
     return found if is_beside else sorted(found, key=_by_line_pointer)
 
 
-def read_places(migration: Migration, chosen: Sequence[Place]) -> list[Row]:
-    """Those that are still there and pending; one that has moved meanwhile is in the queue.
-    Raises DatabaseError."""
+def read_places(migration: LeafMigration, chosen: Sequence[Place]) -> list[Row]:
+    """Those that are still there and pending; one that has moved meanwhile is in the queue, and a
+    leaf that has another name is walked again. Raises DatabaseError."""
     places = [place.at for place in chosen]
     if migration.plan.new.is_beside:
         return read_keys(migration, places)
     ctids = _array(places, "tid")
-    return _read(migration, sa.any_(ctids) == _CTID)
+    try:
+        return _read(migration, sa.any_(ctids) == _CTID)
+    except LeafGone:
+        sweep.forget(migration, migration.leaf)
+        return []
 
 
 def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
@@ -72,7 +84,11 @@ def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
 def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
     query = migration.select(_as_json(migration.key_text, migration.content))
     query = query.where(where, coverage.is_pending(migration))
-    with translate_errors("reading rows"), migration.engine.connect() as connection:
+    with (
+        translate_errors("reading rows"),
+        migration.engine.connect() as connection,
+        unless_gone(migration),
+    ):
         return [Row(*row) for row in connection.scalar(query) or ()]
 
 
