@@ -114,7 +114,7 @@ def _write(
         column = quote_identifier(trial.plan.new.column)
         run(f"alter table {trial.quoted_table} drop column if exists {column}")
         run(statements.add_column(trial))
-    for statement in write_view.create_sql(trial):
+    for statement in write_view.create_sql(connection, trial):
         run(statement)
     texts = trial.select(trial.key_text, trial.content).where(has_text(trial.content))
     rows = [Row(*row) for row in connection.execute(texts)]

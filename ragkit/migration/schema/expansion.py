@@ -82,7 +82,7 @@ def _restore(connection: sa.Connection, migration: Migration, missing: Sequence[
 
 def _watch(connection: sa.Connection, migration: Migration) -> None:
     add_triggers(connection, migration)
-    for statement in write_view.create_sql(migration):
+    for statement in write_view.create_sql(connection, migration):
         connection.exec_driver_sql(statement)
 
 

@@ -6,8 +6,11 @@ that somebody else has locked is not waited for: its key goes into the queue. A 
 changed is in the queue already. A notice tells of each. See the PostgreSQL manual, "COPY".
 """
 
+import sqlalchemy as sa
+
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.schema.consistency import short_name
 from ragkit.migration.schema.side_table import writing as beside
 from ragkit.migration.work.queue import LATER_SECONDS
@@ -30,7 +33,7 @@ declare
     is_there boolean;
 begin
     update {table} as t set {column} = new.vector
-    where t.ctid = (
+    where {in_partition}t.ctid = (
         select r.ctid from {table} as r
         where r.{key} = new.key::{key_type} and r.{content} = new.content and r.{column} is null
         for no key update skip locked)
@@ -49,16 +52,20 @@ begin
     return null;
 end ${tag}$
 """
+# Partitions have the same ctids: the key tells of which one, and lets PostgreSQL read that alone.
+_IN_PARTITION = "t.{key} = new.key::{key_type} and "
 _TRIGGER = """
 create or replace trigger write instead of insert on {view}
 for each row execute function {function}()
 """
 
 
-def create_sql(migration: Migration) -> list[str]:
+def create_sql(connection: sa.Connection, migration: Migration) -> list[str]:
     if migration.new_side:
         return beside.create_sql(migration)
     names = _names(migration)
+    by_key = is_partitioned(connection, migration.quoted_table)
+    names["in_partition"] = _IN_PARTITION.format(**names) if by_key else ""
     return [part.format(**names).strip() for part in (_VIEW, _WRITE, _TRIGGER)]
 
 

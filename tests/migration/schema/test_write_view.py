@@ -34,11 +34,12 @@ def test_it_hinders_no_change_of_the_table(migration, engine):
 
 def test_names_are_quoted_and_a_text_cannot_end_the_body(migration):
     odd = with_plan(migration, {"new.column": 'it\'s $body$ \\ "odd"'})
-    create = write_view.create_sql(odd)[1]
+    with migration.engine.connect() as connection:
+        create = write_view.create_sql(connection, odd)[1]
     assert 'set "it\'s $body$ \\ ""odd""" = new.vector' in create
     assert "E'it''s $body$ \\\\ \"odd\"'" in create
     with migration.engine.begin() as connection:
         expand_tables = sa.text("create schema ragkit")
         connection.execute(expand_tables)
-        for statement in write_view.create_sql(odd):
+        for statement in write_view.create_sql(connection, odd):
             connection.exec_driver_sql(statement)
