@@ -1,11 +1,14 @@
 """SQL types: those of vectors, and those that SQLAlchemy has no class for."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import ArrayLike
 from pgvector.sqlalchemy import HALFVEC, VECTOR
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import UserDefinedType
 
 MAX_VECTOR_DIMENSION = 2000
@@ -22,6 +25,19 @@ class CatalogType(UserDefinedType[Any]):
 
     def get_col_spec(self, **_: object) -> str:
         return self.name
+
+
+TID = CatalogType("tid")
+CTID: sa.ColumnElement[Any] = sa.column("ctid", TID)
+"""Where a row lies: heap block and line pointer."""
+
+
+def text_array(texts: Sequence[str], kind: str) -> sa.ColumnElement[Any]:
+    """Texts as an array of an SQL type: one value, which pg8000 need not escape."""
+    parts = sa.func.json_array_elements_text(
+        sa.cast(json.dumps(list(texts)), sa.Text).cast(sa.JSON)
+    )
+    return sa.cast(sa.func.array(sa.select(parts).scalar_subquery()), ARRAY(CatalogType(kind)))
 
 
 def as_array(vectors: Iterable[ArrayLike]) -> np.ndarray:

@@ -11,12 +11,12 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.audit import audit
-from ragkit.migration.schema import statements, write_view
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
-from ragkit.migration.work import queue, sweep
+from ragkit.migration.work import sweep
 from ragkit.retrieval import contract_changes
 
 
@@ -87,9 +87,6 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
     old = migration.plan.old
     back = migration.reversed()
     drop_triggers(connection, back)
-    for statement in write_view.drop_sql(back):
-        connection.exec_driver_sql(statement)
-    queue.clear(connection, back)
     sweep.restart(connection, back)
     contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
     connection.exec_driver_sql(statements.drop_column(migration))

@@ -83,15 +83,19 @@ def sweep_batches(migration: Migration, worker: str, limits: RequestLimits) -> I
 
 
 def queue_batches(
-    migration: Migration, worker: str, last: int, limits: RequestLimits
+    migration: Migration, worker: str, before: int, limits: RequestLimits
 ) -> Iterator[Batch]:
-    """The keys up to the place `last`. Raises DatabaseError."""
-    while taken := retry_database(queue.take, migration, worker, last, limits.texts):
-        keys = sorted(set(taken.values()))
+    """The keys that were written before the snapshot `before`. Raises DatabaseError."""
+    block = 0
+    while True:
+        taken = retry_database(queue.take, migration, worker, before, limits.texts, block)
+        if not taken.keys:
+            return
+        block, keys = taken.block, sorted(set(taken.keys.values()))
         if migration.new_side:
             retry_database(tidy_keys, migration, keys)
         rows = retry_database(read_keys, migration, keys)
-        finish = partial(queue.remove, migration, list(taken))
+        finish = partial(queue.remove, migration, worker, list(taken.keys))
         if rows:
             yield Batch(Portion(len(rows), partial(retry_database, finish)), rows, 0)
         else:

@@ -97,7 +97,7 @@ def run_backfill(
             landed_before = tally.landed
             for batches in (
                 sweep_batches(migration, worker, limits),
-                queue_batches(migration, worker, last.last, limits),
+                queue_batches(migration, worker, last.before, limits),
             ):
                 for landed in pipeline.run(batches):
                     if landed and throttle:

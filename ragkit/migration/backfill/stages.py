@@ -1,5 +1,5 @@
-"""Stages: a thread reads, several wait for the model, and this one writes; nothing waits for
-another stage, and what is held in memory is bounded.
+"""Stages: a thread reads, several wait for the model, and one writes; nothing waits for another
+stage, and what is held in memory is bounded.
 
 No model is called inside a transaction. Identical texts are embedded once.
 """
@@ -7,7 +7,7 @@ No model is called inside a transaction. Identical texts are embedded once.
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,6 +30,8 @@ MODEL_ATTEMPTS = 2
 """No request takes longer with the model than backfill.model_seconds times this."""
 MAX_ROWS = 10_000
 """That are read and not yet written."""
+MAX_WRITES = 2
+"""One is with the database, and the next one is ready."""
 TICK_SECONDS, READ_SECONDS = 1.0, 0.05
 """How long an answer is waited for: until progress is told, or until more may have been read."""
 
@@ -53,12 +55,14 @@ class Pipeline:
         self._seconds = migration.plan.backfill.model_seconds
         self._own = None if executor else ThreadPoolExecutor(in_flight.limit, "embed")
         self._submit_to: Executor = executor or self._own  # type: ignore[assignment]
-        self._writer, self._cache = open_writer(migration), VectorCache(model.model.dimension)
+        self._writer, self._cache = open_writer(migration), VectorCache()
         self._request: list[str] = []
         self._request_bytes = self._rows = 0
         self._claimed: dict[str, list[_Claimed]] = {}
         self._futures: dict[Future[EmbeddingResult], list[str]] = {}
         self._embedded: list[tuple[Row, Portion, np.ndarray]] = []
+        self._write_in = ThreadPoolExecutor(1, "write")
+        self._writes: dict[Future[int], Sequence[Portion]] = {}
         self._answered_at = time.monotonic()
         self.reused = 0
 
@@ -66,6 +70,7 @@ class Pipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._write_in.shutdown(cancel_futures=True)
         if self._own:
             self._own.shutdown(wait=False, cancel_futures=True)  # a model may hang
 
@@ -80,9 +85,8 @@ class Pipeline:
             while True:
                 self._collect()
                 self._fill(source)
-                if self._embedded:
-                    yield self._write()
-                elif self._futures:
+                self._start_writes()
+                if self._writes or self._futures:
                     yield from self._await(READ_SECONDS if self._has_room(source) else TICK_SECONDS)
                 elif source.ended and not self._request:
                     return
@@ -135,7 +139,13 @@ class Pipeline:
             return embed_texts(self._model, texts, self._seconds)
 
     def _await(self, seconds: float) -> Iterator[int]:
-        if wait(self._futures, seconds, FIRST_COMPLETED).done:
+        waited: list[Future[Any]] = [*self._futures, *self._writes]
+        done = wait(waited, seconds, FIRST_COMPLETED).done
+        for write in done & self._writes.keys():
+            landed = write.result()
+            self._settle(self._writes.pop(write))
+            yield landed
+        if done or not self._futures:
             return
         limit = MODEL_ATTEMPTS * self._seconds
         if time.monotonic() - self._answered_at > limit:
@@ -168,13 +178,13 @@ class Pipeline:
         retry_database(dead_letters.add, self._migration, reasons)
         self._settle([portion for _, portion in refused])
 
-    def _write(self) -> int:
-        size = self._writer.size.rows
-        part, self._embedded = self._embedded[:size], self._embedded[size:]
-        rows, portions, vectors = zip(*part, strict=True)
-        landed = self._writer.write(rows, np.stack(vectors))
-        self._settle(portions)
-        return landed
+    def _start_writes(self) -> None:
+        while self._embedded and len(self._writes) < MAX_WRITES:
+            size = self._writer.size.rows
+            part, self._embedded = self._embedded[:size], self._embedded[size:]
+            rows, portions, vectors = zip(*part, strict=True)
+            write = self._write_in.submit(self._writer.write, rows, np.stack(vectors))
+            self._writes[write] = portions
 
     def _settle(self, portions: Sequence[Portion]) -> None:
         self._rows -= len(portions)
@@ -186,5 +196,6 @@ class Pipeline:
         wait(self._futures, self._seconds)
         for future in [f for f in self._futures if f.done() and not f.exception()]:
             self._take(self._futures.pop(future), future.result())
-        while self._embedded:
-            yield self._write()
+        while self._embedded or self._writes:
+            self._start_writes()
+            yield from self._await(TICK_SECONDS)

@@ -18,11 +18,11 @@ from ragkit.database.translate import translate_errors
 from ragkit.migration.backfill.side_writer import open_writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import count_blocks, has_text
-from ragkit.migration.schema import statements, write_view
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.side_table.table import create_table
 from ragkit.migration.work.rows import Row
-from ragkit.migration.work.tables import create_tables
+from ragkit.migration.work.tables import QUEUE, create_tables, queue_partition
 from ragkit.retrieval.contract import SCHEMA
 
 SAMPLED_ROWS, ROWS_A_WRITE = 512, 128
@@ -114,8 +114,7 @@ def _write(
         column = quote_identifier(trial.plan.new.column)
         run(f"alter table {trial.quoted_table} drop column if exists {column}")
         run(statements.add_column(trial))
-    for statement in write_view.create_sql(connection, trial):
-        run(statement)
+    run(f"create table {queue_partition(trial.id)} (like {SCHEMA}.{QUEUE.name})")
     texts = trial.select(trial.key_text, trial.content).where(has_text(trial.content))
     rows = [Row(*row) for row in connection.execute(texts)]
     return _measure(connection, trial, rows) if rows else None
@@ -128,7 +127,7 @@ def _measure(connection: sa.Connection, trial: Migration, rows: Sequence[Row]) -
     for first in range(0, len(rows), ROWS_A_WRITE):
         part = rows[first : first + ROWS_A_WRITE]
         vectors = np.random.default_rng(first).normal(size=(len(part), trial.new.space.dimension))
-        writer.copy(connection, part, vectors)
+        writer.send(connection, part, vectors)
     seconds = time.monotonic() - start
     written = float((connection.scalar(_WAL) or 0) - (wal or 0))
     grown = float((connection.scalar(_SIZE, table) or 0) - (size or 0))

@@ -3,26 +3,23 @@
 import time
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import CatalogType
+from ragkit.database.types import CTID, TID, text_array
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.leaf import of_leaves
 from ragkit.migration.progress.coverage import has_text, in_blocks
 
 READ_BLOCKS = 64
-_TID = CatalogType("tid")
 
 
 def time_reads(migration: Migration) -> float:
     """Seconds a row of the largest leaf's first blocks: where rows are, then their texts. Raises
     DatabaseError."""
-    ctid: sa.ColumnElement[object] = sa.column("ctid", _TID)
     with translate_errors("the trial"), migration.engine.connect() as connection:
         leaves = of_leaves(connection, migration)
         leaf = max(leaves, key=lambda leaf: leaf.leaf.blocks, default=migration)
-        places = leaf.select(sa.cast(ctid, sa.Text)).where(
+        places = leaf.select(sa.cast(CTID, sa.Text)).where(
             *in_blocks(0, READ_BLOCKS), has_text(leaf.content)
         )
         texts = leaf.select(leaf.key_text, leaf.content)
@@ -30,5 +27,5 @@ def time_reads(migration: Migration) -> float:
         ctids = list(connection.scalars(places))
         if not ctids:
             return 0.0
-        connection.execute(texts.where(ctid == sa.any_(sa.cast(ctids, ARRAY(_TID))))).all()
+        connection.execute(texts.where(sa.any_(text_array(ctids, TID.name)) == CTID)).all()
         return (time.monotonic() - start) / len(ctids)

@@ -14,7 +14,7 @@ from ragkit.migration.backfill.write_size import MAX_ROWS
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
-from ragkit.migration.schema import statements, write_view
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.expansion import requires_old
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.index.partitioned import index_sql
@@ -99,13 +99,12 @@ def _expand(connection: sa.Connection, migration: Migration) -> Iterator[Stateme
 
 
 def _watch(connection: sa.Connection, migration: Migration, step: str) -> Iterator[Statement]:
-    """The triggers that watch a column, and the view by which it is written."""
+    """The triggers that watch a column, and the part of the queue that they write."""
     undo = "DROP SCHEMA ragkit CASCADE"
     for sql in add_triggers_sql(connection, migration):
-        lock = NONE if sql.startswith("create or replace function") else SHARE_ROW
+        is_own = sql.startswith(("create table", "create or replace function"))
+        lock = NONE if is_own else SHARE_ROW
         yield Statement(step, sql, lock, _moment(migration), undo)
-    for sql in write_view.create_sql(connection, migration):
-        yield Statement(step, sql, NONE, "milliseconds", undo)
 
 
 def _fill(
@@ -113,7 +112,7 @@ def _fill(
 ) -> Iterator[Statement]:
     plan, is_beside = migration.plan, migration.plan.new.is_beside
     write = (
-        f"copy {migration.new_place[0]} from stdin, {MAX_ROWS:,} rows at a time"
+        f"insert into {migration.new_place[0]} … in transactions of up to {MAX_ROWS:,} rows"
         if is_beside
         else f"update {migration.quoted_table} set {plan.new.column} = … in transactions of up to "
         f"{MAX_ROWS:,} rows"
@@ -154,7 +153,7 @@ def _cut_over(connection: sa.Connection, migration: Migration) -> Iterator[State
 def _retire(migration: Migration) -> Iterator[Statement]:
     """Only with old.retire."""
     back = migration.reversed()
-    own = (*drop_triggers_sql(back), *write_view.drop_sql(back))
+    own = drop_triggers_sql(back)
     for sql in (*own, statements.drop_column(migration)):
         lock = NONE if sql.startswith(("drop function", "drop view")) else EXCLUSIVE
         yield Statement("retire", sql, lock, _moment(migration), "none")

@@ -7,32 +7,34 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress import coverage
 from ragkit.migration.progress.coverage import RowCounts
 from ragkit.migration.work import queue, sweep
 from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import READY
 
+_SNAPSHOT = sa.text("""
+    select pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+           pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+""")
 GRACE_SECONDS = 60
 """Rows written since the last catch-up are not overdue for so long after it."""
 
 
 @dataclass(frozen=True)
 class PassStart:
-    """Where a pass starts: keys in the queue and the place of the newest one, and the snapshot:
-    what is written later is new to the pass."""
+    """Where a pass starts: the keys in the queue, and the snapshot. What was written `before` it is
+    for this pass; what is not `since` it had been written for certain."""
 
     keys: int
-    last: int
+    before: int
     since: int
 
 
 def start_pass(migration: Migration) -> PassStart:
     """Raises DatabaseError."""
     with translate_errors("backfill"), migration.engine.connect() as connection:
-        since: int = connection.scalars(coverage.CURRENT_SNAPSHOT).one()
-        keys = queue.depth(connection, migration).keys
-        return PassStart(keys, queue.last_id(connection, migration), since)
+        since, before = connection.execute(_SNAPSHOT).one()
+        return PassStart(queue.depth(connection, migration).keys, before, since)
 
 
 def has_caught_up(connection: sa.Connection, migration: Migration, last: PassStart) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ragkit.database.types import CatalogType
+from ragkit.database.types import CTID, TID
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions import tree
 from ragkit.migration.partitions.leaf import LeafMigration, of_leaves
@@ -18,9 +18,6 @@ _NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff
 
 PAGES, STRETCHES = 256, 16
 """What an estimate reads: so many pages, in so many stretches."""
-_TID = CatalogType("tid")
-CURRENT_SNAPSHOT = sa.text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-"""The oldest transaction that is still running."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +93,7 @@ def count_blocks(connection: sa.Connection, migration: Migration) -> int:
 
 def in_blocks(first: int, end: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     """True for the rows of heap blocks from `first` up to `end`, without it."""
-    ctid: sa.ColumnElement[Any] = sa.column("ctid", _TID)
-    return ctid >= sa.cast(f"({first:d},0)", _TID), ctid < sa.cast(f"({end:d},0)", _TID)
+    return sa.cast(f"({first:d},0)", TID) <= CTID, sa.cast(f"({end:d},0)", TID) > CTID
 
 
 def has_text(content: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:

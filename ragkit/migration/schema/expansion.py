@@ -13,7 +13,7 @@ from ragkit.errors import ConfigError, ModelError
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
-from ragkit.migration.schema import statements, write_view
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.adoption import check_adoption
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.side_table import table as beside
@@ -75,15 +75,9 @@ def _restore_triggers(connection: sa.Connection, migration: Migration) -> None:
 def _restore(connection: sa.Connection, migration: Migration, missing: Sequence[str]) -> None:
     """The whole table is walked again: rows may have been written unseen."""
     create_tables(connection)
-    _watch(connection, migration)
+    add_triggers(connection, migration)
     sweep.restart(connection, migration)
     ledger.record(connection, migration.id, ledger.TRIGGERS_RESTORED, faults=missing)
-
-
-def _watch(connection: sa.Connection, migration: Migration) -> None:
-    add_triggers(connection, migration)
-    for statement in write_view.create_sql(connection, migration):
-        connection.exec_driver_sql(statement)
 
 
 def _take_long_texts(connection: sa.Connection, migration: Migration) -> None:
@@ -126,7 +120,7 @@ def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[
     create_tables(connection)
     for statement in statements.grant_to_app():
         run(statement)
-    _watch(connection, migration)
+    add_triggers(connection, migration)
     fingerprint = bindings[-1].space.fingerprint
     ledger.record(connection, migration.id, phases.EXPANDED, space=fingerprint)
 
@@ -164,5 +158,5 @@ def keep_old_column_current(migration: Migration) -> None:
 
 
 def _watch_old_column(connection: sa.Connection, back: Migration) -> None:
-    _watch(connection, back)
+    add_triggers(connection, back)
     ledger.record(connection, back.id, phases.EXPANDED, after="the cut-over")

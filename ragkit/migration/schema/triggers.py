@@ -18,7 +18,11 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import TREE
 from ragkit.migration.schema.consistency import later_triggers, own_trigger, short_name
 from ragkit.migration.schema.side_table import triggers as beside
-from ragkit.migration.work.tables import QUEUE
+from ragkit.migration.work.tables import (
+    create_partition_sql,
+    drop_partition_sql,
+    queue_partition,
+)
 from ragkit.retrieval.contract import SCHEMA
 
 # The column is found by its number, so that it may be renamed; once it is dropped, nothing is done.
@@ -43,7 +47,8 @@ when (old.{content} is distinct from new.{content}
 execute function {clear}({attnum})
 """
 # By the rights of its owner, because the app's role has none on the queue. While the columns have
-# the names they had, the statements are the prepared ones.
+# the names they had, the statements are the prepared ones. The names are looked up by a function
+# that reads no table: a query would cost the app twice as much. 1259 is pg_class.
 _QUEUE = """
 create or replace function {enqueue}() returns trigger language plpgsql
 security definer set search_path = pg_catalog, pg_temp as ${tag}$
@@ -51,10 +56,9 @@ declare
     key name;
     field name;
 begin
-    if exists (select from pg_attribute where attrelid = {relation}
-                   and attnum = {key_attnum} and attname = {key_name})
-       and exists (select from pg_attribute where attrelid = {relation}
-                       and attnum = {attnum} and attname = {column_name}) then
+    if (pg_identify_object_as_address(1259, {relation}, {key_attnum})).object_names[3] = {key_name}
+       and (pg_identify_object_as_address(1259, {relation}, {attnum})).object_names[3]
+           = {column_name} then
         if tg_level = 'ROW' then
             insert into {queue} (migration, key) values ({migration}, new.{key}::text);
         else
@@ -124,7 +128,8 @@ def add_triggers(connection: sa.Connection, migration: Migration) -> None:
 
 
 def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[str]:
-    """For a column that is not there yet, with the number that it will have.
+    """For a column that is not there yet, with the number that it will have. The queue's part comes
+    last: it locks the queue, for which an app that has locked the table may wait.
 
     Of rows that logical replication applies, only triggers by row see anything.
     """
@@ -134,12 +139,13 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
     numbers = connection.execute(_NUMBERS, columns).one()
     if migration.new_side:
         by_row = numbers.subscribes
-        return beside.create_sql(migration, numbers.key, numbers.content, by_row=by_row)
+        own = beside.create_sql(migration, numbers.key, numbers.content, by_row=by_row)
+        return [*own, create_partition_sql(migration.id)]
     names = {**_names(migration), "attnum": numbers.vector, "key_attnum": numbers.key}
     names["relation"] = _ROOT if numbers.is_partitioned else "tg_relid"
     insert = _BY_ROW if numbers.subscribes or numbers.is_partitioned else _BY_STATEMENT
     parts = (_CLEAR, _CLEAR_TRIGGER, _QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
-    return [part.format(**names).strip() for part in parts]
+    return [*(part.format(**names).strip() for part in parts), create_partition_sql(migration.id)]
 
 
 def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
@@ -150,13 +156,14 @@ def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
 
 def drop_triggers_sql(migration: Migration) -> list[str]:
     if migration.new_side:
-        return beside.drop_sql(migration)
+        return [*beside.drop_sql(migration), drop_partition_sql(migration.id)]
     names = _names(migration)
     triggers = (quote_identifier(name) for name in _trigger_names(migration))
     return [
         *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
         f"drop function if exists {names['enqueue']}()",
+        drop_partition_sql(migration.id),
     ]
 
 
@@ -193,7 +200,7 @@ def _names(migration: Migration) -> dict[str, str]:
         "key_name": quote_literal(table.key),
         "content": quote_identifier(table.content),
         "migration": quote_literal(migration.id),
-        "queue": f"{SCHEMA}.{QUEUE.name}",
+        "queue": queue_partition(migration.id),
         "clear": quote_identifier(SCHEMA, short_name("clear", migration.id)),
         "enqueue": quote_identifier(SCHEMA, short_name("queue", migration.id)),
         "clear_trigger": clear,

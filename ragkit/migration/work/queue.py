@@ -1,6 +1,8 @@
 """The queue: keys of rows that were written and have no vector, put there by the triggers.
 
-Backfills and followers take keys from it; a key leaves it when its row is done.
+Backfills and followers take keys from it; a key leaves it when its row is done. It has no index,
+which each insert of the app would have to fill: keys are found as they lie, and known by their
+place (ctid) while a worker holds them.
 """
 
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import CatalogType
+from ragkit.database.types import CTID, TID, CatalogType, text_array
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.work.tables import QUEUE
@@ -25,7 +27,7 @@ _XID = CatalogType("xid8")
 
 @dataclass(frozen=True)
 class Depth:
-    """Waiting keys, MAX_COUNTED + 1 for any longer queue, and the age of the oldest one (s)."""
+    """Waiting keys, MAX_COUNTED + 1 for any longer queue, and the age of their oldest one (s)."""
 
     keys: int
     oldest_seconds: float
@@ -37,8 +39,7 @@ class Depth:
 
 def depth(connection: sa.Connection, migration: Migration) -> Depth:
     """Looks at MAX_COUNTED keys at most."""
-    first = sa.select(QUEUE.c.at).where(_of(migration)).order_by(QUEUE.c.id)
-    some = first.limit(MAX_COUNTED + 1).subquery()
+    some = sa.select(QUEUE.c.at).where(_of(migration)).limit(MAX_COUNTED + 1).subquery()
     age = sa.func.extract("epoch", sa.func.clock_timestamp() - sa.func.min(some.c.at))
     keys, seconds = connection.execute(sa.select(sa.func.count(), age).select_from(some)).one()
     return Depth(keys, float(seconds or 0))
@@ -49,7 +50,7 @@ def is_empty(connection: sa.Connection, migration: Migration) -> bool:
 
 
 def has_older(connection: sa.Connection, migration: Migration, since: int) -> bool:
-    """Whether a key was written before the snapshot `since` (see coverage.CURRENT_SNAPSHOT)."""
+    """Whether a key was written before the snapshot `since`."""
     older = sa.exists().where(_of(migration), _is_older(since))
     return bool(connection.scalar(sa.select(older)))
 
@@ -60,7 +61,7 @@ def pending_rows(connection: sa.Connection, migration: Migration, since: int | N
     keys = sa.select(QUEUE.c.key).where(_of(migration))
     if since is not None:
         keys = keys.where(_is_older(since))
-    some = keys.order_by(QUEUE.c.id).limit(MAX_COUNTED).subquery()
+    some = keys.limit(MAX_COUNTED).subquery()
     typed = sa.cast(some.c.key, CatalogType(migration.key_type))
     rows = migration.select(sa.func.count()).where(
         migration.key.in_(sa.select(typed)), coverage.is_pending(migration)
@@ -68,42 +69,44 @@ def pending_rows(connection: sa.Connection, migration: Migration, since: int | N
     return connection.scalar(rows) or 0
 
 
-def last_id(connection: sa.Connection, migration: Migration) -> int:
-    """The place of the newest key; 0 when the queue is empty."""
-    return connection.scalar(sa.select(sa.func.max(QUEUE.c.id)).where(_of(migration))) or 0
+@dataclass(frozen=True)
+class Taken:
+    """Keys by their places, and the block after which no free key was looked at."""
+
+    keys: dict[str, str]
+    block: int
 
 
-def take(migration: Migration, worker: str, last: int, limit: int) -> dict[int, str]:
-    """Up to `limit` keys by their place in the queue, up to the place `last`, for this worker:
-    those that are due, and not another worker's. Raises DatabaseError."""
+def take(migration: Migration, worker: str, before: int, limit: int, block: int = 0) -> Taken:
+    """Up to `limit` keys for this worker, from `block` on: those that were written before the
+    snapshot `before`, are due, and are not another worker's. Raises DatabaseError."""
     now = sa.func.clock_timestamp()
+    start = sa.cast(f"({block:d},0)", TID)
     free = (
-        sa.select(QUEUE.c.id)
+        sa.select(sa.cast(CTID, sa.Text))
+        .select_from(QUEUE)
         .where(
-            _of(migration), QUEUE.c.id <= last,
+            _of(migration), start <= CTID, _is_older(before),
             sa.or_(QUEUE.c.not_before.is_(None), QUEUE.c.not_before <= now),
             sa.or_(QUEUE.c.worker.is_(None), ~is_alive(QUEUE.c.worker)),
         )
-        .order_by(QUEUE.c.id)
         .limit(limit)
         .with_for_update(of=QUEUE, skip_locked=True)
     )  # fmt: skip
-    change = sa.update(QUEUE).where(_of(migration), QUEUE.c.id.in_(free)).values(worker=worker)
     with translate_errors("taking from the queue"), migration.engine.begin() as connection:
-        taken = connection.execute(change.returning(QUEUE.c.id, QUEUE.c.key))
-        return dict(sorted(tuple(row) for row in taken))
+        if not (places := connection.scalars(free).all()):
+            return Taken({}, block)
+        change = sa.update(QUEUE).where(_of(migration), _is_at(places)).values(worker=worker)
+        taken = connection.execute(change.returning(sa.cast(CTID, sa.Text), QUEUE.c.key))
+        last = max(int(place[1:].partition(",")[0]) for place in places)
+        return Taken(dict(map(tuple, taken)), last)
 
 
-def remove(migration: Migration, ids: Sequence[int]) -> None:
-    """Raises DatabaseError."""
-    done = sa.delete(QUEUE).where(_of(migration), QUEUE.c.id.in_(ids))
+def remove(migration: Migration, worker: str, places: Sequence[str]) -> None:
+    """Keys that this worker has taken, unless another one has them since. Raises DatabaseError."""
+    done = sa.delete(QUEUE).where(_of(migration), _is_at(places), QUEUE.c.worker == worker)
     with translate_errors("emptying the queue"), migration.engine.begin() as connection:
         connection.execute(done)
-
-
-def clear(connection: sa.Connection, migration: Migration) -> None:
-    """For a column that is gone."""
-    connection.execute(sa.delete(QUEUE).where(_of(migration)))
 
 
 def put_back(migration: Migration, keys: Sequence[str]) -> None:
@@ -129,6 +132,10 @@ def add_pending(
 
 def _of(migration: Migration) -> sa.ColumnElement[bool]:
     return QUEUE.c.migration == migration.id
+
+
+def _is_at(places: Sequence[str]) -> sa.ColumnElement[bool]:
+    return sa.any_(text_array(places, TID.name)) == CTID
 
 
 def _is_older(since: int) -> sa.ColumnElement[bool]:

@@ -2,7 +2,9 @@
 
 import sqlalchemy as sa
 
+from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.database.types import CatalogType
+from ragkit.migration.schema.consistency import short_name
 from ragkit.retrieval.contract import SCHEMA
 
 METADATA = sa.MetaData(schema=SCHEMA)
@@ -43,11 +45,10 @@ CLAIM = sa.Table(  # a range of blocks that a worker is busy with
         ["migration", "relation"], [SWEEP.c.migration, SWEEP.c.relation], ondelete="cascade"
     ),
 )
-QUEUE = sa.Table(  # keys of rows that were written and have no vector
+QUEUE = sa.Table(  # keys of rows that were written and have no vector, a partition a migration
     "queue",
     METADATA,
-    sa.Column("migration", sa.Text, primary_key=True),
-    sa.Column("id", sa.BigInteger, sa.Identity(cache=32), primary_key=True),
+    sa.Column("migration", sa.Text, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column(
         "xid", CatalogType("xid8"), nullable=False,
@@ -56,7 +57,24 @@ QUEUE = sa.Table(  # keys of rows that were written and have no vector
     sa.Column("at", _time, nullable=False, server_default=sa.func.now()),
     sa.Column("not_before", _time),
     sa.Column("worker", sa.Text),
+    postgresql_partition_by="LIST (migration)",
 )  # fmt: skip
+
+
+def queue_partition(migration_id: str) -> str:
+    """The part of the queue that a migration has for itself, as SQL."""
+    return quote_identifier(SCHEMA, short_name(QUEUE.name, migration_id))
+
+
+def create_partition_sql(migration_id: str) -> str:
+    return (
+        f"create table if not exists {queue_partition(migration_id)} "
+        f"partition of {SCHEMA}.{QUEUE.name} for values in ({quote_literal(migration_id)})"
+    )
+
+
+def drop_partition_sql(migration_id: str) -> str:
+    return f"drop table if exists {queue_partition(migration_id)}"
 
 
 def create_tables(connection: sa.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Vectors that are copied into a side table, beside transactions of the app that are under way."""
+"""Vectors that are written into a side table, beside transactions of the app that are under way."""
 
 import threading
 import time
@@ -78,7 +78,7 @@ def test_a_row_that_is_being_changed_is_not_waited_for_and_ends_right(
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_the_app_does_not_wait_for_a_write_that_is_under_way(beside, engine, new_embedder, change):
     with engine.begin() as ours:
-        SideWriter(beside).copy(ours, ROWS, ONES)
+        SideWriter(beside).send(ours, ROWS, ONES)
         start = time.monotonic()
         with engine.begin() as app:
             app.exec_driver_sql(change)

@@ -4,14 +4,14 @@ from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import short_name
 from ragkit.migration.work.queue import LATER_SECONDS
-from ragkit.migration.work.tables import QUEUE
+from ragkit.migration.work.tables import queue_partition
 from ragkit.retrieval.contract import SCHEMA
 from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR
 
 
 def names_of(migration: Migration) -> dict[str, str]:
     """Quoted, for the new vectors of `migration`."""
-    table, own = migration.plan.table, short_name("write", migration.id)
+    table = migration.plan.table
     return {
         "side": migration.new_place[0],
         "side_key": KEY,
@@ -24,10 +24,8 @@ def names_of(migration: Migration) -> dict[str, str]:
         "content": quote_identifier(table.content),
         "content_name": quote_literal(table.content),
         "migration": quote_literal(migration.id),
-        "queue": f"{SCHEMA}.{QUEUE.name}",
+        "queue": queue_partition(migration.id),
         "later": f"{LATER_SECONDS:d}",
-        "view": quote_identifier(SCHEMA, own),
-        "function": quote_identifier(SCHEMA, own),
         "watch": quote_identifier(SCHEMA, short_name("watch", migration.id)),
         "tag": short_name("body", migration.id),
     }
