@@ -241,7 +241,7 @@ def test_a_write_that_fails_gives_its_session_back(database, engine):
             connection = pool.connect()
             connection.connection.rollback()
             with pytest.raises(pg8000.DatabaseError, match="55P03"):
-                Writer(migration).copy(connection, rows, vectors)
+                Writer(migration).send(connection, rows, vectors)
             start = time.monotonic()
             with connected(url) as other, other.connect() as connection:
                 connection.exec_driver_sql("select 1")

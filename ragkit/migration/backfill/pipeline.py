@@ -82,7 +82,6 @@ def run_backfill(
     start = tally.progress()
     log.info("backfill starts from %d of %d", start.done, start.total)
     yield start
-    throttle = throttle_for(migration, probe_log) if tally.counts.pending else None
     model = for_rows(meter_requests(migration, embedder, meter), migration.plan.new.long_texts)
     limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
     snapshots = OldSnapshots(migration)
@@ -91,6 +90,7 @@ def run_backfill(
         working(migration.engine, "ragkit backfill") as worker,
         Pipeline(migration, model, in_flight, executor) as pipeline,
     ):
+        throttle = pipeline.before_writes(lambda: throttle_for(migration, probe_log))
         retry_database(sweep.begin, migration)
         while True:
             last = retry_database(start_pass, migration)
@@ -100,9 +100,9 @@ def run_backfill(
                 queue_batches(migration, worker, last.before, limits),
             ):
                 for landed in pipeline.run(batches):
-                    if landed and throttle:
-                        throttle.wait_if_slow()
-                    reason = (throttle.reason if throttle else "") or meter.held
+                    if landed:
+                        throttle.result().wait_if_slow()
+                    reason = (throttle.result().reason if landed else "") or meter.held
                     yield tally.progress(landed, reason or snapshots.look())
             counts = None
             if retry_database(needs_audit, migration, last):

@@ -5,9 +5,9 @@ No model is called inside a transaction. Identical texts are embedded once.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -24,11 +24,13 @@ from ragkit.migration.progress import dead_letters
 from ragkit.migration.work.rows import Row
 from ragkit.retry import retry_database
 
-AHEAD = 1
-"""Requests that wait for a slot. A kill costs those, and the ones in flight."""
+T = TypeVar("T")
+AHEAD = 2
+"""So many times the requests in flight are ready, so that no slot waits for this thread. A kill
+costs those in flight."""
 MODEL_ATTEMPTS = 2
 """No request takes longer with the model than backfill.model_seconds times this."""
-MAX_ROWS = 10_000
+MAX_ROWS = 5_000
 """That are read and not yet written."""
 MAX_WRITES = 2
 """One is with the database, and the next one is ready."""
@@ -74,12 +76,16 @@ class Pipeline:
         if self._own:
             self._own.shutdown(wait=False, cancel_futures=True)  # a model may hang
 
+    def before_writes(self, do: Callable[[], T]) -> "Future[T]":
+        """Runs while the first requests are with the model; what is written later waits for it."""
+        return self._write_in.submit(do)
+
     def run(self, batches: Iterator[Batch]) -> Iterator[int]:
         """The number of rows that landed, after each write; 0 when there was none for a second.
 
         Raises ModelError, when all that had been answered is written, or DatabaseError.
         """
-        source = Prefetch(batches, ahead=self._in_flight.limit + AHEAD)
+        source = Prefetch(batches, ahead=self._in_flight.limit)
         self._answered_at = time.monotonic()
         try:
             while True:
@@ -99,7 +105,7 @@ class Pipeline:
             source.close()
 
     def _has_room(self, source: Prefetch[Batch]) -> bool:
-        is_full = len(self._futures) >= self._in_flight.allowed + AHEAD or self._rows > MAX_ROWS
+        is_full = len(self._futures) >= AHEAD * self._in_flight.allowed or self._rows > MAX_ROWS
         return not is_full and not source.ended
 
     def _fill(self, source: Prefetch[Batch]) -> None:

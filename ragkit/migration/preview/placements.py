@@ -62,8 +62,8 @@ def measure_placements(migration: Migration, column_bytes: float) -> Placements:
     `column_bytes` are those of a vector on disk. Raises DatabaseError."""
     with translate_errors("the trial"), migration.engine.connect() as connection:
         pages, rows = count_blocks(connection, migration), estimate_rows(connection, migration)
-        connection.exec_driver_sql(statements.lock_schema())
-        connection.exec_driver_sql(statements.create_schema())
+        for statement in (*statements.lock_schema(), statements.create_schema()):
+            connection.exec_driver_sql(statement)
         create_tables(connection)
         beside = _placed(migration, "ragkit_trial_beside", "side_table")
         side_table = _write(connection, migration, beside, "")

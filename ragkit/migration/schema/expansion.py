@@ -106,8 +106,8 @@ def _identify(binding: Binding, model: str) -> Binding:
 
 def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[Binding]) -> None:
     run = connection.exec_driver_sql  # in sa.text, a colon in a name would be a parameter
-    run(statements.lock_schema())
-    run(statements.create_schema())
+    for statement in (*statements.lock_schema(), statements.create_schema()):
+        run(statement)
     if migration.new_side:
         for statement in beside.create_sql(connection, migration):
             run(statement)

@@ -15,9 +15,13 @@ MAX_NAME = 63
 """Of an identifier, in characters."""
 
 
-def lock_schema() -> str:
-    """Until the transaction ends: two that create the schema at once would fail."""
-    return "select pg_advisory_xact_lock(hashtextextended('ragkit: create the schema', 0))"
+def lock_schema() -> tuple[str, str]:
+    """Until the transaction ends: two that create the schema at once would fail. A session keeps in
+    mind that a schema is not there until it next opens a table, so the second one opens one."""
+    return (
+        "select pg_advisory_xact_lock(hashtextextended('ragkit: create the schema', 0))",
+        "select from pg_namespace limit 0",
+    )
 
 
 def create_schema() -> str:

@@ -16,7 +16,7 @@ from ragkit.migration.partitions.tree import BLOCKS, TREE, Leaf
 from ragkit.migration.work.tables import CLAIM, SWEEP
 from ragkit.migration.work.workers import is_alive
 
-MIN_BLOCKS, MAX_BLOCKS = 16, 1024
+MIN_BLOCKS, MAX_BLOCKS = 16, 512
 """Of a range. The rows of one write should each be on a page of its own."""
 SHARES = 4
 """Ranges of a small leaf, so that several workers find some."""

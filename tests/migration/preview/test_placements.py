@@ -35,7 +35,7 @@ def test_a_live_index_makes_the_column_slow_and_not_the_side_table(large, engine
         connection.exec_driver_sql('drop index "Amenities_embedding_idx"')
     without = fastest(large)
     assert with_index.column.seconds > 1.1 * without.column.seconds
-    assert with_index.column.seconds > 1.5 * with_index.side_table.seconds
+    assert with_index.column.seconds > 1.2 * with_index.side_table.seconds
     assert with_index.column.wal_bytes > with_index.side_table.wal_bytes > 4 * 64
     assert with_index.column.disk_bytes > 1000
     assert 0 < with_index.hot_share < 1
