@@ -9,6 +9,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.types import vector_type
 from ragkit.errors import SchemaError
 from ragkit.migration import phases
+from ragkit.migration.partitions.faults import key_advice, missing_in_partitions
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.consistency import consistency_faults
 from ragkit.migration.schema.privileges import missing_privileges, missing_schema_usage
@@ -35,20 +36,28 @@ _KIND = sa.text("select relkind::text from pg_class where oid = to_regclass(:tab
 
 
 def check_privileges(connection: sa.Connection, plan: Plan) -> None:
-    """Comes first: without these rights, the other checks would fail in the middle.
+    """Comes first: without these rights, or on an older server, the other checks would fail in the
+    middle.
 
     Raises SchemaError, which lists every missing one as SQL to paste.
     """
     name, schema = plan.table.qualified_name, plan.table.schema_name
     regclass = quote_identifier(schema, plan.table.name)
+    if faults := list(server_faults(connection.scalar(_VERSION) or 0)):
+        raise _not_ready(name, faults)
     if fault := missing_schema_usage(connection, schema):
         raise _not_ready(name, [fault])
     kind = connection.scalar(_KIND, {"table": regclass})
     if kind is None:
         raise SchemaError(f"there is no table {name}: set table.name and table.schema")
-    if kind != "r":
-        raise SchemaError(f"{name} is no plain table (relkind {kind}): name a plain table")
-    if faults := list(missing_privileges(connection, schema, regclass)):
+    if kind not in ("r", "p"):
+        raise SchemaError(
+            f"{name} is neither a plain nor a partitioned table (relkind {kind}): name such a table"
+        )
+    if faults := [
+        *missing_privileges(connection, schema, regclass),
+        *missing_in_partitions(connection, regclass),
+    ]:
         raise _not_ready(name, faults)
 
 
@@ -66,7 +75,6 @@ def check_table(
     regclass = quote_identifier(plan.table.schema_name, plan.table.name)
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
-        *server_faults(connection.scalar(_VERSION) or 0),
         *_missing_columns(plan, columns, phase == phases.RETIRED),
         *_key_and_content(connection, plan, columns, regclass),
         *_unknown_vectors(connection, plan, columns, regclass),
@@ -116,7 +124,7 @@ def _key_and_content(
         yield "the extension pgvector is missing: CREATE EXTENSION vector;"
     key, content = plan.table.key, plan.table.content
     if key in columns and not connection.scalar(_UNIQUE, {"table": regclass, "key": key}):
-        yield f"key {key!r} is not unique and NOT NULL: choose or create such a key"
+        yield f"key {key!r} is not unique and NOT NULL: {key_advice(connection, regclass, key)}"
     if (column := columns.get(content)) is None:
         return
     if column.type not in ("text", "varchar", "bpchar"):

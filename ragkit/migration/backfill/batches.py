@@ -8,6 +8,7 @@ from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.embedding.requests import SAFETY
 from ragkit.migration.backfill.side_writer import tidy_keys
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.leaf import of_leaf
 from ragkit.migration.work import queue, sweep
 from ragkit.migration.work.rows import Place, Row, places, read_keys, read_places
 from ragkit.retry import retry_database
@@ -68,7 +69,8 @@ class RequestLimits:
 def sweep_batches(migration: Migration, worker: str, limits: RequestLimits) -> Iterator[Batch]:
     """Until no range is left to claim. Raises DatabaseError."""
     while claimed := retry_database(sweep.claim, migration, worker):
-        found = retry_database(places, migration, claimed)
+        leaf = of_leaf(migration, claimed.leaf)
+        found = retry_database(places, leaf, claimed)
         if found is None:
             continue
         finish = partial(sweep.finish, migration, worker, claimed)
@@ -76,7 +78,7 @@ def sweep_batches(migration: Migration, worker: str, limits: RequestLimits) -> I
             retry_database(finish)
         portion = Portion(len(found), partial(retry_database, finish))
         for part in limits.cut(found):
-            rows = retry_database(read_places, migration, part)
+            rows = retry_database(read_places, leaf, part)
             yield Batch(portion, rows, len(part) - len(rows))
 
 

@@ -40,9 +40,9 @@ class Waiting:
             self._left = left
             self._since, self._warned, self._pause = self._clock(), False, MIN_WAIT
         seconds = self._clock() - self._since
-        ranges = walked.claims if walked else 0
         said = (
-            f"{ranges} ranges of the table and {waiting.keys} rows are left for {seconds:.0f} s, "
+            f"{walked.claims} ranges of the table and {waiting.keys} rows are left for "
+            f"{seconds:.0f} s, "
             f"held by {', '.join(map(str, holders)) or 'transactions that have locked them'}"
         )
         if seconds >= self._patience:

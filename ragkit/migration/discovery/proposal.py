@@ -12,7 +12,7 @@ from ragkit.embedding.catalogue import CATALOGUE, find_model
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
-from ragkit.migration.discovery.tables import VectorTable, find_tables
+from ragkit.migration.discovery.tables import USABLE, VectorTable, find_tables
 from ragkit.migration.inspection.whose.identification import Identification, identify
 from ragkit.migration.inspection.whose.vector_sample import MAX_COLUMNS, read_sample
 
@@ -92,7 +92,7 @@ def _choose_table(
     chosen = [t for t in chosen if answers.column in ("", t.column)]
     if not chosen:
         raise ConfigError(f"no such vector column; there are: {', '.join(map(str, tables))}")
-    if plain := [t for t in chosen if t.kind == "table" and not t.grants]:
+    if plain := [t for t in chosen if t.kind in USABLE and not t.grants]:
         if len(plain) == 1:
             return _checked(plain[0])
         named = {f"{t.qualified_name}.{t.column}": t for t in plain}
@@ -104,15 +104,20 @@ def _choose_table(
     first = chosen[0]
     if first.grants:
         raise SchemaError(f"this role may not read {first}: {' '.join(first.grants)}", first.grants)
-    raise SchemaError(f"{first} is a {first.kind}: ragkit migrates plain tables; name one")
+    raise SchemaError(f"{first} is a {first.kind}: ragkit migrates tables; name one")
 
 
 def _checked(table: VectorTable) -> VectorTable:
     if not table.keys:
+        remedy = (
+            f"ALTER TABLE {table.regclass} ADD COLUMN id bigint GENERATED ALWAYS AS "
+            "IDENTITY PRIMARY KEY; (it rewrites the table)"
+        )
+        if table.kind != "table":
+            remedy = "partition it by a column that is unique and NOT NULL"
         raise SchemaError(
             f"{table.qualified_name} has no column that is unique and NOT NULL, by which a row is "
-            f"known: ALTER TABLE {table.regclass} ADD COLUMN id bigint GENERATED ALWAYS AS "
-            "IDENTITY PRIMARY KEY; (it rewrites the table)"
+            f"known: {remedy}"
         )
     if not table.texts:
         raise SchemaError(f"{table.qualified_name} has no text column that could be embedded")

@@ -13,12 +13,18 @@ from ragkit.retrieval.contract import SCHEMA
 
 KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view",
          "f": "foreign table"}  # fmt: skip
+USABLE = ("table", "partitioned table")
+"""Kinds that can be migrated."""
 TEXT_TYPES = ("text", "varchar", "bpchar")
 
 _VECTORS = sa.text("""
     select c.oid, n.nspname as schema, c.relname as name, c.relkind::text as kind,
            a.attname as column, a.attnum, a.atttypmod as modifier,
-           nullif(c.reltuples, -1)::bigint as estimate,
+           case when c.relkind <> 'p' then nullif(c.reltuples, -1)::bigint
+                else (select sum(nullif(l.reltuples, -1))::bigint
+                      from pg_partition_tree(c.oid) p join pg_class l on l.oid = p.relid
+                      where p.isleaf)
+           end as estimate,
            has_schema_privilege(n.oid, 'USAGE') as usable,
            has_table_privilege(c.oid, 'SELECT') as readable, current_user as role
     from pg_attribute a
@@ -49,8 +55,8 @@ _OPERATOR_CLASSES = sa.text("""
 
 @dataclass(frozen=True)
 class VectorTable:
-    """One vector column with its table. `kind` is PostgreSQL's word; `rows` is an estimate,
-    None before the first ANALYZE.
+    """One vector column with its table; partitions are one table. `kind` is PostgreSQL's word;
+    `rows` is an estimate, None before the first ANALYZE.
 
     `dimension` is None where the type names none. `texts` are the text columns, without generated
     ones; `columns` are all. `keys`: single columns that are unique and NOT NULL, the primary key
@@ -81,10 +87,11 @@ class VectorTable:
 
     def __str__(self) -> str:
         dimensions = f"{self.dimension} dimensions" if self.dimension else "any dimension"
-        if self.kind != "table":
+        if self.kind not in USABLE:
             return f"{self.qualified_name}.{self.column} ({dimensions}, {self.kind})"
         rows = "never analysed" if self.rows is None else f"about {self.rows:,} rows"
-        return f"{self.qualified_name}.{self.column} ({dimensions}, {rows})"
+        kind = "" if self.kind == "table" else f", {self.kind}"
+        return f"{self.qualified_name}.{self.column} ({dimensions}, {rows}{kind})"
 
 
 def find_tables(engine: sa.Engine) -> list[VectorTable]:

@@ -18,11 +18,15 @@ UNIT_TOLERANCE = 1e-3
 
 _VECTOR_COLUMNS = sa.text("""
     select n.nspname as schema, c.relname as table, a.attname as column, t.typname as type,
-           a.atttypmod as dimension, pg_total_relation_size(c.oid) as bytes,
+           a.atttypmod as dimension,
+           pg_total_relation_size(c.oid) + coalesce((
+               select sum(pg_total_relation_size(relid))::bigint
+               from pg_partition_tree(c.oid) where isleaf and relid <> c.oid), 0) as bytes,
            has_schema_privilege(n.oid, 'USAGE') and has_column_privilege(c.oid, a.attnum, 'SELECT')
              as readable, current_user as role
     from pg_attribute a
-    join pg_class c on c.oid = a.attrelid and c.relkind = 'r'
+    join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p')
+      and not c.relispartition
     join pg_namespace n on n.oid = c.relnamespace
     join pg_type t on t.oid = a.atttypid and t.typname in ('vector', 'halfvec')
     where not a.attisdropped and n.nspname not like 'pg\\_%' and n.nspname <> :own
@@ -30,7 +34,10 @@ _VECTOR_COLUMNS = sa.text("""
 """)
 _INDEXES = sa.text("""
     select i.indexrelid::regclass::text as name, i.indisvalid as valid,
-           pg_relation_size(i.indexrelid) as bytes, pg_get_indexdef(i.indexrelid) as definition
+           pg_relation_size(i.indexrelid) + coalesce((
+               select sum(pg_relation_size(relid))::bigint
+               from pg_partition_tree(i.indexrelid) where isleaf), 0) as bytes,
+           pg_get_indexdef(i.indexrelid) as definition
     from pg_index i where i.indrelid = to_regclass(:table) order by 1
 """)
 

@@ -9,6 +9,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.deploy.project_checks import Check
 from ragkit.migration import phases
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import TREE
 
 _ALL_COLUMNS = (
     r"select\s+(\w+\.)?\*|insert\s+into\s+[\w.\"]+\s+(select|values)|copy\s+[\w.\"]+\s+(from|to)"
@@ -28,17 +29,18 @@ _STATEMENTS = sa.text("""
       and strpos(lower(query), lower(:name)) > 0 and query ~* :all_columns
     order by calls desc limit 5
 """)
-_TRIGGERS = sa.text("""
-    select tgname from pg_trigger
-    where tgrelid = to_regclass(:table) and not tgisinternal and tgenabled <> 'D'
-      and tgtype & 16 <> 0 and tgattr::text = '' and not starts_with(tgname, 'zz_ragkit_')
-    union all
+_TRIGGERS = sa.text(f"""{TREE}
+    select tgname from pg_trigger join tree on tree.oid = tgrelid
+    where (not tgisinternal or tgparentid <> 0) and tgenabled <> 'D'
+      and tgtype & 16 <> 0 and tgattr::text = ''
+      and not starts_with(tgname, 'zz_ragkit_') and not starts_with(tgname, 'RI_')
+    union
     select rulename from pg_rewrite where ev_class = to_regclass(:table) and ev_type = '2'
     order by 1
 """)
-_PUBLICATIONS = sa.text("""
-    select pubname from pg_publication_tables t
-    join pg_class c on c.oid = to_regclass(:table) and c.relname = t.tablename
+_PUBLICATIONS = sa.text(f"""{TREE}
+    select distinct pubname from pg_publication_tables t
+    join pg_class c on c.oid in (select oid from tree) and c.relname = t.tablename
     join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
     order by 1
 """)

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from humanize import naturaldelta, naturalsize
 
+from ragkit.database.translate import translate_errors
 from ragkit.deploy.project_checks import Check
 from ragkit.migration import phases
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.preview.figures import Measured, backfill_minutes
 from ragkit.migration.preview.placements import Cost
 
@@ -16,8 +18,9 @@ an app that searches through ragkit, or joins."""
 
 
 def recommend(migration: Migration, measured: Measured) -> Iterator[Check]:
-    """One check, before the backfill has begun. Raises DatabaseError."""
-    if migration.phase() != phases.PLANNED:
+    """One check, before the backfill has begun; none for a partitioned table, which has no choice.
+    Raises DatabaseError."""
+    if migration.phase() != phases.PLANNED or _is_partitioned(migration):
         return
     column, side_table = measured.trial.placements.column, measured.trial.placements.side_table
     slower = _minutes(measured, column) > WORTH * _minutes(measured, side_table)
@@ -28,6 +31,11 @@ def recommend(migration: Migration, measured: Measured) -> Iterator[Check]:
     )
     fix = "set new.placement: side_table, if the app searches through ragkit or can join"
     yield Check("placement", observed, None, fix if slower and not migration.new_side else "")
+
+
+def _is_partitioned(migration: Migration) -> bool:
+    with translate_errors("looking at the table"), migration.engine.connect() as connection:
+        return is_partitioned(connection, migration.quoted_table)
 
 
 def _minutes(measured: Measured, placement: Cost) -> float:

@@ -7,18 +7,22 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import CTID, TID, text_array
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.leaf import of_leaves
 from ragkit.migration.progress.coverage import has_text, in_blocks
 
 READ_BLOCKS = 64
 
 
 def time_reads(migration: Migration) -> float:
-    """Seconds a row of the first blocks: where rows are, then their texts. Raises DatabaseError."""
-    places = migration.select(sa.cast(CTID, sa.Text)).where(
-        *in_blocks(0, READ_BLOCKS), has_text(migration.content)
-    )
-    texts = migration.select(migration.key_text, migration.content)
+    """Seconds a row of the largest leaf's first blocks: where rows are, then their texts. Raises
+    DatabaseError."""
     with translate_errors("the trial"), migration.engine.connect() as connection:
+        leaves = of_leaves(connection, migration)
+        leaf = max(leaves, key=lambda leaf: leaf.leaf.blocks, default=migration)
+        places = leaf.select(sa.cast(CTID, sa.Text)).where(
+            *in_blocks(0, READ_BLOCKS), has_text(leaf.content)
+        )
+        texts = leaf.select(leaf.key_text, leaf.content)
         start = time.monotonic()
         ctids = list(connection.scalars(places))
         if not ctids:

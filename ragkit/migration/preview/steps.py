@@ -12,10 +12,12 @@ from ragkit.migration import ledger
 from ragkit.migration.backfill.model_calls.metering import QUOTA, SPENDING
 from ragkit.migration.backfill.write_size import MAX_ROWS
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.expansion import requires_old
 from ragkit.migration.schema.index.estimate import estimate_rows
+from ragkit.migration.schema.index.partitioned import index_sql
 from ragkit.migration.schema.index.sizing import choose_sizing
 from ragkit.migration.schema.side_table import table as beside
 from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql
@@ -28,6 +30,8 @@ OWN_TABLES = (
 )  # fmt: skip
 EXCLUSIVE = "ACCESS EXCLUSIVE: nobody reads or writes the table meanwhile"
 SHARE_ROW = "SHARE ROW EXCLUSIVE: nobody writes the table meanwhile"
+SHARE = "SHARE: nobody writes the table by this name meanwhile"
+ATTACH = "ACCESS EXCLUSIVE: nobody reads or writes the partition meanwhile"
 CONCURRENT = "SHARE UPDATE EXCLUSIVE: everybody reads and writes on"
 ROWS = "ROW EXCLUSIVE, and its rows: a row that somebody else has locked is left for later"
 NONE = "none on your table"
@@ -116,11 +120,25 @@ def _fill(
     undo = "not needed: the old column is never written"
     yield Statement("backfill", write, NONE if is_beside else ROWS, backfill, undo)
     if plan.index.type != "none":
+        yield from _index(connection, migration, build)
+
+
+def _index(connection: sa.Connection, migration: Migration, build: str) -> Iterator[Statement]:
+    if migration.new_side:
         rows = estimate_rows(connection, migration)
         sizing = choose_sizing(connection, migration, rows, may_set=True)
         sql = statements.create_index(migration, sizing.lists)
-        lock = NONE if is_beside else CONCURRENT
-        yield Statement("backfill", sql, lock, build, "DROP INDEX CONCURRENTLY …")
+        yield Statement("backfill", sql, NONE, build, "DROP INDEX CONCURRENTLY …")
+        return
+    of_all = is_partitioned(connection, migration.quoted_table)
+    undo = "DROP INDEX …, of the whole table" if of_all else "DROP INDEX CONCURRENTLY …"
+    for sql in index_sql(connection, migration):
+        if sql.startswith("create index concurrently"):
+            took = f"{build} for all partitions" if of_all else build
+            yield Statement("backfill", sql, CONCURRENT, took, undo)
+        else:
+            lock = ATTACH if sql.startswith("alter") else SHARE
+            yield Statement("backfill", sql, lock, _moment(migration), undo)
 
 
 def _cut_over(connection: sa.Connection, migration: Migration) -> Iterator[Statement]:

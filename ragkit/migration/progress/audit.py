@@ -1,4 +1,4 @@
-"""The audit: every row counted, chunk by chunk of the table, each by a short snapshot.
+"""The audit: every row counted, chunk by chunk of each leaf, each by a short snapshot.
 
 It says whether sweep and queue have left nothing out. A pending row that is in neither is put into
 the queue, so that the next run fills it.
@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.leaf import LeafGone, LeafMigration, of_leaves, unless_gone
 from ragkit.migration.progress import coverage
-from ragkit.migration.progress.coverage import RowCounts
+from ragkit.migration.progress.coverage import NONE, RowCounts
 from ragkit.migration.work import queue, sweep
 from ragkit.retry import retry_database
 
@@ -28,14 +29,18 @@ def audit(migration: Migration, report: Callable[[float], object] = lambda _: No
     Rows that are written meanwhile may be missed or counted twice; one that is pending is in the
     queue then. Raises DatabaseError.
     """
-    total, first = RowCounts(0, 0, 0, 0, 0), 0
-    while True:
-        blocks, chunk = retry_database(_count_chunk, migration, first)
-        total = RowCounts(*(a + b for a, b in zip(astuple(total), astuple(chunk), strict=True)))
-        first += CHUNK_BLOCKS
-        if first >= blocks:
-            break
-        report(first / blocks)
+    with translate_errors("counting rows"), migration.engine.connect() as connection:
+        leaves = of_leaves(connection, migration)
+    total, counted = NONE, 0
+    blocks = sum(leaf.leaf.blocks for leaf in leaves)
+    for leaf in leaves:
+        first, end = 0, leaf.leaf.blocks
+        while first < end or first == 0:  # the end of a table that grows moves
+            end, chunk = retry_database(_count_chunk, migration, leaf, first)
+            total = RowCounts(*(a + b for a, b in zip(astuple(total), astuple(chunk), strict=True)))
+            first += CHUNK_BLOCKS
+            report(min(1.0, (counted + min(first, end)) / max(blocks, 1)))
+        counted += leaf.leaf.blocks
     report(1.0)
     migration.record(EVENT, **asdict(total))
     return total
@@ -53,13 +58,17 @@ def last_audit(connection: sa.Connection, migration: Migration) -> RowCounts | N
     return counts
 
 
-def _count_chunk(migration: Migration, first: int) -> tuple[int, RowCounts]:
-    """The table's blocks, and the counts of those from `first` on."""
+def _count_chunk(migration: Migration, leaf: LeafMigration, first: int) -> tuple[int, RowCounts]:
+    """The leaf's blocks, and the counts of those from `first` on; of a partition that is gone,
+    there are none."""
     where = coverage.in_blocks(first, first + CHUNK_BLOCKS)
-    with translate_errors("counting rows"), migration.engine.begin() as connection:
-        blocks = coverage.count_blocks(connection, migration)
-        counts = coverage.count_rows(connection, migration, *where)
-        walked = sweep.state(connection, migration)
-        if counts.pending and walked and walked.is_complete:
-            queue.add_pending(connection, migration, *where)
+    try:
+        with translate_errors("counting rows"), migration.engine.begin() as connection:
+            with unless_gone(leaf):
+                counts = coverage.count_rows(connection, leaf, *where)
+            blocks = coverage.count_blocks(connection, leaf)
+            if counts.pending and sweep.state(connection, migration).is_complete:
+                queue.add_pending(connection, leaf, *where)
+    except LeafGone:
+        return 0, NONE
     return blocks, counts

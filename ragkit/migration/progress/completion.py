@@ -41,8 +41,7 @@ def has_caught_up(connection: sa.Connection, migration: Migration, last: PassSta
     """Whether the table is walked and the queue empty; or, under steady writes, whether the last
     pass started with keys and left no fewer, all of them written since. So a backfill ends however
     slow the model is."""
-    walked = sweep.state(connection, migration)
-    if walked is None or not walked.is_complete:
+    if not sweep.state(connection, migration).is_complete:
         return False
     keys = queue.depth(connection, migration).keys
     return not keys or (
@@ -77,8 +76,7 @@ def overdue_rows(connection: sa.Connection, migration: Migration, counts: RowCou
     """Pending rows that the last catch-up should have filled; all of `counts` while the table is
     not walked. Rows written since do not count, so that a table with steady writes can be
     complete."""
-    walked = sweep.state(connection, migration)
-    if walked is None or not walked.is_complete:
+    if not sweep.state(connection, migration).is_complete:
         return counts.pending
     since = ledger.last_catch_up(connection, migration.id, GRACE_SECONDS)
     return queue.pending_rows(connection, migration, since)

@@ -1,12 +1,16 @@
 """Row counts of the new column: filled, pending, empty, dead letters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
 
 from ragkit.database.types import CTID, TID
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions import tree
+from ragkit.migration.partitions.leaf import LeafMigration, of_leaves
 from ragkit.migration.progress.dead_letters import is_dead_letter
 
 _NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
@@ -14,9 +18,6 @@ _NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff
 
 PAGES, STRETCHES = 256, 16
 """What an estimate reads: so many pages, in so many stretches."""
-_BLOCKS = sa.text("""
-    select pg_relation_size(to_regclass(:table)) / current_setting('block_size')::int
-""")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class RowCounts:
         return self.filled / self.fillable if self.fillable else 1.0
 
 
+NONE = RowCounts(0, 0, 0, 0, 0)
+
+
 def count_rows(
     connection: sa.Connection, migration: Migration, *where: sa.ColumnElement[bool]
 ) -> RowCounts:
@@ -54,20 +58,37 @@ def estimate_rows(
 ) -> RowCounts:
     """By reading PAGES pages, spread over the table; exact for a smaller one. Before `expanded`,
     there is no new column, and every row is pending."""
-    counts = _counts(migration) if expanded else _counts_before(migration)
-    blocks = count_blocks(connection, migration)
+    counts_of = _counts if expanded else _counts_before
+    leaves = of_leaves(connection, migration)
+    blocks = sum(leaf.leaf.blocks for leaf in leaves)
     if blocks <= PAGES:
-        return RowCounts(*connection.execute(counts).one())
-    firsts = [stretch * blocks // STRETCHES for stretch in range(STRETCHES)]
-    parts = [counts.where(*in_blocks(first, first + PAGES // STRETCHES)) for first in firsts]
+        return RowCounts(*connection.execute(counts_of(migration)).one())
+    stretches = _stretches(leaves, blocks)
+    parts = [counts_of(leaf).where(*in_blocks(first, end)) for leaf, first, end in stretches]
     some = sa.union_all(*parts).subquery()
     seen = connection.execute(sa.select(*(sa.func.sum(column) for column in some.c))).one()
-    return RowCounts(*(int(count * blocks // PAGES) for count in seen))
+    pages = sum(end - first for _, first, end in stretches)
+    return RowCounts(*(int(count * blocks // pages) for count in seen))
+
+
+def _stretches(
+    leaves: Sequence[LeafMigration], blocks: int
+) -> list[tuple[LeafMigration, int, int]]:
+    """Of the leaves one after another, STRETCHES parts, each with its first block and its end; one
+    ends with its leaf."""
+    ends = list(accumulate(leaf.leaf.blocks for leaf in leaves))
+    found = []
+    for stretch in range(STRETCHES):
+        place = stretch * blocks // STRETCHES
+        leaf, end = next((leaf, end) for leaf, end in zip(leaves, ends, strict=True) if end > place)
+        first = place - (end - leaf.leaf.blocks)
+        found.append((leaf, first, min(first + PAGES // STRETCHES, leaf.leaf.blocks)))
+    return found
 
 
 def count_blocks(connection: sa.Connection, migration: Migration) -> int:
-    """Of the table's heap."""
-    return connection.scalar(_BLOCKS, {"table": migration.quoted_table}) or 0
+    """Of the heaps of the table's leaves."""
+    return tree.count_blocks(connection, migration.quoted_table)
 
 
 def in_blocks(first: int, end: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

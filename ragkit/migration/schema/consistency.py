@@ -6,9 +6,20 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
+from ragkit.migration.partitions.tree import TREE, is_partitioned
 
-_CHILDREN = sa.text("select count(*) from pg_inherits where inhparent = to_regclass(:table)")
-_IS_PARTITION = sa.text("select relispartition from pg_class where oid = to_regclass(:table)")
+_CHILDREN = sa.text("""
+    select count(*) from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = to_regclass(:table) and not c.relispartition
+""")
+_ROOT = sa.text("""
+    select pg_partition_root(oid)::regclass::text from pg_class
+    where oid = to_regclass(:table) and relispartition
+""")
+_FOREIGN = sa.text(f"""{TREE}
+    select tree.oid::regclass::text from tree join pg_class c using (oid)
+    where c.relkind = 'f' order by 1
+""")
 _CONTENT = sa.text("""
     select t.typname = 'bpchar' as padded, coalesce(not c.collisdeterministic, false) as loose,
            format_type(a.atttypid, a.atttypmod) as full_type
@@ -16,9 +27,9 @@ _CONTENT = sa.text("""
     left join pg_collation c on c.oid = a.attcollation
     where a.attrelid = to_regclass(:table) and a.attname = :content and not a.attisdropped
 """)
-_LATER = sa.text("""
-    select tgname from pg_trigger
-    where tgrelid = to_regclass(:table) and not tgisinternal and tgenabled <> 'D'
+_LATER = sa.text(f"""{TREE}
+    select distinct tgname from pg_trigger join tree on tree.oid = tgrelid
+    where (not tgisinternal or tgparentid <> 0) and tgenabled <> 'D'
       and tgtype & 1 <> 0 and tgtype & 2 <> 0 and tgtype & 16 <> 0  -- row, before, update
       and tgname > cast(:own as name) and not starts_with(tgname, 'zz_ragkit_')
     order by tgname
@@ -51,8 +62,18 @@ def consistency_faults(
             f"{children} tables inherit from it, and their rows would have no trigger: migrate "
             "them on their own, after ALTER TABLE … NO INHERIT"
         )
-    if connection.scalar(_IS_PARTITION, table):
-        yield "it is a partition, which takes no column of its own: detach it first"
+    if root := connection.scalar(_ROOT, table):
+        yield (
+            f"it is a partition, which takes no column of its own: set table.schema and table.name "
+            f"to those of {root}, whose partitions are migrated together"
+        )
+    for name in connection.scalars(_FOREIGN, table):
+        yield f"partition {name} is a foreign table, whose rows cannot be walked: detach it first"
+    if beside and is_partitioned(connection, regclass):
+        yield (
+            "it is partitioned, and new.placement is side_table, which is not told of partitions "
+            "that are truncated, detached or dropped: set new.placement: column"
+        )
     column = quote_identifier(content)
     row = connection.execute(_CONTENT, {**table, "content": content}).first()
     if row and row.padded:
@@ -75,6 +96,7 @@ def consistency_faults(
 
 
 def later_triggers(connection: sa.Connection, regclass: str, migration_id: str) -> list[str]:
-    """The table's own triggers that can still change a text after ours has looked at it."""
+    """The own triggers of the table and its partitions that can still change a text after ours has
+    looked at it."""
     own = {"table": regclass, "own": clear_trigger(migration_id)}
     return list(connection.scalars(_LATER, own))

@@ -14,17 +14,18 @@ from sqlalchemy.exc import DBAPIError
 from ragkit.database.translate import LOCK_NOT_AVAILABLE, sqlstate
 from ragkit.errors import DatabaseError
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import TREE
 from ragkit.retry import table_lock
 
 OLD_SECONDS = 0.1
 """A transaction of this age may last; a younger one is about to end."""
 HALVINGS = 3
 """The first attempt waits lock_timeout / 2³, the next one twice as long, and so on."""
-_HOLDERS = sa.text("""
+_HOLDERS = sa.text(f"""{TREE}
     select distinct a.pid, coalesce(a.usename, a.backend_type, 'another role') as role,
            extract(epoch from clock_timestamp() - a.xact_start) as seconds
     from pg_locks l join pg_stat_activity a using (pid)
-    where l.relation = to_regclass(:table) and l.granted and a.pid <> pg_backend_pid()
+    where l.relation in (select oid from tree) and l.granted and a.pid <> pg_backend_pid()
     order by a.pid
 """)
 

@@ -1,5 +1,7 @@
 """The statements that change the user's table, as text: run by a step, shown before it."""
 
+import hashlib
+
 from pgvector.sqlalchemy import HALFVEC
 
 from ragkit.database.identifiers import quote_identifier
@@ -9,6 +11,8 @@ from ragkit.migration.schema.side_table.table import drop_table
 from ragkit.retrieval.contract import CONTRACT, SCHEMA
 
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
+MAX_NAME = 63
+"""Of an identifier, in characters."""
 
 
 def lock_schema() -> tuple[str, str]:
@@ -57,24 +61,45 @@ def drop_column(migration: Migration) -> str:
 
 def create_index(migration: Migration, lists: int = 0) -> str:
     """`lists`: of an IVFFlat index."""
-    plan = migration.plan
-    table, column = migration.new_place
-    method = f"{plan.index.type} ({quote_identifier(column)} {operator_class(migration)})"
+    return f"create index concurrently {_index_on(migration, migration.new_place[0], lists)}"
+
+
+def create_partitioned_index(migration: Migration, lists: int = 0) -> str:
+    """Without those of the partitions, and not valid until all of them are attached."""
+    table = f"only {migration.quoted_table}"
+    return f"create index if not exists {_index_on(migration, table, lists)}"
+
+
+def _index_on(migration: Migration, table: str, lists: int) -> str:
+    plan, column = migration.plan, quote_identifier(migration.new_place[1])
+    method = f"{plan.index.type} ({column} {operator_class(migration)})"
     if lists:
         method += f" with (lists = {lists:d})"
-    name = quote_identifier(index_name(migration))
-    return f"create index concurrently {name} on {table} using {method}"
+    return f"{quote_identifier(index_name(migration))} on {table} using {method}"
+
+
+def attach_index(partitioned: str, index: str) -> str:
+    """Both are quoted."""
+    return f"alter index {partitioned} attach partition {index}"
 
 
 def index_name(migration: Migration) -> str:
     plan = migration.plan
     if side := migration.new_side:
         return f"{side.name.partition('.')[2]}_{plan.index.type}"
-    return f"{plan.table.name}_{plan.new.column}_{plan.index.type}"[-63:]
+    name = f"{migration.table.name}_{plan.new.column}_{plan.index.type}"
+    if len(name) > MAX_NAME and migration.table.name != plan.table.name:  # each partition has one
+        return f"{name[: MAX_NAME - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name[-MAX_NAME:]
 
 
 def index_schema(migration: Migration) -> str:
-    return SCHEMA if migration.new_side else migration.plan.table.schema_name
+    return SCHEMA if migration.new_side else str(migration.table.schema)
+
+
+def qualified_index(migration: Migration) -> str:
+    """The index's name as SQL."""
+    return quote_identifier(index_schema(migration), index_name(migration))
 
 
 def operator_class(migration: Migration) -> str:

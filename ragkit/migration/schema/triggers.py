@@ -4,6 +4,9 @@ vector is put into the queue.
 Inserts are seen by one trigger for each statement, where that sees all of them: a bulk insert then
 costs one statement more. Updates are seen by row, because almost all have their vector, and then
 nothing is called.
+
+A partitioned table is watched by row: such triggers its partitions have too, also those that come
+later. A partition has its own column numbers, so that names are looked up in the root.
 """
 
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import TREE
 from ragkit.migration.schema.consistency import later_triggers, own_trigger, short_name
 from ragkit.migration.schema.side_table import triggers as beside
 from ragkit.migration.work.tables import (
@@ -27,7 +31,7 @@ create or replace function {clear}() returns trigger language plpgsql as ${tag}$
 declare
     field name := (
         select attname from pg_catalog.pg_attribute
-        where attrelid = tg_relid and attnum = tg_argv[0]::smallint and not attisdropped);
+        where attrelid = {relation} and attnum = tg_argv[0]::smallint and not attisdropped);
 begin
     -- the vector was made from the text before this write
     if field is not null then
@@ -52,8 +56,8 @@ declare
     key name;
     field name;
 begin
-    if (pg_identify_object_as_address(1259, tg_relid, {key_attnum})).object_names[3] = {key_name}
-       and (pg_identify_object_as_address(1259, tg_relid, {attnum})).object_names[3]
+    if (pg_identify_object_as_address(1259, {relation}, {key_attnum})).object_names[3] = {key_name}
+       and (pg_identify_object_as_address(1259, {relation}, {attnum})).object_names[3]
            = {column_name} then
         if tg_level = 'ROW' then
             insert into {queue} (migration, key) values ({migration}, new.{key}::text);
@@ -65,7 +69,7 @@ begin
     end if;
     select max(attname) filter (where attnum = {key_attnum}),
            max(attname) filter (where attnum = {attnum})
-    into key, field from pg_attribute where attrelid = tg_relid and not attisdropped;
+    into key, field from pg_attribute where attrelid = {relation} and not attisdropped;
     if key is not null and field is not null then
         if tg_level = 'ROW' then
             execute format('insert into {queue} (migration, key) values (%L, ($1).%I::text)',
@@ -102,12 +106,18 @@ _NUMBERS = sa.text("""
            coalesce(max(attnum) filter (where attname = :column and not attisdropped),
                     max(attnum) + 1) as vector,
            exists (select from pg_subscription_rel
-                   where srrelid = to_regclass(:table)) as subscribes
+                   where srrelid = to_regclass(:table)) as subscribes,
+           (select relkind = 'p' from pg_class
+            where oid = to_regclass(:table)) as is_partitioned
     from pg_attribute where attrelid = to_regclass(:table)
 """)
-_ENABLED = sa.text("""
-    select tgname, tgenabled::text from pg_trigger
-    where tgrelid = to_regclass(:table) and not tgisinternal
+_ROOT = "coalesce(pg_catalog.pg_partition_root(tg_relid), tg_relid)"
+_ENABLED = sa.text(f"""{TREE}
+    select own.name, coalesce(t.tgenabled::text, '') as enabled,
+           case when tree.level > 0 then ' of ' || tree.oid::regclass else '' end as partition
+    from tree cross join unnest(cast(:names as name[])) with ordinality as own(name, number)
+    left join pg_trigger t on t.tgrelid = tree.oid and t.tgname = own.name
+    order by tree.level, tree.oid, own.number
 """)
 
 
@@ -132,7 +142,8 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
         own = beside.create_sql(migration, numbers.key, numbers.content, by_row=by_row)
         return [*own, create_partition_sql(migration.id)]
     names = {**_names(migration), "attnum": numbers.vector, "key_attnum": numbers.key}
-    insert = _BY_ROW if numbers.subscribes else _BY_STATEMENT
+    names["relation"] = _ROOT if numbers.is_partitioned else "tg_relid"
+    insert = _BY_ROW if numbers.subscribes or numbers.is_partitioned else _BY_STATEMENT
     parts = (_CLEAR, _CLEAR_TRIGGER, _QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
     return [*(part.format(**names).strip() for part in parts), create_partition_sql(migration.id)]
 
@@ -158,15 +169,13 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
 
 def trigger_faults(connection: sa.Connection, migration: Migration) -> list[str]:
     """Why the triggers of `migration` do not see every write; [] when they do."""
-    rows = connection.execute(_ENABLED, {"table": migration.quoted_table})
-    enabled: dict[str, str] = {row.tgname: row.tgenabled for row in rows}
-    faults = []
     expected = beside.trigger_names if migration.new_side else _trigger_names
-    for name in expected(migration):
-        if name not in enabled:
-            faults.append(f"{name} is missing")
-        elif enabled[name] != "A":
-            faults.append(f"{name} is {'disabled' if enabled[name] == 'D' else 'not ALWAYS'}")
+    names = {"table": migration.quoted_table, "names": list(expected(migration))}
+    faults = []
+    for name, enabled, partition in connection.execute(_ENABLED, names):
+        if enabled != "A":
+            fault = {"": "missing", "D": "disabled"}.get(enabled, "not ALWAYS")
+            faults.append(f"{name}{partition} is {fault}")
     if migration.new_side:
         return faults
     later = later_triggers(connection, migration.quoted_table, migration.id)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import CTID, TID, text_array
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.leaf import LeafGone, LeafMigration, unless_gone
 from ragkit.migration.progress import coverage
 from ragkit.migration.work import sweep
 from ragkit.migration.work.sweep import Range
@@ -38,30 +39,41 @@ _ROW, _PLACE = partial(tuple.__new__, Row), partial(tuple.__new__, Place)
 """Without the call of Python that Row(*values) costs each row."""
 
 
-def places(migration: Migration, claimed: Range) -> list[Place] | None:
-    """The rows of a range that have a text and no vector, one of each page at a time; None when
-    the table was rewritten meanwhile: then the sweep begins again. Raises DatabaseError."""
+def places(migration: LeafMigration, claimed: Range) -> list[Place] | None:
+    """The rows of a range of the leaf that have a text and no vector, one of each page at a time;
+    None when the leaf was rewritten meanwhile, or is gone: then it is walked again, if it is there.
+    Raises DatabaseError."""
     size = sa.func.octet_length(migration.content)
     is_beside = migration.plan.new.is_beside
     at = migration.key_text if is_beside else sa.cast(CTID, sa.Text)
     query = migration.select(_as_json(at, size)).where(
         *coverage.in_blocks(claimed.first, claimed.end), migration.new_vector.is_(None), size > 0
     )
-    with translate_errors("reading a range"), migration.engine.begin() as connection:
-        found = list(map(_PLACE, connection.scalar(query) or ()))
-        if not sweep.require_same_file(connection, migration):
-            return None
+    try:
+        with translate_errors("reading a range"), migration.engine.begin() as connection:
+            with unless_gone(migration):
+                found = list(map(_PLACE, connection.scalar(query) or ()))
+            is_current = sweep.is_current(connection, claimed)
+    except LeafGone:
+        is_current = False
+    if not is_current:
+        sweep.forget(migration, claimed.leaf)
+        return None
     return found if is_beside else sorted(found, key=_line_pointer)
 
 
-def read_places(migration: Migration, chosen: Sequence[Place]) -> list[Row]:
-    """Those that are still there and pending; one that has moved meanwhile is in the queue.
-    Raises DatabaseError."""
+def read_places(migration: LeafMigration, chosen: Sequence[Place]) -> list[Row]:
+    """Those that are still there and pending; one that has moved meanwhile is in the queue, and a
+    leaf that has another name is walked again. Raises DatabaseError."""
     places = [place.at for place in chosen]
     if migration.plan.new.is_beside:
         return read_keys(migration, places)
     ctids = text_array(places, TID.name)
-    return _read(migration, sa.any_(ctids) == CTID)
+    try:
+        return _read(migration, sa.any_(ctids) == CTID)
+    except LeafGone:
+        sweep.forget(migration, migration.leaf)
+        return []
 
 
 def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
@@ -72,7 +84,11 @@ def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
 def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:
     query = migration.select(_as_json(migration.key_text, migration.content))
     query = query.where(where, coverage.is_pending(migration))
-    with translate_errors("reading rows"), migration.engine.connect() as connection:
+    with (
+        translate_errors("reading rows"),
+        migration.engine.connect() as connection,
+        unless_gone(migration),
+    ):
         return list(map(_ROW, connection.scalar(query) or ()))
 
 

@@ -24,10 +24,11 @@ LEASE = sa.Table(  # a step that must not run beside another
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("worker", sa.Text, nullable=False),
 )
-SWEEP = sa.Table(  # how far a table has been walked, by heap blocks
+SWEEP = sa.Table(  # how far a leaf of a table has been walked, by heap blocks
     "sweep",
     METADATA,
     sa.Column("migration", sa.Text, primary_key=True),
+    sa.Column("relation", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("filenode", sa.BigInteger, nullable=False),
     sa.Column("blocks", sa.BigInteger, nullable=False),
     sa.Column("next_block", sa.BigInteger, nullable=False, server_default="0"),
@@ -36,9 +37,13 @@ CLAIM = sa.Table(  # a range of blocks that a worker is busy with
     "claim",
     METADATA,
     sa.Column("migration", sa.Text, primary_key=True),
+    sa.Column("relation", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("first_block", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("end_block", sa.BigInteger, nullable=False),
     sa.Column("worker", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["migration", "relation"], [SWEEP.c.migration, SWEEP.c.relation], ondelete="cascade"
+    ),
 )
 QUEUE = sa.Table(  # keys of rows that were written and have no vector, a partition a migration
     "queue",

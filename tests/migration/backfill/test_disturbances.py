@@ -72,7 +72,7 @@ def test_the_range_of_a_file_that_is_gone_ends_no_range_of_the_new_one(wide, eng
         dba.exec_driver_sql('vacuum full "Amenities"')
     sweep.begin(wide)
     after = sweep.claim(wide, "me")
-    assert (after.first, after.filenode) != (before.first, before.filenode)
+    assert (after.first, after.leaf.filenode) != (before.first, before.leaf.filenode)
     sweep.finish(wide, "me", before)
     assert left(wide) == [1, 0]
     sweep.finish(wide, "me", after)

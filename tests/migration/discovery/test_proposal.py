@@ -75,7 +75,7 @@ class TestWhichTable:
     def test_a_view_is_refused_as_such(self, engine, make, run):
         make("LlamaIndex")
         run("create view v as select * from data_llamaindex")
-        assert "is a view: ragkit migrates plain tables" in fault(engine, Answers(table="v"))
+        assert "is a view: ragkit migrates tables" in fault(engine, Answers(table="v"))
 
     def test_a_table_without_a_key_gets_the_statement_that_makes_one(self, engine, run):
         run("create table t (id int, body text, v vector(8))")
@@ -127,3 +127,19 @@ def test_a_new_column_never_takes_a_name_that_is_there(engine, make, run):
     make("LlamaIndex")
     run("alter table data_llamaindex add column embedding_letters text")
     assert propose(engine, "env", WANTED).sections["new"]["column"] == "embedding_letters_2"
+
+
+def test_a_partitioned_table_is_proposed_and_one_without_a_key_is_refused(engine, make, run):
+    make("LlamaIndex")
+    run(
+        "alter table data_llamaindex rename to plain",
+        "create table parted (like plain including all) partition by hash (id)",
+        "create table part partition of parted for values with (modulus 1, remainder 0)",
+        "insert into parted select * from plain",
+        "drop table plain cascade",
+    )
+    proposal = propose(engine, "env", WANTED)
+    assert proposal.sections["table"]["name"] == "parted"
+    assert proposal.sections["old"]["model"] == MODEL
+    run("alter table parted drop constraint parted_pkey")
+    assert "partition it by a column that is unique and NOT NULL" in fault(engine)

@@ -7,6 +7,7 @@ from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import sweep
 from ragkit.migration.work.workers import working
 from tests.conftest import TEXTS, make_table
+from tests.migration.partitions.tables import expanded, run
 
 
 @pytest.fixture
@@ -77,10 +78,10 @@ def test_a_table_that_was_rewritten_is_walked_again(table, me):
     assert (state(table).done, state(table).claims) == (0, 0)
 
 
-def test_without_a_sweep_there_is_nothing_to_claim(migration):
+def test_before_the_first_claim_nothing_is_done(migration):
     expand(migration)
-    assert sweep.claim(migration, "me") is None
-    assert state(migration) is None
+    assert (state(migration).done, state(migration).is_complete) == (0, False)
+    assert sweep.claim(migration, "me").first == 0
 
 
 def test_an_empty_table_is_walked_at_once(migration):
@@ -90,3 +91,40 @@ def test_an_empty_table_is_walked_at_once(migration):
     sweep.begin(migration)
     assert sweep.claim(migration, "me") is None
     assert state(migration).is_complete
+
+
+def test_partitions_that_come_are_walked_and_those_that_go_are_forgotten(engine, plan):
+    migration = expanded(engine, plan, TEXTS)
+    assert state(migration).blocks == 3  # a page each of three leaves; one is empty
+    with working(engine, "backfill") as worker:
+        claimed = []
+        while found := sweep.claim(migration, worker):
+            claimed.append(found)
+        assert len({part.leaf.name for part in claimed}) == 3
+        for done in claimed[1:]:
+            sweep.finish(migration, worker, done)
+        assert state(migration).claims == 1
+        run(engine, f"drop table {claimed[0].leaf.regclass}")
+        assert sweep.claim(migration, worker) is None
+        assert state(migration).is_complete
+    run(engine, 'alter table "Part 2" detach partition "Part 2 high"')
+    assert state(migration).is_complete
+    run(
+        engine,
+        'create table more (like "Amenities" including all)',
+        "insert into more (id, name, content) values (100, 'n', 'More.')",
+        'alter table "Part 2" attach partition more for values from (100) to (maxvalue)',
+    )
+    assert not state(migration).is_complete
+    assert sweep.claim(migration, "me").leaf.name == "more"
+
+
+def test_a_partition_that_was_rewritten_is_walked_again_and_no_other_one(engine, plan):
+    migration = expanded(engine, plan, TEXTS)
+    with working(engine, "backfill") as worker:
+        while claimed := sweep.claim(migration, worker):
+            sweep.finish(migration, worker, claimed)
+        with autocommit(engine) as connection:
+            connection.exec_driver_sql('vacuum full "Part 1"')
+        assert sweep.claim(migration, worker).leaf.name == "Part 1"
+        assert sweep.claim(migration, worker) is None

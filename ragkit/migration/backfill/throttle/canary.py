@@ -12,6 +12,7 @@ from ragkit.errors import DatabaseError, DatabaseUnavailable
 from ragkit.migration import phases
 from ragkit.migration.backfill.throttle.baseline import Baseline
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import TREE
 from ragkit.retrieval.search import STATEMENT_MS, nearest
 
 BASELINE_QUERIES, BASELINE_SECONDS = 10, 0.2
@@ -23,13 +24,13 @@ SHARE = 0.01
 not taken is left for when the app is slow."""
 BUSY_PER_SECOND, BUSY_SECONDS = 0.5, 60.0
 """An app that has not asked so often in any interval of the last minute is idle."""
-_SCANS = sa.text("""
+_SCANS = sa.text(f"""{TREE}
     select sum(pg_stat_get_numscans(i.indexrelid))
-    from pg_index i
-    join pg_class c on c.oid = i.indexrelid
+    from tree join pg_index i on i.indrelid = tree.oid
+    join pg_class c on c.oid = i.indexrelid and c.relkind = 'i'
     join pg_am m on m.oid = c.relam
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-    where i.indrelid = to_regclass(:table) and a.attname = :column and i.indisvalid
+    where a.attname = :column and i.indisvalid
       and m.amname in ('hnsw', 'ivfflat')
 """)
 

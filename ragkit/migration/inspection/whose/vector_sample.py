@@ -12,6 +12,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import TREE
 
 SAMPLE_ROWS = 32
 BLOCK_ROWS = 20_000
@@ -20,7 +21,9 @@ SHORT_CHARACTERS = 2000
 """Of all texts of a row. Rarer ways are tried with such rows only."""
 MAX_COLUMNS = 6
 """Columns whose texts are tried."""
-_ESTIMATE = sa.text("select reltuples from pg_class where oid = to_regclass(:table)")
+_ESTIMATE = sa.text(f"""{TREE}
+    select sum(greatest(reltuples, 0)) from tree join pg_class c using (oid) where c.relkind = 'r'
+""")
 _TEXT_COLUMNS = sa.text("""
     select a.attname from pg_attribute a join pg_type t on t.oid = a.atttypid
     where a.attrelid = to_regclass(:table) and a.attnum > 0 and not a.attisdropped

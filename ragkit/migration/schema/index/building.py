@@ -23,7 +23,6 @@ from ragkit.migration.schema.index.current import (
     Builder,
     BuildProgress,
     IndexState,
-    qualified_name,
     read_builders,
     state,
 )
@@ -143,7 +142,7 @@ def _run(migration: Migration, session: BuildingSession, is_leftover: bool, sizi
         sizing.apply(session.connection)
     run = session.connection.exec_driver_sql
     if is_leftover:
-        run(f"drop index concurrently if exists {qualified_name(migration)}")
+        run(f"drop index concurrently if exists {statements.qualified_index(migration)}")
     run(statements.create_index(migration, sizing.lists))
 
 

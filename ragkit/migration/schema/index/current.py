@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from ragkit.database.identifiers import quote_identifier
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import statements
 
 _INDEX = sa.text("""
-    select i.indisvalid as valid, pg_relation_size(i.indexrelid) as bytes
+    select i.indisvalid as valid, pg_relation_size(i.indexrelid) + coalesce((
+        select sum(pg_relation_size(relid))::bigint
+        from pg_partition_tree(i.indexrelid) where isleaf and relid <> i.indexrelid), 0) as bytes
     from pg_index i where i.indexrelid = to_regclass(:name)
 """)
 # Another role's progress shows its pid and database only; its lock on the table shows the rest.
@@ -75,7 +76,7 @@ class Builder:
 def state(connection: sa.Connection, migration: Migration) -> IndexState:
     """The index of the plan, as it is now."""
     name = statements.index_name(migration)
-    row = connection.execute(_INDEX, {"name": qualified_name(migration)}).one_or_none()
+    row = connection.execute(_INDEX, {"name": statements.qualified_index(migration)}).one_or_none()
     if row is None:
         return IndexState(name, exists=False, valid=False, bytes=0)
     return IndexState(name, exists=True, valid=row.valid, bytes=row.bytes)
@@ -86,7 +87,7 @@ def read_builders(connection: sa.Connection, migration: Migration) -> Sequence[B
     person, or a server process whose client was killed and which goes on building. Those that
     build come first."""
     names = {
-        "table": migration.new_place[0], "name": qualified_name(migration),
+        "table": migration.new_place[0], "name": statements.qualified_index(migration),
         "claim": claim_name(migration),
     }  # fmt: skip
     return [
@@ -98,11 +99,6 @@ def read_builders(connection: sa.Connection, migration: Migration) -> Sequence[B
     ]  # fmt: skip
 
 
-def qualified_name(migration: Migration) -> str:
-    """The index's, as SQL."""
-    return quote_identifier(statements.index_schema(migration), statements.index_name(migration))
-
-
 def claim_name(migration: Migration) -> str:
     """Of the advisory lock of whoever builds the index."""
-    return f"ragkit index {qualified_name(migration)}"
+    return f"ragkit index {statements.qualified_index(migration)}"

@@ -6,16 +6,13 @@ import sqlalchemy as sa
 from humanize import naturaldelta, naturalsize
 
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import count_blocks
 from ragkit.migration.schema.index.sizing import Sizing
 from ragkit.migration.schema.index.trial import TRIAL_ROWS, run_index_trial
 
 WORTH_A_TRIAL = 10 * TRIAL_ROWS
 """Rows of a table whose index takes much longer than a trial; a smaller one is a moment's work."""
 SAMPLED_PAGES = 400
-_PAGES = sa.text("""
-    select pg_relation_size(oid) / current_setting('block_size')::bigint
-    from pg_class where oid = to_regclass(:table)
-""")
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def estimate_build(migration: Migration, rows: int, sizing: Sizing) -> Estimate:
 def estimate_rows(connection: sa.Connection, migration: Migration) -> int:
     """By a sample of pages: the table is never counted, and pg_class.reltuples knows nothing of
     what a backfill has done since the last VACUUM."""
-    pages = connection.scalar(_PAGES, {"table": migration.quoted_table}) or 0
+    pages = count_blocks(connection, migration.quoted_table)
     percent = min(100.0, 100 * SAMPLED_PAGES / max(1, pages))
     rows = connection.exec_driver_sql(
         f"select count(*) from {migration.quoted_table} "

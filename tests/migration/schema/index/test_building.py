@@ -9,10 +9,9 @@ import sqlalchemy as sa
 
 from ragkit.errors import PhaseError
 from ragkit.migration import ledger
-from ragkit.migration.schema import index
+from ragkit.migration.schema import index, statements
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.index import building, estimate
-from ragkit.migration.schema.index.current import qualified_name
 from ragkit.migration.schema.index.session import building_session
 from ragkit.retrieval.search import DISTANCES, _nearest_sql, nearest
 from ragkit.sandbox.folders import Folders
@@ -200,7 +199,7 @@ def test_what_it_will_take_is_told_before_and_kept_with_what_it_took(vectors, mo
     [event] = index_events(vectors)
     assert event.detail["settings"] == built.settings
     assert event.detail["estimate"]["bytes"] == pytest.approx(built.bytes, rel=0.2)
-    assert qualified_name(vectors).startswith("public.")
+    assert statements.qualified_index(vectors).startswith("public.")
 
 
 def test_who_is_waited_for_is_told(vectors):

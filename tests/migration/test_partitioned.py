@@ -1,0 +1,364 @@
+"""A partitioned table: every phase on the real app, and what partitions may do meanwhile."""
+
+import subprocess
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from ragkit.database.engine import autocommit
+from ragkit.migration import phases
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.cutover import cut_over, roll_back
+from ragkit.migration.discovery.tables import find_tables
+from ragkit.migration.inspection import inventory
+from ragkit.migration.inspection.whose.vector_sample import sample_old
+from ragkit.migration.migration import Migration
+from ragkit.migration.preview.steps import plan_statements
+from ragkit.migration.preview.trial import run_trial
+from ragkit.migration.progress.audit import audit
+from ragkit.migration.retirement import retire
+from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
+from ragkit.migration.schema.triggers import trigger_faults
+from ragkit.migration.schema.writing import SETTINGS, write_sql
+from ragkit.migration.status import IN_PLACE, read_status
+from ragkit.migration.verdict import GO
+from ragkit.runbook import Runbook
+from ragkit.runbook.parameters import Parameters
+from ragkit.runbook.start_sandbox import start_sandbox
+from tests.conftest import (
+    PYTHON,
+    ROOT,
+    TEXTS,
+    changed,
+    column_of,
+    environment,
+    free_port,
+    gates_of,
+)
+from tests.migration.backfill.test_follower import following, vector, wait_for
+from tests.migration.backfill.test_together import BACKFILL, check_end, texts_of
+from tests.migration.backfill.vectors import check_vectors
+from tests.migration.partitions.tables import RANGE, expanded, make_partitioned, run
+from tests.stand_ins.recording import RecordingEmbedder
+
+NEW, OLD = "all-minilm-l6-v2", "wordllama-256"
+IN_PARTITIONS = (
+    "alter table amenities rename to plain",
+    "create table amenities (like plain including all) partition by range (id)",
+    "create table a partition of amenities for values from (minvalue) to (100)",
+    "create table b partition of amenities for values from (100) to (1000) partition by hash (id)",
+    "create table b0 partition of b for values with (modulus 2, remainder 0)",
+    "create table b1 partition of b for values with (modulus 2, remainder 1)",
+    "create table z partition of amenities for values from (100000) to (maxvalue)",
+    "insert into amenities select * from plain",
+    "drop table plain cascade",
+)
+
+
+@pytest.fixture(scope="module")
+def runbook(tmp_path_factory):
+    """The sandbox, its table in partitions, before the backfill."""
+    folder = tmp_path_factory.mktemp("partitioned")
+    changes = f"app.port={free_port()}", "old.retire=true"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGKIT_SANDBOX", str(folder / "home"))
+        runbook = Runbook.of(Parameters(ROOT / "params" / "sandbox.yaml", folder, changes))
+        list(start_sandbox(runbook))
+    run(runbook.engine, *IN_PARTITIONS)
+    yield runbook
+    runbook.sandbox.remove()
+
+
+def insert(runbook, table, keys):
+    """With the old model's vectors."""
+    columns = "id, name, description, category, content, embedding"
+    for key in keys:
+        text = f"A new shop of number {key}."
+        vector = str(runbook.old_embedder.embed_query(text).tolist())
+        values = f"({key}, 'New', '{text}', 'shop', '{text}', '{vector}')"
+        run(runbook.engine, f"insert into {table} ({columns}) values {values}")
+
+
+def attach(runbook, name, first, end):
+    """A table with other column numbers than the root's, and some rows without a new vector."""
+    columns = sa.inspect(runbook.engine).get_columns("amenities")
+    others = ", ".join(f'"{c["name"]}"' for c in reversed(columns))
+    required = [f'alter "{c["name"]}" set not null' for c in columns if not c["nullable"]]
+    run(
+        runbook.engine,
+        f"create table {name} as select 0 as gone, {others} from amenities where false",
+        f"alter table {name} drop column gone",
+        f"alter table {name} {', '.join(required)}",
+    )
+    insert(runbook, name, range(first, first + 20))
+    bounds = f"for values from ({first}) to ({end})"
+    run(runbook.engine, f"alter table amenities attach partition {name} {bounds}")
+
+
+def ask(runbook, question):
+    return runbook.app.smoke_test(question, runbook.app.serving().model)
+
+
+def is_complete(migration):
+    status = read_status(migration, OLD)
+    return status.done == status.total
+
+
+@pytest.mark.timeout(300)
+def test_the_whole_way(runbook):
+    engine, migration, app = runbook.engine, runbook.migration, runbook.app
+    new, old = runbook.new_embedder, runbook.old_embedder
+    assert expand(migration)
+    stop, done = threading.Event(), threading.Event()
+
+    def people():
+        for turn in range(10_000):
+            insert(runbook, "amenities", [100_000 + turn])
+            run(
+                engine,
+                f"update amenities set content = content || '!' where id = {turn % 250}",
+                f"update amenities set location = 'here' where mod(id, 50) = {turn % 50}",
+                # to another partition and back
+                f"update amenities set id = {300_000 + turn} where id = {turn}",
+                f"update amenities set id = {turn - 3} where id = {300_000 + turn - 3}",
+                f"delete from amenities where id = {100_000 + turn // 2}",
+            )
+            if turn == 5:
+                attach(runbook, "m", 1000, 100_000)
+                done.set()
+            if stop.wait(0.1):
+                return
+
+    writer = threading.Thread(target=people)
+    writer.start()
+    list(run_backfill(migration, new))
+    assert done.wait(20)
+    stop.set()
+    writer.join(20)
+    list(run_backfill(migration, new))
+    check_vectors(migration, new)
+    assert vector(migration, 1010, runbook.plan.new.column) is not None
+    built = index.build(migration)
+    assert built.valid
+    assert built.bytes > 0
+    assert migration.phase() == phases.BACKFILLED
+
+    with following(migration, new) as errors:
+        run(engine, "update amenities set content = 'Purple umbrellas for sale.', "
+            "description = 'Purple umbrellas for sale.' where id = 1001")  # fmt: skip
+        wait_for(lambda: is_complete(migration))
+    assert errors == []
+
+    verdict = runbook.decide(runbook.evidence())
+    assert [gate for gate in verdict.gates if not gate.passed] == []
+    assert verdict.verdict == GO
+    status = read_status(migration, OLD)
+    assert (status.done, status.triggers) == (status.total, IN_PLACE)
+
+    assert cut_over(migration, app, verdict, "tea").revision.model == NEW
+    assert "Purple umbrellas" in ask(runbook, "purple umbrellas for sale")
+    with following(migration, new, old) as errors:
+        run(engine, "update amenities set id = 777, content = 'Yellow rubber boots.', "
+            "description = 'Yellow rubber boots.' where id = 1001")  # fmt: skip
+        wait_for(lambda: "Yellow rubber boots" in ask(runbook, "yellow rubber boots"))
+        wait_for(lambda: not read_status(migration, NEW).old_missing)
+    assert errors == []
+    check_vectors(migration, new)
+    assert vector(migration, 777, "embedding") == pytest.approx(
+        old.embed_query("Yellow rubber boots."), abs=1e-6
+    )
+
+    assert roll_back(migration, app, "tea").revision.model == OLD
+    assert "Yellow rubber boots" in ask(runbook, "yellow rubber boots")
+    assert cut_over(migration, app, verdict, "tea").revision.model == NEW
+    assert retire(migration, app).done
+    assert "embedding" not in {c["name"] for c in sa.inspect(engine).get_columns("b0")}
+    assert "Yellow rubber boots" in ask(runbook, "yellow rubber boots")
+
+
+def test_it_is_found_inspected_and_previewed(engine, plan, new_embedder):
+    make_partitioned(engine, plan, TEXTS)
+    run(engine, "analyze")
+    (table,) = find_tables(engine)
+    assert (table.kind, table.rows, table.keys) == ("partitioned table", 6, ["id"])
+    assert str(table).endswith("(256 dimensions, about 6 rows, partitioned table)")
+    migration = Migration.open(plan, engine)
+    (column,) = inventory.vector_columns(migration)
+    assert (column.table, column.rows) == ("public.Amenities", 6)
+    assert column.bytes >= 3 * 8192
+    assert sample_old(migration).vectors.shape == (6, 256)
+    assert run_trial(migration).placements.column.seconds > 0
+    told = plan_statements(migration, "a minute", "a second")
+    assert sum(s.sql.startswith("create index concurrently") for s in told) == 4
+    assert read_status(migration, None).total == 6
+
+
+@pytest.mark.timeout(120)
+def test_two_backfills_share_the_partitions(engine, plan, new_embedder):
+    plan = changed(plan, {"backfill.batch_size": 16})
+    texts = [f"{text} {n}." for n in range(200) for text in TEXTS]
+    migration = expanded(engine, plan, texts)
+    arguments = [plan.model_dump_json(), engine.url.render_as_string()]
+    processes = [
+        subprocess.Popen(
+            [PYTHON, "-c", BACKFILL, *arguments], env=environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        embedded = [texts_of(process) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert all(embedded)
+    assert sorted(embedded[0] + embedded[1]) == sorted(texts)
+    check_end(migration, new_embedder)
+
+
+def test_a_row_that_moves_to_another_partition_is_queued_and_filled(engine, plan, new_embedder):
+    migration = expanded(engine, plan, TEXTS, RANGE)
+    list(run_backfill(migration, new_embedder))
+    run(
+        engine,
+        'update "Amenities" set id = 500 where id = 1',  # keeps its vector
+        "update \"Amenities\" set id = 501, content = 'Moved and edited.' where id = 2",
+    )
+    assert vector(migration, 500) is not None
+    assert vector(migration, 501) is None
+    with engine.connect() as connection:
+        assert connection.scalars(sa.text("select key from ragkit.queue")).all() == ["501"]
+    list(run_backfill(migration, new_embedder))
+    check_vectors(migration, new_embedder)
+
+
+def test_a_row_without_a_vector_that_moves_during_the_sweep_is_filled(engine, plan, new_embedder):
+    migration = expanded(engine, plan, TEXTS, RANGE)
+    run(engine, 'update "Amenities" set id = id + 500 where id < 3')
+    list(run_backfill(migration, new_embedder))
+    check_vectors(migration, new_embedder)
+
+
+def test_writes_that_name_a_partition_are_seen(engine, plan, new_embedder):
+    migration = expanded(engine, plan, TEXTS, RANGE)
+    list(run_backfill(migration, new_embedder))
+    run(
+        engine,
+        "insert into high (id, name, content) values (900, 'n', 'By its own name.')",
+        "update low set content = 'Edited.' where id = 1",
+    )
+    assert vector(migration, 1) is None
+    list(run_backfill(migration, new_embedder))
+    check_vectors(migration, new_embedder)
+
+
+def make_part(engine, name, first, rows, **values):
+    """A table of its own, with other column numbers than the root."""
+    run(
+        engine,
+        f'create table {name} (gone int, "new vector" vector(64), embedding vector(256), '
+        "content text, description text, name text, id int primary key)",
+        f"alter table {name} drop column gone",
+        f"insert into {name} (id, name, content) "
+        f"select {first} + n, 'n', 'Row ' || n from generate_series(0, {rows - 1}) n",
+    )
+
+
+def test_a_partition_that_is_attached_later_is_walked(engine, plan, new_embedder):
+    migration = expanded(engine, plan, TEXTS, RANGE)
+    list(run_backfill(migration, new_embedder))
+    make_part(engine, "more", 1000, 5)
+    run(engine, 'alter table "Amenities" attach partition more for values from (1000) to (2000)')
+    assert not gates_of(migration)["coverage"].passed
+    list(run_backfill(migration, new_embedder))
+    check_vectors(migration, new_embedder)
+    assert gates_of(migration)["coverage"].passed
+    run(engine, "update more set content = 'Edited.' where id = 1001")  # by its own numbers
+    assert vector(migration, 1001) is None
+    list(run_backfill(migration, new_embedder))
+    check_vectors(migration, new_embedder)
+
+
+@pytest.mark.parametrize("way", ["detach", "drop", "rename", "vacuum"])
+def test_a_partition_may_go_or_change_while_its_rows_are_with_the_model(
+    engine, plan, new_embedder, way
+):
+    texts = [f"{text} {n}." for n in range(5) for text in TEXTS]
+    migration = expanded(engine, plan, texts, RANGE)
+    statement = {
+        "detach": 'alter table "Amenities" detach partition high',
+        "drop": "drop table high",
+        "rename": "alter table high rename to higher",
+        "vacuum": "vacuum full high",
+    }[way]
+    seen = []
+
+    def act(chosen):
+        seen.append(chosen)
+        if len(seen) == 3:  # rows of `high` are claimed, and more of them are to be read
+            with autocommit(engine) as connection:
+                connection.exec_driver_sql(statement)
+
+    list(run_backfill(migration, RecordingEmbedder(new_embedder, act)))
+    check_vectors(migration, new_embedder)
+    assert len(column_of(engine, migration, "content")) == (3 if way in ("detach", "drop") else 30)
+    assert migration.phase() == phases.BACKFILLED
+    assert audit(migration).pending == 0
+
+
+def test_a_table_without_partitions_is_complete(engine, plan, new_embedder):
+    migration = expanded(engine, plan, TEXTS, RANGE)
+    run(engine, "drop table low", "drop table high")
+    list(run_backfill(migration, new_embedder))
+    assert migration.phase() == phases.BACKFILLED
+    assert index.build(migration).valid
+
+
+def test_one_write_touches_one_partition(engine, plan):
+    """By EXPLAIN of the writer's statement: the other partitions are opened, and never read."""
+    migration = expanded(engine, plan, TEXTS)
+    leaves = {"Part 0", "Part 1", "Part 2 low", "Part 2 high"}
+    with engine.begin() as connection:
+        for name, value in SETTINGS.items():
+            connection.execute(sa.select(sa.func.set_config(name, value, True)))
+        run_sql = connection.exec_driver_sql
+        run_sql(f"prepare w (text[], text[], vector[]) as {write_sql(migration)}")
+        for mode, number in (("force_custom_plan", 5), ("force_generic_plan", 6)):
+            run_sql(f"set local plan_cache_mode = {mode}")
+            row = f"array['{number}'], array['{TEXTS[number - 1]}'], array['{[1.0] * 64}'::vector]"
+            (explained,) = run_sql(
+                f"explain (analyze, format json, costs off, timing off) execute w({row})"
+            ).scalar()
+            assert len(read_by(explained["Plan"]) & leaves) == 1, mode
+        assert run_sql('select count("new vector") from "Amenities"').scalar() == 2
+
+
+def read_by(plan):
+    """The tables that a plan has read."""
+    tables = set().union(*(read_by(part) for part in plan.get("Plans", [])))
+    if "Relation Name" in plan and plan["Node Type"] != "ModifyTable" and plan["Actual Loops"]:
+        tables.add(plan["Relation Name"])
+    return tables
+
+
+def test_a_trigger_that_is_disabled_on_one_partition_is_told_and_put_back(engine, plan):
+    migration = expanded(engine, plan, TEXTS)
+    with engine.connect() as connection:
+        assert trigger_faults(connection, migration) == []
+    name = sa.text("select tgname from pg_trigger where tgname like 'zz_ragkit_clear%' limit 1")
+    with engine.begin() as connection:
+        trigger = connection.scalar(name)
+        connection.exec_driver_sql(f'alter table "Part 2 low" disable trigger {trigger}')
+        assert trigger_faults(connection, migration) == [
+            f'{trigger} of "Part 2 low" is disabled'
+        ]  # fmt: skip
+    expand(migration)
+    with engine.connect() as connection:
+        assert trigger_faults(connection, migration) == []
