@@ -82,15 +82,15 @@ def run_backfill(
     start = tally.progress()
     log.info("backfill starts from %d of %d", start.done, start.total)
     yield start
+    throttle = throttle_for(migration, probe_log)
     model = for_rows(meter_requests(migration, embedder, meter), migration.plan.new.long_texts)
     limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
     snapshots = OldSnapshots(migration)
     waiting = Waiting(migration, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds)
     with (
         working(migration.engine, "ragkit backfill") as worker,
-        Pipeline(migration, model, in_flight, executor) as pipeline,
+        Pipeline(migration, model, in_flight, throttle, executor) as pipeline,
     ):
-        throttle = pipeline.before_writes(lambda: throttle_for(migration, probe_log))
         retry_database(sweep.begin, migration)
         while True:
             last = retry_database(start_pass, migration)
@@ -100,9 +100,7 @@ def run_backfill(
                 queue_batches(migration, worker, last.before, limits),
             ):
                 for landed in pipeline.run(batches):
-                    if landed:
-                        throttle.result().wait_if_slow()
-                    reason = (throttle.result().reason if landed else "") or meter.held
+                    reason = throttle.reason or meter.held
                     yield tally.progress(landed, reason or snapshots.look())
             counts = None
             if retry_database(needs_audit, migration, last):

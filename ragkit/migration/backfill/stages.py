@@ -5,9 +5,9 @@ No model is called inside a transaction. Identical texts are embedded once.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,12 +19,12 @@ from ragkit.migration.backfill.model_calls.in_flight import InFlight, ObservedEm
 from ragkit.migration.backfill.model_calls.vector_cache import VectorCache
 from ragkit.migration.backfill.prefetch import Prefetch
 from ragkit.migration.backfill.side_writer import open_writer
+from ragkit.migration.backfill.throttle import Throttle
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.work.rows import Row
 from ragkit.retry import retry_database
 
-T = TypeVar("T")
 AHEAD = 2
 """So many times the requests in flight are ready, so that no slot waits for this thread. A kill
 costs those in flight."""
@@ -49,6 +49,7 @@ class Pipeline:
         migration: Migration,
         model: Embedder,
         in_flight: InFlight,
+        throttle: Throttle,
         executor: Executor | None = None,
     ):
         self._migration, self._in_flight = migration, in_flight
@@ -63,6 +64,7 @@ class Pipeline:
         self._claimed: dict[str, list[_Claimed]] = {}
         self._futures: dict[Future[EmbeddingResult], list[str]] = {}
         self._embedded: list[tuple[Row, Portion, np.ndarray]] = []
+        self._throttle = throttle
         self._write_in = ThreadPoolExecutor(1, "write")
         self._writes: dict[Future[int], Sequence[Portion]] = {}
         self._answered_at = time.monotonic()
@@ -75,10 +77,6 @@ class Pipeline:
         self._write_in.shutdown(cancel_futures=True)
         if self._own:
             self._own.shutdown(wait=False, cancel_futures=True)  # a model may hang
-
-    def before_writes(self, do: Callable[[], T]) -> "Future[T]":
-        """Runs while the first requests are with the model; what is written later waits for it."""
-        return self._write_in.submit(do)
 
     def run(self, batches: Iterator[Batch]) -> Iterator[int]:
         """The number of rows that landed, after each write; 0 when there was none for a second.
@@ -189,13 +187,18 @@ class Pipeline:
             size = self._writer.size.rows
             part, self._embedded = self._embedded[:size], self._embedded[size:]
             rows, portions, vectors = zip(*part, strict=True)
-            write = self._write_in.submit(self._writer.write, rows, np.stack(vectors))
+            write = self._write_in.submit(self._write, rows, np.stack(vectors))
             self._writes[write] = portions
 
     def _settle(self, portions: Sequence[Portion]) -> None:
         self._rows -= len(portions)
         for portion in portions:
             portion.settle(1)
+
+    def _write(self, rows: Sequence[Row], vectors: np.ndarray) -> int:
+        landed = self._writer.write(rows, vectors)
+        self._throttle.wait_if_slow()
+        return landed
 
     def _write_answered(self) -> Iterator[int]:
         """What was paid for is kept, as far as it is answered soon."""

@@ -37,7 +37,11 @@ _SCANS = sa.text(f"""{TREE}
 
 class Canary:
     """A Watch. `ask` returns the query's time in ms; `scans` how often the app's index has been
-    used, None where there is none: then the app counts as busy."""
+    used, None where there is none: then the app counts as busy.
+
+    Its baseline is taken when it is first due, while the writes stand still: a short backfill is
+    over by then.
+    """
 
     def __init__(
         self,
@@ -47,9 +51,9 @@ class Canary:
         clock: Callable[[], float] = time.monotonic,
     ):
         self._ask, self._scans, self._clock = ask, scans, clock
-        measured = _measure(ask, clock)
-        self._baseline = Baseline(measured[1:] or measured, factor)  # the first one fills caches
-        self._asked, self._spent, self._since = len(measured), 0.0, clock()
+        self._factor = factor
+        self._baseline: Baseline | None = None
+        self._asked, self._spent, self._since = 0, 0.0, clock()
         self._due = self._since + EVERY_SECONDS
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._seen_scans, self._looked_at, self._busy_at = scans(), clock(), float("-inf")
@@ -66,7 +70,12 @@ class Canary:
             self._recent.clear()
             self._due = self._clock() + EVERY_SECONDS
             return ""
-        self._recent.append(latest := self._timed())
+        if self._baseline is None:
+            measured = self._timed(BASELINE_QUERIES)
+            self._baseline = Baseline(measured[1:] or measured, self._factor)  # caches are filled
+            return ""
+        [latest] = self._timed(1)
+        self._recent.append(latest)
         if latest >= STATEMENT_MS and self._baseline.is_exceeded_by(latest):
             return f"the app's query has not come back in {latest / 1000:.0f} s"
         ms = float(np.median(self._recent))
@@ -74,14 +83,16 @@ class Canary:
             return ""
         return f"the app's query takes {ms:.0f} ms, and took {self._baseline.ms:.0f}"
 
-    def _timed(self) -> float:
-        start = self._clock()
-        ms = self._ask()
+    def _timed(self, most: int) -> list[float]:
+        """One answer or, if they come soon, up to `most`, in ms."""
+        start, measured = self._clock(), [self._ask()]
+        while len(measured) < most and self._clock() - start < BASELINE_SECONDS:
+            measured.append(self._ask())
         now = self._clock()
         self._spent += now - start
         self._due = max(now + EVERY_SECONDS, self._since + self._spent / SHARE)
-        self._asked += 1
-        return ms
+        self._asked += len(measured)
+        return measured
 
     def _is_busy(self) -> bool:
         """By the use of the old column's index, without that of this canary."""
@@ -94,14 +105,6 @@ class Canary:
             self._busy_at = now
         self._seen_scans, self._looked_at = scans, now
         return now - self._busy_at < BUSY_SECONDS
-
-
-def _measure(ask: Callable[[], float], clock: Callable[[], float]) -> list[float]:
-    """ms, before the backfill."""
-    start, measured = clock(), [ask()]
-    while len(measured) < BASELINE_QUERIES and clock() - start < BASELINE_SECONDS:
-        measured.append(ask())
-    return measured
 
 
 def _query(migration: Migration) -> Callable[[], float]:

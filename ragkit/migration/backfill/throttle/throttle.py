@@ -38,7 +38,7 @@ class Throttle:
         self.pause, self.reason = 0.0, ""
 
     def wait_if_slow(self) -> None:
-        """Call after each write: checks at most once a second, and pauses if it must."""
+        """Call between two writes: checks at most once a second, and pauses if it must."""
         if self._clock() >= self._due and self._checking.acquire(blocking=False):
             try:
                 self._check()
