@@ -49,7 +49,11 @@ def engine_from_env(
     if env.get("DATABASE_URL"):
         url = parse_url(env["DATABASE_URL"], read_password(env))
         timeout = min(CONNECT_SECONDS, read_seconds)
-        arguments = {"application_name": name, "timeout": timeout}
+        arguments: dict[str, Any] = {"application_name": name, "timeout": timeout}
+        if (
+            "unix_sock" in url.query
+        ):  # pg8000 would load the machine's certificates for each session
+            arguments["ssl_context"] = False
         return _create(url, read_seconds, ping, connect_args=arguments)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:

@@ -30,16 +30,16 @@ def ask(
     `settings` hold until the end of the transaction, and for `sql` first. Raises pg8000's errors;
     the connection is invalidated unless the server has answered.
     """
-    messages = b""
+    messages: list[bytes] = []
     if settings:
         names = [text.encode() for setting in settings.items() for text in setting]
         calls = (f"set_config(${n}, ${n + 1}, true)" for n in range(1, len(names), 2))
         messages = _statement(f"select {', '.join(calls)}", names, describe=False)
-    messages += _statement(sql, values, describe=True) + _SYNC
+    messages += [*_statement(sql, values, describe=True), _SYNC]
     driver: Any = connection.connection.dbapi_connection
     context = Context(sql, columns=[])
     try:
-        driver._sock.write(messages)  # pg8000 has no public name for it
+        driver._sock.write(b"".join(messages))  # pg8000 has no public name for it
         driver._sock.flush()
         driver.handle_messages(context)
     except pg8000.DatabaseError:  # the server's answer
@@ -53,17 +53,17 @@ def ask(
     return rows[1:] if settings else rows
 
 
-def _statement(sql: str, values: Sequence[bytes], describe: bool) -> bytes:
+def _statement(sql: str, values: Sequence[bytes], describe: bool) -> list[bytes]:
     """Parse, Bind, perhaps Describe, and Execute; rows are answered as text."""
-    parse = b"\0" + sql.encode() + b"\0" + struct.pack(">h", 0)
-    bind = b"\0\0" + struct.pack(">hhh", 1, _BINARY, len(values))
+    parse = [b"\0", sql.encode(), b"\0", struct.pack(">h", 0)]
+    bind = [b"\0\0", struct.pack(">hhh", 1, _BINARY, len(values))]
     for value in values:
-        bind += struct.pack(">i", len(value)) + value
-    bind += struct.pack(">hh", 1, _TEXT)
-    return (
-        _message(b"P", parse) + _message(b"B", bind) + (_DESCRIBE if describe else b"") + _EXECUTE
-    )
+        bind += (struct.pack(">i", len(value)), value)
+    bind.append(struct.pack(">hh", 1, _TEXT))
+    return [
+        *_message(b"P", parse), *_message(b"B", bind), _DESCRIBE if describe else b"", _EXECUTE,
+    ]  # fmt: skip
 
 
-def _message(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack(">i", len(body) + 4) + body
+def _message(kind: bytes, body: list[bytes]) -> list[bytes]:
+    return [kind + struct.pack(">i", sum(map(len, body)) + 4), *body]

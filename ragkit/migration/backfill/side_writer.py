@@ -43,6 +43,8 @@ def tidy_keys(migration: Migration, keys: Sequence[str]) -> None:
 class SideWriter(Writer):
     """As Writer, for a side table."""
 
+    at_once = 2
+
     def __init__(self, migration: Migration):
         super().__init__(migration)
         self._sql, self._settings = write_sql(migration), SETTINGS

@@ -32,8 +32,6 @@ MODEL_ATTEMPTS = 2
 """No request takes longer with the model than backfill.model_seconds times this."""
 MAX_ROWS = 5_000
 """That are read and not yet written."""
-MAX_WRITES = 2
-"""One is with the database, and the next one is ready."""
 TICK_SECONDS, READ_SECONDS = 1.0, 0.05
 """How long an answer is waited for: until progress is told, or until more may have been read."""
 
@@ -65,16 +63,18 @@ class Pipeline:
         self._futures: dict[Future[EmbeddingResult], list[str]] = {}
         self._embedded: list[tuple[Row, Portion, np.ndarray]] = []
         self._throttle = throttle
-        self._write_in = ThreadPoolExecutor(1, "write")
+        self._write_in = ThreadPoolExecutor(self._writer.at_once, "write")
         self._writes: dict[Future[int], Sequence[Portion]] = {}
         self._answered_at = time.monotonic()
         self.reused = 0
 
     def __enter__(self) -> Self:
+        self._writer.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._write_in.shutdown(cancel_futures=True)
+        self._writer.__exit__()
         if self._own:
             self._own.shutdown(wait=False, cancel_futures=True)  # a model may hang
 
@@ -183,7 +183,7 @@ class Pipeline:
         self._settle([portion for _, portion in refused])
 
     def _start_writes(self) -> None:
-        while self._embedded and len(self._writes) < MAX_WRITES:
+        while self._embedded and len(self._writes) <= self._writer.at_once:
             size = self._writer.size.rows
             part, self._embedded = self._embedded[:size], self._embedded[size:]
             rows, portions, vectors = zip(*part, strict=True)

@@ -6,7 +6,9 @@ takes, and no longer.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Self
 
 import numpy as np
 import sqlalchemy as sa
@@ -30,10 +32,15 @@ class Writer:
     """Writes vectors of one migration, each time as many as the target duration allows: see
     `size`."""
 
+    at_once = 1
+    """Writes that may run together: two would meet on the same pages, and fewer updates be HOT."""
+
     def __init__(self, migration: Migration):
         self._migration, self._sql = migration, write_sql(migration)
         self._settings: Mapping[str, str] = SETTINGS
         self._round_trip, self._vector_oid = 0.0, 0
+        self._free: list[sa.Connection] = []
+        self._keeps = False
         self.size = WriteSize()
 
     def write(self, rows: Sequence[Row], vectors: np.ndarray) -> int:
@@ -50,13 +57,39 @@ class Writer:
             retry_database(queue.put_back, self._migration, [row.key for row in rows])
             return 0
 
+    def __enter__(self) -> Self:
+        """Keeps its connections until the end of the block: the pool would ask the server before
+        each write whether they still work, which takes as long as a small write."""
+        self._keeps = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._keeps = False
+        while self._free:
+            self._free.pop().close()
+
     def _write(self, rows: Sequence[Row], vectors: np.ndarray) -> int:
-        engine = self._migration.engine
-        with translate_errors("writing vectors"), engine.connect() as connection:
-            connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
+        with translate_errors("writing vectors"), self._connection() as connection:
             landed, seconds = self.send(connection, rows, vectors)
         self.size.record(len(rows), seconds)
         return landed
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        if self._free:
+            connection = self._free.pop()
+        else:
+            connection = self._migration.engine.connect()
+            connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self._keeps:
+            self._free.append(connection)
+        else:
+            connection.close()
 
     def send(
         self, connection: sa.Connection, rows: Sequence[Row], vectors: np.ndarray
@@ -69,10 +102,9 @@ class Writer:
         once = [rows[position] for position in by_key.values()]
         keys = encode_array(TEXT_OID, [row.key.encode() for row in once])
         data = encode_vectors(self._vector_oid, vectors[list(by_key.values())])
+        values = [keys, self._made_from(once), data]
         start = time.monotonic()
-        [[landed, is_kept]] = ask(
-            connection, self._sql, [keys, self._made_from(once), data], self._settings
-        )
+        [[landed, is_kept]] = ask(connection, self._sql, values, self._settings)
         seconds = max(time.monotonic() - start - self._round_trip, 0.0)
         if not is_kept:
             raise DatabaseError(
