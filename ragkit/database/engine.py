@@ -50,9 +50,7 @@ def engine_from_env(
         url = parse_url(env["DATABASE_URL"], read_password(env))
         timeout = min(CONNECT_SECONDS, read_seconds)
         arguments: dict[str, Any] = {"application_name": name, "timeout": timeout}
-        if (
-            "unix_sock" in url.query
-        ):  # pg8000 would load the machine's certificates for each session
+        if "unix_sock" in url.query:  # else pg8000 loads the certificates for each session
             arguments["ssl_context"] = False
         return _create(url, read_seconds, ping, connect_args=arguments)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]

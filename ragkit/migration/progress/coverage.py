@@ -124,7 +124,8 @@ def _counts(migration: Migration, *where: sa.ColumnElement[bool]) -> sa.Select[A
         name: sa.func.count().filter(rows.c.state == name).label(name)
         for name in ("filled", "pending", "empty", "dead letter")
     }
-    return sa.select(sa.func.count().label("rows"), *counts.values()).select_from(rows)
+    total: sa.ColumnElement[Any] = sa.func.count().label("rows")
+    return sa.select(total).add_columns(*counts.values()).select_from(rows)
 
 
 def _counts_before(migration: Migration, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
