@@ -73,10 +73,10 @@ class Pipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write_in.shutdown(cancel_futures=True)
+        self._write_in.shutdown(wait=False, cancel_futures=True)  # a database may hang, as a model
         self._writer.__exit__()
         if self._own:
-            self._own.shutdown(wait=False, cancel_futures=True)  # a model may hang
+            self._own.shutdown(wait=False, cancel_futures=True)
 
     def run(self, batches: Iterator[Batch]) -> Iterator[int]:
         """The number of rows that landed, after each write; 0 when there was none for a second.
