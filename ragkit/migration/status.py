@@ -6,7 +6,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
-from ragkit.migration.schema.triggers import trigger_faults
+from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.verdict import GO, find_verdict
 from ragkit.migration.work import queue
 from ragkit.migration.work.tables import exist

@@ -17,7 +17,7 @@ from ragkit.migration.progress.completion import overdue_rows
 from ragkit.migration.progress.coverage import RowCounts
 from ragkit.migration.provenance import differences, provenance
 from ragkit.migration.schema import index
-from ragkit.migration.schema.triggers import trigger_faults
+from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.work import queue
 
 GO, NO_GO, INCONCLUSIVE = "GO", "NO-GO", "INCONCLUSIVE"

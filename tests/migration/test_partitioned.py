@@ -20,7 +20,7 @@ from ragkit.migration.progress.audit import audit
 from ragkit.migration.retirement import retire
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
-from ragkit.migration.schema.triggers import trigger_faults
+from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.schema.writing import SETTINGS, write_sql
 from ragkit.migration.status import IN_PLACE, read_status
 from ragkit.migration.verdict import GO

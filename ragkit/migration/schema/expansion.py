@@ -17,7 +17,8 @@ from ragkit.migration.schema import statements
 from ragkit.migration.schema.adoption import check_adoption
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.side_table import table as beside
-from ragkit.migration.schema.triggers import add_triggers, trigger_faults
+from ragkit.migration.schema.trigger_faults import trigger_faults
+from ragkit.migration.schema.triggers import add_triggers
 from ragkit.migration.work import sweep
 from ragkit.migration.work.tables import create_tables
 from ragkit.retrieval import contract_changes

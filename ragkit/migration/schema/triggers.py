@@ -15,8 +15,7 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
-from ragkit.migration.partitions.tree import TREE
-from ragkit.migration.schema.consistency import later_triggers, own_trigger, short_name
+from ragkit.migration.schema.consistency import own_trigger, short_name
 from ragkit.migration.schema.side_table import triggers as beside
 from ragkit.migration.work.tables import (
     create_partition_sql,
@@ -112,13 +111,6 @@ _NUMBERS = sa.text("""
     from pg_attribute where attrelid = to_regclass(:table)
 """)
 _ROOT = "coalesce(pg_catalog.pg_partition_root(tg_relid), tg_relid)"
-_ENABLED = sa.text(f"""{TREE}
-    select own.name, coalesce(t.tgenabled::text, '') as enabled,
-           case when tree.level > 0 then ' of ' || tree.oid::regclass else '' end as partition
-    from tree cross join unnest(cast(:names as name[])) with ordinality as own(name, number)
-    left join pg_trigger t on t.tgrelid = tree.oid and t.tgname = own.name
-    order by tree.level, tree.oid, own.number
-""")
 
 
 def add_triggers(connection: sa.Connection, migration: Migration) -> None:
@@ -158,7 +150,7 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
     if migration.new_side:
         return [*beside.drop_sql(migration), drop_partition_sql(migration.id)]
     names = _names(migration)
-    triggers = (quote_identifier(name) for name in _trigger_names(migration))
+    triggers = (quote_identifier(name) for name in trigger_names(migration))
     return [
         *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
@@ -167,30 +159,18 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
     ]
 
 
-def trigger_faults(connection: sa.Connection, migration: Migration) -> list[str]:
-    """Why the triggers of `migration` do not see every write; [] when they do."""
-    expected = beside.trigger_names if migration.new_side else _trigger_names
-    names = {"table": migration.quoted_table, "names": list(expected(migration))}
-    faults = []
-    for name, enabled, partition in connection.execute(_ENABLED, names):
-        if enabled != "A":
-            fault = {"": "missing", "D": "disabled"}.get(enabled, "not ALWAYS")
-            faults.append(f"{name}{partition} is {fault}")
+def trigger_names(migration: Migration) -> Iterator[str]:
+    """Of the one that clears, and of those that see inserts and updates; or those of a side
+    table."""
     if migration.new_side:
-        return faults
-    later = later_triggers(connection, migration.quoted_table, migration.id)
-    return faults + [f"{name} fires after it and can change the text" for name in later]
-
-
-def _trigger_names(migration: Migration) -> Iterator[str]:
-    """Of the one that clears, and of those that see inserts and updates."""
+        return beside.trigger_names(migration)
     return (own_trigger(kind, migration.id) for kind in ("clear", "insert", "update"))
 
 
 def _names(migration: Migration) -> dict[str, str]:
     """SQL names and literals, quoted."""
     plan, table = migration.plan, migration.plan.table
-    clear, insert, update = map(quote_identifier, _trigger_names(migration))
+    clear, insert, update = map(quote_identifier, trigger_names(migration))
     return {
         "tag": short_name("body", migration.id),
         "table": migration.quoted_table,

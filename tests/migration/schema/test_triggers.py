@@ -3,11 +3,9 @@ import sqlalchemy as sa
 
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.expansion import expand, keep_old_column_current
-from ragkit.migration.schema.triggers import drop_triggers, trigger_faults
-from ragkit.migration.status import read_status
+from ragkit.migration.schema.expansion import expand
 from ragkit.retrieval.contract import read_bindings
-from tests.conftest import TEXTS, changed, column_of, gates_of, make_table
+from tests.conftest import TEXTS, changed, column_of, make_table
 from tests.migration.backfill.vectors import check_vectors
 
 
@@ -59,11 +57,6 @@ def run(migration, *statements):
             connection.exec_driver_sql(statement)
 
 
-def faults(migration):
-    with migration.engine.connect() as connection:
-        return trigger_faults(connection, migration)
-
-
 def test_a_session_that_replicates_clears_the_vector_too(filled, server):
     admin = server.engine(database=filled.engine.url.database)
     with admin.begin() as connection:
@@ -73,41 +66,6 @@ def test_a_session_that_replicates_clears_the_vector_too(filled, server):
         )
     admin.dispose()
     assert new_vectors(filled)[1] is None
-
-
-def test_triggers_of_both_directions_see_every_write(filled):
-    assert faults(filled) == []
-    keep_old_column_current(filled)
-    assert faults(filled) == faults(filled.reversed()) == []
-
-
-def test_disabled_triggers_are_told_and_put_back_with_a_warning(filled, caplog):
-    run(filled, 'alter table "Amenities" disable trigger user')
-    assert [fault.split()[-1] for fault in faults(filled)] == ["disabled"] * 3
-    run(filled, 'alter table "Amenities" enable trigger user')
-    assert [fault.partition(" is ")[2] for fault in faults(filled)] == ["not ALWAYS"] * 3
-    assert expand(filled) is False
-    assert faults(filled) == []
-    assert "set new vector to NULL" in caplog.text
-    with filled.engine.begin() as connection:
-        drop_triggers(connection, filled)
-    assert [fault.partition(" is ")[2] for fault in faults(filled)] == ["missing"] * 3
-    expand(filled)
-    update_first_row(filled, content="Seen again.")
-    assert new_vectors(filled)[1] is None
-
-
-def test_a_trigger_that_fires_later_is_a_fault(filled):
-    run(
-        filled,
-        "create function shout() returns trigger language plpgsql as "
-        "$$ begin new.content := upper(new.content); return new; end $$",
-        'create trigger zzz before update on "Amenities" for each row execute function shout()',
-    )
-    assert faults(filled) == ["zzz fires after it and can change the text"]
-    gates = gates_of(filled)
-    assert gates["triggers"].passed is False
-    assert read_status(filled, None).triggers == gates["triggers"].observed
 
 
 @pytest.mark.parametrize("name", ["new", "key", "field", "old", "written"])
