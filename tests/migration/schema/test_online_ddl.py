@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -29,22 +30,38 @@ def test_expand_waits_for_a_lock_and_then_succeeds(migration):
 
 
 def test_no_statement_waits_behind_an_expand_that_waits(migration):
-    longest_seconds, expanded = 0.0, threading.Event()
-    update = sa.update(migration.table).where(migration.key == 1).values(name="Busy")
     with migration.engine.connect() as idle_in_transaction:
         idle_in_transaction.execute(sa.select(migration.table.c.id))
-        time.sleep(0.2)
-        expanding = threading.Thread(target=lambda: expanded.set() if expand(migration) else None)
-        expanding.start()
-        deadline = time.monotonic() + 1.5
-        while time.monotonic() < deadline:
+        assert longest_update(migration) < 0.4
+
+
+def test_nor_where_the_other_transactions_are_hidden_as_those_of_autovacuum_are(migration, server):
+    """Of the sessions of other roles, a role sees the locks alone."""
+    admin = server.engine(database=migration.engine.url.database)
+    with admin.connect() as vacuum:
+        vacuum.exec_driver_sql('lock table "Amenities" in share update exclusive mode')
+        assert longest_update(migration) < 0.4
+        impatient = with_plan(migration, {"database.ddl_seconds": 0.5})
+        with pytest.raises(DatabaseError, match="VACUUM, ANALYZE or an index build"):
+            expand(impatient)
+    admin.dispose()
+
+
+def longest_update(migration):
+    """In s, of the app's, while an expand waits for another transaction. Behind a waiting ALTER
+    TABLE it would be the lock_timeout."""
+    longest_seconds, update = 0.0, sa.update(migration.table).where(migration.key == 1)
+    time.sleep(0.2)
+    patient = with_plan(migration, {"database.ddl_seconds": 1.5})
+    with ThreadPoolExecutor(1) as executor:
+        expanding = executor.submit(expand, patient)
+        while not expanding.done():
             start = time.monotonic()
             with migration.engine.begin() as connection:
-                connection.execute(update)
+                connection.execute(update.values(name="Busy"))
             longest_seconds = max(longest_seconds, time.monotonic() - start)
-    expanding.join()
-    assert expanded.is_set()
-    assert longest_seconds < 0.4  # behind a waiting ALTER TABLE it would be the lock_timeout
+        assert isinstance(expanding.exception(), DatabaseError)
+    return longest_seconds
 
 
 def test_a_lock_that_is_not_released_is_an_error_that_names_its_holder(migration):
