@@ -1,12 +1,14 @@
 """Rows to embed: where they are, and their keys and texts.
 
-The rows of a range are worked off by their line pointers, one row of each page at a time: what a
-write leaves behind on a page is pruned, and makes room for the page's next row. That keeps updates
-HOT, and the old column's index untouched.
+The rows of a range are worked off one of each page at a time, the longest first: what a write
+leaves behind on a page is pruned, and makes room for the page's next row, which is no longer. That
+keeps updates HOT, and the old column's index untouched.
 """
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain, groupby, zip_longest
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -37,6 +39,7 @@ class Place(NamedTuple):
 
 _ROW, _PLACE = partial(tuple.__new__, Row), partial(tuple.__new__, Place)
 """Without the call of Python that Row(*values) costs each row."""
+_SIZE = attrgetter("size")
 
 
 def places(migration: LeafMigration, claimed: Range) -> list[Place] | None:
@@ -59,7 +62,13 @@ def places(migration: LeafMigration, claimed: Range) -> list[Place] | None:
     if not is_current:
         sweep.forget(migration, claimed.leaf)
         return None
-    return found if is_beside else sorted(found, key=_line_pointer)
+    return found if is_beside else stripe(found)
+
+
+def stripe(found: Sequence[Place]) -> list[Place]:
+    """Rows that come block by block, one of each page at a time, the longest of each page first."""
+    pages = (sorted(page, key=_SIZE, reverse=True) for _, page in groupby(found, key=_block))
+    return [place for place in chain.from_iterable(zip_longest(*pages)) if place]
 
 
 def read_places(migration: LeafMigration, chosen: Sequence[Place]) -> list[Row]:
@@ -97,7 +106,5 @@ def _as_json(*columns: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.func.json_agg(sa.func.json_build_array(*columns))
 
 
-def _line_pointer(place: Place) -> int:
-    """The rows of a range come block by block, and a sort keeps that order."""
-    at = place.at
-    return int(at[at.index(",") + 1 : -1])
+def _block(place: Place) -> str:
+    return place.at.partition(",")[0]

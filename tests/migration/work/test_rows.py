@@ -1,13 +1,16 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ragkit.database.engine import autocommit
 from ragkit.migration.partitions.leaf import of_leaf
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import sweep
-from ragkit.migration.work.rows import Row, places, read_keys, read_places
+from ragkit.migration.work.rows import Place, Row, places, read_keys, read_places, stripe
 from tests.conftest import TEXTS
 from tests.migration.partitions.tables import RANGE, expanded
 
@@ -31,21 +34,41 @@ def change(migration, sql):
 
 def test_the_rows_of_a_range_come_with_their_texts(migration, leaf, claimed):
     found = places(leaf, claimed)
-    assert [place.size for place in found] == [len(text.encode()) for text in TEXTS]
+    sizes = sorted((len(text.encode()) for text in TEXTS), reverse=True)
+    assert [place.size for place in found] == sizes
     rows = read_places(leaf, found)
     assert sorted(rows) == [Row(str(n), text) for n, text in enumerate(TEXTS, 1)]
 
 
-def test_one_row_of_each_page_comes_before_the_next_of_any(migration, leaf, claimed):
+@given(st.lists(st.lists(st.integers(1, 600), min_size=1, max_size=8), max_size=8))
+def test_one_row_of_each_page_comes_before_the_next_of_any_the_longest_first(pages):
+    found = [
+        Place(f"({block},{pointer})", size)
+        for block, sizes in enumerate(pages)
+        for pointer, size in enumerate(sizes, 1)
+    ]
+    striped = stripe(found)
+    assert sorted(striped) == sorted(found)
+    taken = Counter()
+    for place in striped:
+        block = int(place.at[1 : place.at.index(",")])
+        assert place.size == sorted(pages[block], reverse=True)[taken[block]]
+        waiting = [n for n, sizes in enumerate(pages) if taken[n] < len(sizes)]
+        assert taken[block] == min(taken[n] for n in waiting)
+        taken[block] += 1
+
+
+def test_the_pages_of_a_range_are_striped(migration, leaf, claimed):
     change(
         migration,
         'insert into "Amenities" (id, name, content) '
-        "select n, 'n', repeat('text ', 200) || n from generate_series(100, 200) n",
+        "select n, 'n', repeat('text ', 200 + n) from generate_series(100, 200) n",
     )
     found = places(leaf, replace(claimed, end=10_000))
-    pointers = [int(place.at.strip("()").split(",")[1]) for place in found]
-    assert pointers == sorted(pointers)
-    assert pointers.count(1) > 5
+    blocks = [place.at.split(",")[0] for place in found]
+    first = len(set(blocks))
+    assert first > 5
+    assert len(set(blocks[:first])) == first
 
 
 def test_filled_and_blank_rows_are_left_out(migration, leaf, claimed):
