@@ -58,6 +58,7 @@ CHANGES = {
 def test_a_row_that_is_being_changed_is_not_waited_for_and_ends_right(
     beside, engine, new_embedder, change
 ):
+    vectors(beside)  # the session is there
     with engine.begin() as app:
         app.exec_driver_sql(change)
         start = time.monotonic()
