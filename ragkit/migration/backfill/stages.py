@@ -1,4 +1,4 @@
-"""Stages: a thread reads, several wait for the model, and one writes; nothing waits for another
+"""Stages: a thread reads, several wait for the model, and one or two write; nothing waits for another
 stage, and what is held in memory is bounded.
 
 No model is called inside a transaction. Identical texts are embedded once.
