@@ -1,5 +1,5 @@
-"""Stages: a thread reads, several wait for the model, and one or two write; nothing waits for another
-stage, and what is held in memory is bounded.
+"""Stages: a thread reads, several wait for the model, and one or two write; nothing waits for
+another stage, and what is held in memory is bounded.
 
 No model is called inside a transaction. Identical texts are embedded once.
 """
