@@ -7,8 +7,8 @@ takes over. An index that somebody builds, with the claim or without, is never d
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotDone
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 import sqlalchemy as sa
@@ -105,18 +105,28 @@ def _build_and_watch(
     start = time.monotonic()
     with ThreadPoolExecutor(1, "index") as executor:
         building = executor.submit(_create, migration, session, current, sizing)
-        while True:
-            try:
-                settings = _describe(building.result(timeout=POLL_SECONDS))
-                break
-            except NotDone:
+        try:
+            while not wait([building], POLL_SECONDS).done:
                 session.keep_alive()
                 _watch(migration, report)
+        except BaseException:
+            _cancel(migration, building)
+            raise
+        settings = _describe(building.result())
     seconds = time.monotonic() - start
     with translate_errors("building the index"), migration.engine.begin() as connection:
         built = replace(state(connection, migration), seconds=seconds, settings=settings)
         _record(connection, migration, built, estimate)
     return built
+
+
+def _cancel(migration: Migration, building: Future[Sizing]) -> None:
+    """An interrupted build would go on at the server, and this process would wait for it."""
+    while not wait([building], POLL_SECONDS).done:
+        with suppress(DBAPIError), migration.engine.connect() as connection:
+            for builder in read_builders(connection, migration):
+                if builder.progress:
+                    connection.scalar(sa.select(sa.func.pg_cancel_backend(builder.pid)))
 
 
 def _create(

@@ -50,7 +50,9 @@ class BuildingSession:
                 _begin_without_snapshot(self._holder)
                 lock = sa.select(sa.func.pg_try_advisory_xact_lock(key))
                 self._is_held = bool(self._holder.scalar(lock))
-                if not self._is_held:
+                if self._is_held:
+                    self.keep_alive()  # the query's portal has a snapshot until the next one
+                else:
                     self._holder.rollback()
         return self._is_held
 

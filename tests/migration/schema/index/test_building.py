@@ -178,6 +178,22 @@ def test_an_index_that_a_person_builds_is_not_dropped(vectors, server, write_in_
     person.dispose()
 
 
+def test_an_interrupted_build_is_ended_at_the_server_and_may_begin_again(
+    vectors, write_in_progress
+):
+    def interrupt(progress):
+        if progress.total or "waiting" in progress.phase:
+            raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as executor, write_in_progress():
+        build = executor.submit(index.build, vectors, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            build.result(20)
+        with vectors.engine.connect() as connection:
+            assert building.read_builders(connection, vectors) == []
+    assert index.build(vectors).valid
+
+
 def test_a_build_without_progress_is_named_and_left_alone(
     vectors, builder, write_in_progress, monkeypatch
 ):

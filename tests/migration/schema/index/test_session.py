@@ -50,6 +50,20 @@ def test_processes_behind_a_pooler_and_beside_it_end_with_one_index(
     assert sum("somebody else's" not in out for out, _ in answers) == 1
 
 
+def test_the_claim_behind_a_pooler_holds_no_snapshot(pooled, database):
+    """CREATE INDEX CONCURRENTLY would wait for it for ever."""
+    older = sa.text(
+        "select count(*) from pg_stat_activity "
+        "where backend_xmin is not null and usename = current_user"
+    )
+    with building_session(pooled) as session:
+        assert session.claim()
+        direct = sa.create_engine(database)
+        with direct.connect() as connection:
+            assert connection.scalar(older) == 1  # this very query
+        direct.dispose()
+
+
 def test_a_client_killed_behind_a_pooler_loses_no_build(
     pooled, vectors, builder, bouncer, write_in_progress
 ):
