@@ -4,17 +4,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARAMS ?= params/sandbox.yaml
 BENCH_MINUTES ?= 60
+PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test chaos chaos-short bench bench-large attack cranfield first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test notebooks chaos chaos-short bench bench-large attack cranfield first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
-test: .venv/installed         ## everything: unit, integration, function, notebooks
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
-	  --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour --ignore=tests/bench
+test: .venv/installed         ## unit, integration, function; what takes longer has targets of its own
+	$(PYTEST) --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour \
+	  --ignore=tests/bench --ignore=tests/notebooks
+
+notebooks: .venv/installed    ## by nbval, in a kernel, and as whole runs; three minutes
+	$(PYTEST) tests/notebooks
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos
