@@ -51,8 +51,9 @@ TEXTS = [
 REPEATED = 97
 """Old vectors in a table of `random_vectors`."""
 _numbers = itertools.count()
-SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "runbook/test_cli", "runbook/test_deployment",
-           "migration/schema/index/", "migration/test_", "function/", "sandbox/")  # fmt: skip
+SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "runbook/test_cli",
+           "runbook/test_deployment", "migration/schema/index/", "migration/test_", "function/",
+           "sandbox/")  # fmt: skip
 """They start first, so that no worker is left with a long file at the end."""
 
 
@@ -225,7 +226,8 @@ def random_vectors(engine: sa.Engine, plan: Plan, rows: int) -> Migration:
     key, content = table.c[plan.table.key], table.c[plan.table.content]
     number = sa.func.generate_series(REPEATED + 1, rows).column_valued("number")
     place = sa.func.format("Place %s", number)
-    values = {key: number, table.c.name: place, content: sa.func.concat(place, sa.func.substr(content, 8))}
+    text = sa.func.concat(place, sa.func.substr(content, 8))
+    values = {key: number, table.c.name: place, content: text}
     values |= {c: c for c in table.columns if c not in values}
     source = sa.select(*values.values()).where(key == (number - 1) % REPEATED + 1)
     with engine.begin() as connection:
