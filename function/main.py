@@ -34,7 +34,7 @@ from ragkit.errors import (
 )
 from ragkit.retrieval.contract import STOCK_COLUMNS
 from ragkit.retrieval.question import MAX_BODY_BYTES, BadRequest, Question, read_question
-from ragkit.retrieval.service import SearchService
+from ragkit.retrieval.service import Answer, SearchService
 from ragkit.retrieval.shadow import Shadow, parse_share
 
 READ_SECONDS = 3.0
@@ -75,18 +75,19 @@ class Application:
                 self._parts = service, make_shadow(model, os.environ.get("SHADOW_MODEL"))
             return self._parts
 
-    def search(self, question: Question) -> dict[str, Any]:
+    def search(self, question: Question) -> Answer:
         service, shadow = self.parts()
         start = time.perf_counter()
-        rows = service.search(question.name, question.top_k)
+        answer = service.search(question.name, question.top_k)
         if shadow:
             milliseconds = (time.perf_counter() - start) * 1000
-            shadow.offer(question.name, question.top_k, rows, milliseconds)
-        return {"results": [dict(row) for row in rows]}
+            shadow.offer(question.name, question.top_k, answer.rows, milliseconds)
+        return answer
 
     def health(self, details: bool) -> dict[str, Any]:
         health = asdict(self.parts()[0].health())
-        return {"ok": True, **(health if details else {"model": health["model"]})}
+        public = {name: health[name] for name in ("model", "served_by")}
+        return {"ok": True, **(health if details else public)}
 
 
 application = Application()
@@ -100,7 +101,7 @@ def hello_http(request: Request) -> Response:
     if request.method not in allowed:
         return respond_wrong_method(allowed)
     try:
-        return respond(200, health(request) if is_health else search(request))
+        return respond(200, health(request)) if is_health else respond_answer(search(request))
     except (BadRequest, RowRefused) as error:
         return respond(400, {"error": str(error)})
     except RequestEntityTooLarge:
@@ -109,7 +110,7 @@ def hello_http(request: Request) -> Response:
         return respond_failure(error)
 
 
-def search(request: Request) -> dict[str, Any]:
+def search(request: Request) -> Answer:
     question = read_question(read_body(request), request.args)
     return call_within(request_seconds(), application.search, question)
 
@@ -128,7 +129,7 @@ def read_body(request: Request) -> bytes:
 
 
 def health(request: Request) -> dict[str, Any]:
-    """All that is known for a caller with HEALTH_TOKEN; for others, the model."""
+    """All that is known for a caller with HEALTH_TOKEN; for others, the model and its search."""
     token = os.environ.get("HEALTH_TOKEN", "").encode()
     sent = request.headers.get("X-Health-Token", "").encode()
     may_see = bool(token) and hmac.compare_digest(sent, token)
@@ -168,6 +169,15 @@ def parse_stock_columns(text: str) -> dict[str, str]:
     """ "model=column,…": the columns of a database without a contract; default: the mission's."""
     pairs = (pair.partition("=") for pair in text.split(",") if pair)
     return {model: column for model, _, column in pairs} or dict(STOCK_COLUMNS)
+
+
+def respond_answer(answer: Answer) -> Response:
+    """The headers tell a rescued answer from one of the complete column."""
+    response = respond(200, {"results": [dict(row) for row in answer.rows]})
+    response.headers["X-Served-By"] = answer.served_by
+    if answer.degraded:
+        response.headers["X-Degraded"] = answer.degraded
+    return response
 
 
 def respond_wrong_method(allowed: Sequence[str]) -> Response:

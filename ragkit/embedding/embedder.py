@@ -42,6 +42,18 @@ class TokenCounter(Protocol):
         ...
 
 
+@runtime_checkable
+class JointEmbedder(Embedder, Protocol):
+    """An embedder of a service that takes a question and rows in one request."""
+
+    def embed_jointly(
+        self, question: str, texts: Sequence[str]
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """The question's vector, and those of the texts by position: as many as one request holds,
+        without the ones that the model refuses. Raises ModelError."""
+        ...
+
+
 class RequestMeter(Protocol):
     """Is told of each request to a paid service."""
 

@@ -18,6 +18,7 @@ from ragkit.embedding.requests import TokenEstimator, pack_requests
 from ragkit.embedding.vertex_ai.credentials import find_credentials
 from ragkit.embedding.vertex_ai.rest_client import RestClient
 from ragkit.embedding.vertex_ai.service import (
+    Instances,
     PredictionClient,
     resource_name,
     shape_instances,
@@ -75,6 +76,21 @@ class VertexEmbedder:
         vector: np.ndarray = vectors[0]
         return vector
 
+    def embed_jointly(
+        self, question: str, texts: Sequence[str]
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """One request over REST; texts beyond its limits are left out."""
+        fitting = next(pack_requests([question, *texts], self.model, self._estimator))
+        sent = texts[: len(fitting) - 1]
+        instances = [
+            *shape_instances([question], self.model.query_task),
+            *shape_instances(sent, self.model.document_task),
+        ]
+        vectors, refused = self._send(self._questions, [question, *sent], instances)
+        if 0 in refused:
+            raise TextTooLong(refused[0])
+        return vectors[0], {n: vectors[n + 1] for n in range(len(sent)) if n + 1 not in refused}
+
     def _predict_documents(self, client: PredictionClient, texts: Sequence[str]) -> Answer:
         try:
             return self._predict(client, texts, self.model.document_task)
@@ -84,9 +100,12 @@ class VertexEmbedder:
             return np.zeros((1, self.model.dimension), np.float32), {0: str(error)}
 
     def _predict(self, client: PredictionClient, texts: Sequence[str], task: str | None) -> Answer:
+        return self._send(client, texts, shape_instances(texts, task))
+
+    def _send(self, client: PredictionClient, texts: Sequence[str], instances: Instances) -> Answer:
         if self._meter:
             self._meter.before(sum(self._estimator.estimate(text) for text in texts))
-        predictions = client.predict(shape_instances(texts, task), shape_parameters(self.model))
+        predictions = client.predict(instances, shape_parameters(self.model))
         vectors = validate_vectors([p.values for p in predictions], len(texts), self.model)
         if self.model.shortened:  # the first dimensions of a unit vector have no unit length
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -44,7 +44,7 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
     allow_missing_old(migration)
-    switch = _switch(app, plan.new.model, question, reuse=False)
+    switch = switch_traffic(app, plan.new.model, question, reuse=False)
     if not switch.already or migration.phase() != phases.CUT_OVER:
         migration.record(phases.CUT_OVER, **_detail(migration, switch))
     keep_old_column_current(migration)
@@ -58,13 +58,15 @@ def roll_back(migration: Migration, app: App, question: str) -> TrafficSwitch:
     """
     with exclusive(migration, "roll back"):
         phase = migration.require_phase("roll back")
-        switch = _switch(app, migration.plan.old.model, question, reuse=True)
+        switch = switch_traffic(app, migration.plan.old.model, question, reuse=True)
         if phase == phases.CUT_OVER:
             migration.record(phases.ROLLED_BACK, **_detail(migration, switch))
     return switch
 
 
-def _switch(app: App, model: str, question: str, *, reuse: bool) -> TrafficSwitch:
+def switch_traffic(app: App, model: str, question: str, *, reuse: bool) -> TrafficSwitch:
+    """To the model, unless it serves already; `reuse`: to its newest revision, if there is one.
+    Raises DeployError when the revision does not answer `question` as the one before."""
     serving = _serving_or_none(app)
     if serving and serving.model == model:
         return TrafficSwitch(serving, app.smoke_test(question, model), already=True)

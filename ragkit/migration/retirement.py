@@ -11,6 +11,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.audit import audit
+from ragkit.migration.rescue.service import end_rescue
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
@@ -62,6 +63,7 @@ def _retire(migration: Migration, app: App) -> Retirement:
     if plan.app.target == "none":
         action = f"stop the last process that uses {plan.old.model}"
         detail[CONFIRMED] = require_confirmation(migration, action)
+    end_rescue(migration)
     with translate_errors("retire"):
         run_online(migration, lambda connection: drop_old_column(connection, migration, **detail))
     app.release()

@@ -102,10 +102,10 @@ def column_names(connection: sa.Connection, table: str) -> dict[tuple[Any, Any],
 def find_binding(
     connection: sa.Connection, table: str, model: Model, stock: Mapping[str, str] = STOCK_COLUMNS
 ) -> tuple[Binding, bool]:
-    """The column that serves `model`, and whether a contract says so (else the mapping `stock`).
+    """The column of `model`, and whether a contract says so (else the mapping `stock`).
 
-    Raises SpaceNotReady (no such column yet, or it is still filling) or SpaceMismatch (the column
-    is bound to this model with another dimension or task type).
+    Raises SpaceNotReady (no such column yet) or SpaceMismatch (the column is bound to this model
+    with another dimension or task type).
     """
     bindings = read_bindings(connection, table)
     if not bindings:
@@ -121,11 +121,16 @@ def find_binding(
             f"{binding.space.dimension} dimensions, task {binding.space.task_type}; this service "
             f"makes {model.dimension} dimensions, task {model.document_task}"
         )
+    return binding, True
+
+
+def require_ready(binding: Binding) -> None:
+    """Raises SpaceNotReady while the column is filling."""
     if binding.state != READY:
         raise SpaceNotReady(
-            f"column {binding.column} for {model.name} is {binding.state}: finish the backfill"
+            f"column {binding.column} for {binding.space.model} is {binding.state}: finish the "
+            "backfill"
         )
-    return binding, True
 
 
 def _stock_binding(table: str, model: Model, stock: Mapping[str, str]) -> Binding:

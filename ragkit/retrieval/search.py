@@ -50,16 +50,16 @@ def nearest(
         settings["hnsw.ef_search"] = str(ef_search(limit))
     asked = binding.table, binding.column, binding.distance, tuple(columns), binding.side
     values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
-    rows = ask(connection, _nearest_sql(*asked), values, settings)
+    rows = ask(connection, nearest_sql(*asked), values, settings)
     if len(rows) < limit:
-        rows = _without_index(connection, _nearest_sql(*asked, exact=True), values, settings)
+        rows = _without_index(connection, nearest_sql(*asked, exact=True), values, settings)
     if binding.cutoff is not None:
         rows = [row for row in rows if row[-1] <= binding.cutoff]
     return [dict(zip(columns, row[:-1], strict=True)) for row in rows]
 
 
 @lru_cache
-def _nearest_sql(
+def nearest_sql(
     table: str,
     column: str,
     distance: str,

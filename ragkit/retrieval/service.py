@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,19 +12,30 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import SpaceNotReady
 from ragkit.retrieval import contract, search
-from ragkit.retrieval.space import Binding
+from ragkit.retrieval.rescue.search import RescuedSearch
+from ragkit.retrieval.route import NATIVE, RESCUE, Route, find_route
 
 
 @dataclass(frozen=True)
 class Health:
     """The model that searches, and its column. `contract` is the space's fingerprint, "none"
-    without a contract."""
+    without a contract. `served_by` is NATIVE or RESCUE."""
 
     model: str
     column: str
     contract: str
+    served_by: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows, nearest first, and the search that found them. `degraded` says what a rescued answer
+    lacks; "" for nothing."""
+
+    rows: list[Mapping[str, Any]]
+    served_by: str = NATIVE
+    degraded: str = ""
 
 
 class SearchService:
@@ -49,51 +61,55 @@ class SearchService:
         self._refresh_seconds, self._clock = refresh_seconds, clock
         self._lock = threading.Lock()
         self._read_at = -float("inf")
-        self._cached: tuple[Binding, bool] | None = None
+        self._cached: Route | None = None
+        self._rescue = cache(partial(RescuedSearch, engine, embedder, columns))
 
-    def search(self, question: str, limit: int) -> list[Mapping[str, Any]]:
-        """The nearest rows, nearest first.
+    def search(self, question: str, limit: int) -> Answer:
+        """The nearest rows; those of the rescued search while the column is filling and the
+        contract has a rescue.
 
         Raises TextTooLong, ModelError, ContractError or DatabaseError.
         """
+        if (known := self._cached) and known.rescue:
+            return self._search_rescued(question, limit)
         vector = self._embedder.embed_query(question)
 
-        def find(connection: sa.Connection) -> list[Mapping[str, Any]]:
-            binding, _ = self._binding(connection)
+        def find(connection: sa.Connection) -> list[Mapping[str, Any]] | None:
+            route = self._route(connection)
+            if route.rescue:
+                return None
             return search.nearest(
-                connection, binding, vector, self._columns, limit, search.STATEMENT_MS
+                connection, route.binding, vector, self._columns, limit, search.STATEMENT_MS
             )
 
         with translate_errors("search"):
-            return ask_again(self._engine, find)
+            rows = ask_again(self._engine, find)
+        return self._search_rescued(question, limit) if rows is None else Answer(rows)
+
+    def _search_rescued(self, question: str, limit: int) -> Answer:
+        with translate_errors("search"):
+            route = ask_again(self._engine, self._route)
+        if route.rescue is None:  # complete since
+            return self.search(question, limit)
+        found = self._rescue().search(route.binding, route.rescue, route.old, question, limit)
+        return Answer(found.rows, RESCUE, found.degraded)
 
     def health(self) -> Health:
         """Looks at the contract, not at the table. Raises ContractError or DatabaseError."""
         with translate_errors("health check"):
-            binding, in_contract = ask_again(self._engine, self._binding)
-        fingerprint = binding.space.fingerprint if in_contract else "none"
-        return Health(self._embedder.model.name, binding.column, fingerprint)
+            route = ask_again(self._engine, self._route)
+        binding = route.binding
+        fingerprint = binding.space.fingerprint if route.in_contract else "none"
+        served_by = RESCUE if route.rescue else NATIVE
+        return Health(self._embedder.model.name, binding.column, fingerprint, served_by)
 
-    def _binding(self, connection: sa.Connection) -> tuple[Binding, bool]:
-        """The binding, and whether a contract gave it."""
+    def _route(self, connection: sa.Connection) -> Route:
         with self._lock:
             expired = self._clock() - self._read_at > self._refresh_seconds
             if self._cached is None or expired:
                 self._cached = None
-                binding, in_contract = contract.find_binding(
+                self._cached = find_route(
                     connection, self._table, self._embedder.model, self._stock
                 )
-                _require_column(connection, binding)
-                self._cached, self._read_at = (binding, in_contract), self._clock()
+                self._read_at = self._clock()
             return self._cached
-
-
-def _require_column(connection: sa.Connection, binding: Binding) -> None:
-    table, column = binding.stored_in
-    names = contract.column_names(connection, table).values()
-    if not names:
-        raise SpaceNotReady(f"the database has no table {table}")
-    if column not in names:
-        raise SpaceNotReady(
-            f"{table} has no column {column} for {binding.space.model} yet: run the migration"
-        )

@@ -66,7 +66,7 @@ class Shadow:
         while True:
             request, start = self._requests.get(), time.perf_counter()
             try:
-                rows = self._service().search(request.question, request.limit)
+                rows = self._service().search(request.question, request.limit).rows
                 shadow_ms = round((time.perf_counter() - start) * 1000, 2)
                 result: dict[str, Any] = {
                     "overlap": row_overlap(request.rows, rows), "shadow_ms": shadow_ms,

@@ -74,7 +74,7 @@ def test_the_function_applies_the_cutoff_that_is_carried(migration, comparison, 
 
     def count_rows(question):
         return len(
-            SearchService(migration.engine, old_embedder, table, ["name"]).search(question, 3)
+            SearchService(migration.engine, old_embedder, table, ["name"]).search(question, 3).rows
         )
 
     assert count_rows("champagne") == 3

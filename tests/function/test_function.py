@@ -116,12 +116,11 @@ class TestRequests:
 
 class TestContract:
     def test_healthz_tells_strangers_the_model_and_holders_of_the_token_the_rest(self, client):
-        assert client.get("/healthz").json() == {"model": "wordllama-256", "ok": True}
+        public = {"model": "wordllama-256", "ok": True, "served_by": "native"}
+        assert client.get("/healthz").json() == public
         wrong = client.get("/healthz", headers={"X-Health-Token": "no"})
-        assert wrong.json() == {"model": "wordllama-256", "ok": True}
-        assert details(client) == {
-            "column": "embedding", "contract": "none", "model": "wordllama-256", "ok": True,
-        }  # fmt: skip
+        assert wrong.json() == public
+        assert details(client) == {**public, "column": "embedding", "contract": "none"}
 
     def test_a_stock_database_is_searched_by_the_stock_mapping(self, server, source):
         """gecko@001 → embedding, 005 → embedding_005, by the real Google client."""

@@ -83,7 +83,7 @@ def test_every_row_gets_a_vector_and_the_contract_says_how(open_as, minilm, way,
     fidelity = measure_fidelity(migration, migration.new_vector, minilm)
     assert (fidelity.rows, fidelity.foreign) == (8, [])
     service = SearchService(migration.engine, minilm, "public.Amenities", ["name"])
-    assert service.search("a bar with champagne", 1)[0]["name"] == "Bubbles"
+    assert service.search("a bar with champagne", 1).rows[0]["name"] == "Bubbles"
 
 
 def test_the_vectors_that_are_there_stay_when_long_texts_are_taken_later(open_as, minilm):

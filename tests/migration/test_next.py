@@ -43,5 +43,5 @@ def test_the_next_migration_runs_from_plan_to_search(
     assert columns[plan.new.column].not_unit == 0
     assert compare_neighbourhoods(migration).rows == len(TEXTS)
     service = SearchService(engine, embedder, plan.table.qualified_name, [plan.table.label])
-    assert service.search(TEXTS[3], 1)[0][plan.table.label] == "Bubbles"
+    assert service.search(TEXTS[3], 1).rows[0][plan.table.label] == "Bubbles"
     assert {call[2] for call in vertex.calls if "gemini" in call[0]} == {1}

@@ -21,9 +21,10 @@ from ragkit.migration.retirement import retire
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.trigger_faults import trigger_faults
-from ragkit.migration.schema.writing import SETTINGS, write_sql
+from ragkit.migration.schema.writing import write_sql
 from ragkit.migration.status import IN_PLACE, read_status
 from ragkit.migration.verdict import GO
+from ragkit.retrieval.guarded_write import SETTINGS
 from ragkit.runbook import Runbook
 from ragkit.runbook.parameters import Parameters
 from ragkit.runbook.start_sandbox import start_sandbox

@@ -31,8 +31,8 @@ def service(filled, new_embedder, clock):
 
 
 def test_the_nearest_row_comes_first(service):
-    assert service.search(TEXTS[3], 2)[0]["name"] == "Bubbles"
-    assert len(service.search(TEXTS[3], 50)) == 6
+    assert service.search(TEXTS[3], 2).rows[0]["name"] == "Bubbles"
+    assert len(service.search(TEXTS[3], 50).rows) == 6
 
 
 def test_health_reports_model_column_and_contract(service, filled):
@@ -55,7 +55,7 @@ def test_health_does_not_read_the_table(service, filled):
 def test_a_table_without_its_schema_is_the_same_table(filled, new_embedder):
     bare = SearchService(filled.engine, new_embedder, filled.plan.table.name, ["name"])
     assert bare.health().contract == filled.new.space.fingerprint
-    assert bare.search(TEXTS[3], 1)[0]["name"] == "Bubbles"
+    assert bare.search(TEXTS[3], 1).rows[0]["name"] == "Bubbles"
 
 
 def test_a_search_has_a_limit_that_the_server_keeps(service, filled, monkeypatch):
@@ -78,7 +78,7 @@ def test_a_search_is_one_round_trip(filled, new_embedder, database, monkeypatch)
     trips = []
     send = socket.SocketIO.write
     monkeypatch.setattr(socket.SocketIO, "write", lambda s, b: trips.append(len(b)) or send(s, b))
-    assert service.search(TEXTS[3], 2)[0]["name"] == "Bubbles"
+    assert service.search(TEXTS[3], 2).rows[0]["name"] == "Bubbles"
     assert len(trips) == 1
     engine.dispose()
 
@@ -101,4 +101,4 @@ def test_two_revisions_search_the_columns_of_their_own_models(service, filled, o
     old = SearchService(filled.engine, old_embedder, filled.plan.table.qualified_name, ["name"])
     assert old.health().column == "embedding"
     assert service.health().column == "new vector"
-    assert old.search(TEXTS[1], 1)[0]["name"] == service.search(TEXTS[1], 1)[0]["name"]
+    assert old.search(TEXTS[1], 1).rows[0]["name"] == service.search(TEXTS[1], 1).rows[0]["name"]

@@ -17,7 +17,7 @@ from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work.rows import Row
 from ragkit.retrieval import contract
-from ragkit.retrieval.search import DISTANCES, OUTDATED, _nearest_sql, nearest
+from ragkit.retrieval.search import DISTANCES, OUTDATED, nearest, nearest_sql
 from ragkit.retrieval.service import SearchService
 from tests.conftest import TEXTS, changed, make_table
 
@@ -58,7 +58,7 @@ def test_the_index_of_the_side_table_is_used(engine, plan):
         assert SideWriter(migration).write(rows, vectors[first : first + 250]) == 250
     assert index.build(migration).valid
     binding = migration.new
-    sql = _nearest_sql(binding.table, binding.column, binding.distance, ("id",), binding.side)
+    sql = nearest_sql(binding.table, binding.column, binding.distance, ("id",), binding.side)
     literal = str(vectors[7].tolist())
     with engine.connect() as connection:
         shown = sql.replace("$1", f"'{literal}'").replace("$2", "3")
@@ -112,7 +112,7 @@ def test_the_contract_says_where_the_vectors_are(beside, engine):
 
 def test_the_service_says_that_the_side_table_is_gone(beside, engine, new_embedder):
     service = SearchService(engine, new_embedder, "public.Amenities", ["name"])
-    assert service.search("a silent room", 1)[0]["name"] == "Quiet Room"
+    assert service.search("a silent room", 1).rows[0]["name"] == "Quiet Room"
     with engine.begin() as connection:
         connection.exec_driver_sql(f"drop table {beside.new_side.name}")
     fresh = SearchService(engine, new_embedder, "public.Amenities", ["name"])
@@ -136,7 +136,7 @@ def test_who_may_read_the_table_may_read_its_vectors_and_nobody_else(
     reader = server.engine(role, database.database)
     service = SearchService(reader, new_embedder, "public.Amenities", ["name"])
     if may_read:
-        assert service.search("a silent room", 1)[0]["name"] == "Quiet Room"
+        assert service.search("a silent room", 1).rows[0]["name"] == "Quiet Room"
     with reader.connect() as connection, nullcontext() if may_read else denied():
         connection.exec_driver_sql(f"select count(*) from {migration.new_side.name}")
     reader.dispose()

@@ -13,8 +13,9 @@ from ragkit.database.wire.round_trip import ask
 from ragkit.migration.backfill.write_size import WriteSize
 from ragkit.migration.backfill.writer import Writer
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.side_table.writing import SETTINGS, tidy_sql, write_sql
+from ragkit.migration.schema.side_table.writing import tidy_sql, write_sql
 from ragkit.migration.work.rows import Row
+from ragkit.retrieval.guarded_write import SIDE_SETTINGS
 
 MAX_ROWS, TARGET_SECONDS = 2048, 0.25
 """Of a write, for which nobody waits."""
@@ -47,7 +48,7 @@ class SideWriter(Writer):
 
     def __init__(self, migration: Migration):
         super().__init__(migration)
-        self._sql, self._settings = write_sql(migration), SETTINGS
+        self._sql, self._settings = write_sql(migration), SIDE_SETTINGS
         self.size = WriteSize(MAX_ROWS, TARGET_SECONDS)
 
     def send(

@@ -19,9 +19,10 @@ from ragkit.database.wire.round_trip import ask
 from ragkit.errors import DatabaseError, LostRace
 from ragkit.migration.backfill.write_size import WriteSize
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.writing import SETTINGS, write_sql
+from ragkit.migration.schema.writing import write_sql
 from ragkit.migration.work import queue
 from ragkit.migration.work.rows import Row
+from ragkit.retrieval.guarded_write import SETTINGS
 from ragkit.retry import lost_race, retry_database
 
 _VECTOR = "select 'vector'::regtype::oid::bigint"

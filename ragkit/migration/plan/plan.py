@@ -24,7 +24,12 @@ from ragkit.migration.plan.data import (
 )
 from ragkit.migration.plan.faults import describe_faults
 from ragkit.migration.plan.section import Section, fields, is_text
-from ragkit.migration.plan.steps import BackfillSection, EvaluationSection, GatesSection
+from ragkit.migration.plan.steps import (
+    BackfillSection,
+    EvaluationSection,
+    GatesSection,
+    RescueSection,
+)
 from ragkit.retrieval.space import LONG_TEXTS
 
 
@@ -37,6 +42,7 @@ class Plan(Section):
     new: NewSection
     index: IndexSection = Field(default_factory=IndexSection)
     backfill: BackfillSection = Field(default_factory=BackfillSection)
+    rescue: RescueSection = Field(default_factory=RescueSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     gates: GatesSection = Field(default_factory=GatesSection)
     app: AppSection = Field(default_factory=AppSection)

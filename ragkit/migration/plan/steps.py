@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ragkit.migration.plan.section import Section, Share
+from ragkit.migration.plan.section import OptionalIdentifier, Section, Share
 
 
 class BackfillSection(Section):
@@ -30,6 +30,24 @@ class BackfillSection(Section):
     )
     budget_usd: Annotated[float, Field(ge=0)] = Field(
         0.0, description="the backfill stops cleanly at this cost, in US dollars; 0: no limit"
+    )
+
+
+class RescueSection(Section):
+    """How questions are answered while the new column fills, where the old model is gone."""
+
+    language: OptionalIdentifier = Field(
+        "",
+        description="a text search configuration of PostgreSQL, such as `english`; empty: that of "
+        "the texts",
+    )
+    rerank: Annotated[int, Field(ge=0, le=100)] = Field(
+        20, description="texts that are embedded for one question, if their rows have no vector yet"
+    )
+    seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        3.0,
+        description="how long a question waits for the model, in s; then it gets the order of the "
+        "full text search",
     )
 
 

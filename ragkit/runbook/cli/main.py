@@ -18,6 +18,7 @@ from ragkit.report.words import clean
 from ragkit.runbook.cli import steps, tools
 from ragkit.runbook.cli.init import init_command
 from ragkit.runbook.cli.plan import apply_command, plan_command
+from ragkit.runbook.cli.rescue import rescue_command
 from ragkit.runbook.cli.stopping import end
 from ragkit.runbook.cli.terminal import print_error, print_usage_error
 
@@ -44,7 +45,14 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (init_command, plan_command, *steps.COMMANDS, apply_command, *tools.COMMANDS):
+for command in (
+    init_command,
+    plan_command,
+    *steps.COMMANDS,
+    rescue_command,
+    apply_command,
+    *tools.COMMANDS,
+):
     cli.add_command(command)
 
 

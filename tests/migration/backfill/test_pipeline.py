@@ -144,7 +144,7 @@ def test_names_that_need_quotes_work_from_expand_to_search(engine, plan, new_emb
     with engine.connect() as connection:
         assert count_rows(connection, migration).filled == len(TEXTS)
     service = SearchService(engine, new_embedder, plan.table.qualified_name, [plan.table.content])
-    assert service.search(TEXTS[2], 1)[0][plan.table.content] == TEXTS[2]
+    assert service.search(TEXTS[2], 1).rows[0][plan.table.content] == TEXTS[2]
 
 
 def test_no_transaction_is_open_while_the_model_runs(migration, server, new_embedder):

@@ -114,7 +114,7 @@ def test_the_apps_role_gets_what_is_printed_and_can_search(own_plan, engine_of, 
     with admin.begin() as connection:
         assert readers(connection, contract.quoted_table) == ["The App"]
         connection.exec_driver_sql("update ragkit.contract set state = 'ready'")
-    assert service.search(TEXTS[3], 1)[0]["name"] == "Bubbles"
+    assert service.search(TEXTS[3], 1).rows[0]["name"] == "Bubbles"
 
 
 def test_a_superusers_table_is_not_got_by_membership_in_a_superuser(own_plan, engine_of):

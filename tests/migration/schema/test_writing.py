@@ -4,7 +4,8 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.migration.schema.expansion import expand
-from ragkit.migration.schema.writing import SETTINGS, write_sql
+from ragkit.migration.schema.writing import write_sql
+from ragkit.retrieval.guarded_write import SETTINGS
 from tests.conftest import with_plan
 
 

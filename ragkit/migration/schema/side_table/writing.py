@@ -6,25 +6,9 @@ left to do is to take away those that do not fit: of rows that were changed or d
 
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.side_table.names import names_of
+from ragkit.retrieval.guarded_write import upsert_sql
 from ragkit.retrieval.side_table import digest_sql
 
-SETTINGS = {"lock_timeout": "200ms"}
-"""So long a write waits for another write of the same key."""
-
-# A vector that is there gives way to that of the row's text only: nobody finds nothing meanwhile.
-_WRITE = """
-with written as (
-    insert into {side} as s ({side_key}, {side_vector}, {side_digest})
-    select key::{key_type}, vector, digest
-    from unnest($1::text[], $2::uuid[], $3::vector[]) as i (key, digest, vector)
-    on conflict ({side_key}) do update
-    set {side_vector} = excluded.{side_vector}, {side_digest} = excluded.{side_digest}
-    where (select {row_digest} from {table} as r where r.{key} = excluded.{side_key})
-          = excluded.{side_digest}
-    returning s.{side_key}
-)
-select count(*), true from written
-"""
 # By subqueries, so that both tables are read by their keys. A row that somebody has locked is left
 # to them.
 _TIDY = """
@@ -49,7 +33,10 @@ select count(*) from unfit
 def write_sql(migration: Migration) -> str:
     """Of rows $1, $2, $3: arrays of keys as text, of digests and of vectors. Answers how many were
     written, and true."""
-    return _WRITE.format(**_names(migration)).strip()
+    side = migration.new_side
+    assert side is not None
+    write = upsert_sql(migration.quoted_table, migration.key_type, side)
+    return f"{write}\nselect count(*), true from written"
 
 
 def tidy_sql(migration: Migration) -> str:

@@ -13,7 +13,7 @@ from ragkit.migration.schema import index, statements
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.index import building, estimate
 from ragkit.migration.schema.index.session import building_session
-from ragkit.retrieval.search import DISTANCES, _nearest_sql, nearest
+from ragkit.retrieval.search import DISTANCES, nearest, nearest_sql
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from tests.conftest import ROLE, changed, random_vectors, with_plan
@@ -72,7 +72,7 @@ def test_the_query_of_the_app_uses_the_index(filled, new_embedder, distance, ind
     new = replace(filled.new, distance=distance)
     plan = changed(filled.plan, {"table.distance": distance, "index.type": index_type})
     built = index.build(replace(filled, plan=plan, known_new=new))
-    sql = _nearest_sql(new.table, new.column, distance, ("name",), None)
+    sql = nearest_sql(new.table, new.column, distance, ("name",), None)
     vector = str(new_embedder.embed_query("coffee").tolist())
     with filled.engine.connect() as connection:
         connection.exec_driver_sql("set enable_seqscan = off")

@@ -1,0 +1,45 @@
+"""What answers, and what does not, before anything is changed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ragkit.deploy.app import App
+from ragkit.embedding.embedder import PROBE_TEXT, Embedder
+from ragkit.errors import ConfigError, DeployError, ModelError
+
+ANSWERS = "answers"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What each of them does now: ANSWERS, or why not. `app` tells the model that serves."""
+
+    old_model: str
+    new_model: str
+    app: str
+
+
+def diagnose(load_old: Callable[[], Embedder], new: Embedder, app: App, question: str) -> Diagnosis:
+    """Asks both models and the app one question. Raises ModelError when the new model does not
+    answer: nothing can be rescued by it."""
+    try:
+        old = _ask(load_old())
+    except (ConfigError, ModelError) as error:
+        old = str(error)
+    return Diagnosis(old, _ask(new), _ask_app(app, question))
+
+
+def _ask(embedder: Embedder) -> str:
+    embedder.embed_query(PROBE_TEXT)
+    return ANSWERS
+
+
+def _ask_app(app: App, question: str) -> str:
+    try:
+        serving = app.serving()
+        if serving is None:
+            return f"nothing serves at {app.url!r}"
+        app.smoke_test(question, serving.model)
+        return f"{ANSWERS} by {serving.model}"
+    except (ConfigError, DeployError) as error:
+        return str(error)

@@ -1,0 +1,78 @@
+"""Brings a service back whose old model is gone: the contract lets the function answer by the new
+model, while its column is still filling."""
+
+from dataclasses import dataclass
+
+from ragkit.database.identifiers import quote_identifier
+from ragkit.database.translate import translate_errors
+from ragkit.deploy.app import App
+from ragkit.embedding.embedder import Embedder
+from ragkit.migration import ledger
+from ragkit.migration.cutover import TrafficSwitch, switch_traffic
+from ragkit.migration.exclusive import exclusive
+from ragkit.migration.migration import Migration
+from ragkit.migration.rescue.language import choose_language
+from ragkit.migration.rescue.text_index import build_text_index, drop_text_index
+from ragkit.migration.schema.expansion import allow_missing_old, expand
+from ragkit.migration.schema.statements import qualified_index
+from ragkit.retrieval.contract import SCHEMA
+from ragkit.retrieval.rescue.plan import RESCUE, RescuePlan, remove_plan, write_plan
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """`language` is a text search configuration; `text_index` says whether the search has one. At
+    most `texts_per_question` texts are embedded for a question that is asked the first time."""
+
+    column: str
+    language: str
+    text_index: bool
+    texts_per_question: int
+
+
+def start_rescue(migration: Migration, embedder: Embedder) -> Rescue:
+    """Adds the new column, and the rescue to the contract. `embedder` is the new model's. Safe to
+    repeat: the settings are those of the plan again.
+
+    Raises PhaseError once the column is filled, ConfigError, SpaceMismatch, ModelError or
+    DatabaseError.
+    """
+    migration.require_phase("rescue")
+    expand(migration, embedder)
+    table, settings = migration.plan.table, migration.plan.rescue
+    plan = RescuePlan(
+        space=migration.new.space.fingerprint, key=table.key, key_type=migration.key_type,
+        content=table.content, language=choose_language(migration), rerank=settings.rerank,
+        seconds=settings.seconds,
+        index="" if migration.plan.index.type == "none" else qualified_index(migration),
+    )  # fmt: skip
+    has_index = build_text_index(migration, plan)
+    with translate_errors("writing the rescue"), migration.engine.begin() as connection:
+        write_plan(connection, migration.new, plan)
+        name = quote_identifier(SCHEMA, RESCUE.name)
+        connection.exec_driver_sql(f"grant select on {name} to public")
+        ledger.record(
+            connection, migration.id, "rescue", language=plan.language, rerank=plan.rerank,
+            text_index=has_index,
+        )  # fmt: skip
+    return Rescue(migration.plan.new.column, plan.language, has_index, plan.rerank)
+
+
+def deploy_new_model(migration: Migration, app: App, question: str) -> TrafficSwitch:
+    """Gives the traffic to the new model; `question` is the smoke test's. Nothing else decides: no
+    verdict is possible, and nothing serves. Raises ConfigError when the plan does not name its
+    database, PhaseError or DeployError."""
+    migration.require_named_database("rescue")
+    with exclusive(migration, "rescue"):
+        migration.require_phase("rescue")
+        allow_missing_old(migration)
+        switch = switch_traffic(app, migration.plan.new.model, question, reuse=False)
+        migration.record("rescue", revision=switch.revision.name)
+    return switch
+
+
+def end_rescue(migration: Migration) -> None:
+    """Removes what a rescue has added; does nothing when there was none. Raises DatabaseError."""
+    with translate_errors("ending the rescue"), migration.engine.begin() as connection:
+        remove_plan(connection, migration.new)
+    drop_text_index(migration)

@@ -1,0 +1,69 @@
+"""The index of the full text search, for as long as the rescue takes."""
+
+import sqlalchemy as sa
+
+from ragkit.database.identifiers import quote_identifier
+from ragkit.database.translate import translate_errors
+from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.tree import is_partitioned
+from ragkit.migration.schema.index.estimate import estimate_rows
+from ragkit.migration.schema.index.session import building_session
+from ragkit.migration.schema.statements import MAX_NAME
+from ragkit.retrieval.rescue.full_text import document_sql
+from ragkit.retrieval.rescue.plan import RescuePlan
+
+MIN_ROWS = 2000
+"""With fewer, reading all texts takes no longer than the model."""
+_STATE = sa.text("select indisvalid from pg_index where indexrelid = to_regclass(:name)")
+_SAME = sa.text("""
+    select exists (
+        select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = relam
+        where i.indrelid = to_regclass(:table) and i.indisvalid and i.indpred is null
+          and amname in ('gin', 'gist') and pg_get_expr(indexprs, indrelid) = :expression)
+""")
+
+
+def build_text_index(migration: Migration, plan: RescuePlan) -> bool:
+    """Builds the index without blocking writes, where the table is large enough and has none.
+
+    Returns whether there is one now; a partitioned table gets none. Replaces the leftover of a
+    killed build. Raises DatabaseError.
+    """
+    name, table = text_index(migration), migration.quoted_table
+    with translate_errors("looking for a text index"), migration.engine.connect() as connection:
+        state = connection.scalar(_STATE, {"name": name})
+        if state or connection.scalar(_SAME, {"table": table, "expression": document_sql(plan)}):
+            return True
+        rows = estimate_rows(connection, migration)
+        if rows < MIN_ROWS or is_partitioned(connection, table):
+            return False
+    with building_session(migration) as session, translate_errors("building the text index"):
+        run = session.connection.exec_driver_sql
+        if state is not None:
+            run(drop_sql(migration))
+        run(create_sql(migration, plan))
+    return True
+
+
+def drop_text_index(migration: Migration) -> None:
+    """That of ragkit, if it is there; nobody is blocked. Raises DatabaseError."""
+    with building_session(migration) as session, translate_errors("dropping the text index"):
+        session.connection.exec_driver_sql(drop_sql(migration))
+
+
+def text_index(migration: Migration) -> str:
+    """Its name as SQL."""
+    name = f"{migration.plan.table.name}_ragkit_text"[-MAX_NAME:]
+    return quote_identifier(migration.plan.table.schema_name, name)
+
+
+def create_sql(migration: Migration, plan: RescuePlan) -> str:
+    name = text_index(migration).rpartition(".")[2]
+    return (
+        f"create index concurrently {name} on {migration.quoted_table} "
+        f"using gin ({document_sql(plan)})"
+    )
+
+
+def drop_sql(migration: Migration) -> str:
+    return f"drop index concurrently if exists {text_index(migration)}"

@@ -1,0 +1,73 @@
+"""The guarded write: a vector lands only beside the text it was made from.
+
+SQL with $1, $2 and $3: arrays of keys as text, of what each vector was made from, and of vectors.
+It needs no temporary table and no object of its own, and nothing outlives its transaction. Whoever
+writes ends it with what they want to know of `written`.
+"""
+
+from ragkit.database.identifiers import quote_identifier
+from ragkit.retrieval.contract import regclass
+from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR, SideTable, digest_sql
+
+LOCK_MS = 200
+"""How long a write waits for a lock of the table, or of what its triggers write: less than the
+second after which PostgreSQL looks for a deadlock, so that no application is its victim."""
+SETTINGS = {
+    "lock_timeout": f"{LOCK_MS}ms", "enable_seqscan": "off", "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}  # fmt: skip
+"""The planner is left the indexes, whatever it believes of a table that grew since it was analysed.
+The lateral query keeps one search for each row: PostgreSQL does not flatten one that locks."""
+SIDE_SETTINGS = {"lock_timeout": f"{LOCK_MS}ms"}
+"""So long a write waits for another write of the same key."""
+
+_UPDATE = """
+with input as materialized (
+    select key::{key_type} as key, content, vector
+    from unnest($1::text[], $2::text[], $3::vector[]) as i (key, content, vector)
+), locked as materialized (
+    select input.key, input.vector, found.place
+    from input cross join lateral (
+        select r.ctid as place from {table} as r
+        where r.{key} = input.key and r.{content} = input.content and r.{column} is null
+        for no key update skip locked
+    ) as found
+), written as (
+    update {table} as t set {column} = locked.vector from locked
+    where t.ctid = locked.place and t.{key} = locked.key
+    returning locked.key, t.{column} is not null as is_there
+)
+"""
+# A vector that is there gives way to that of the row's text only: nobody finds nothing meanwhile.
+_UPSERT = """
+with written as (
+    insert into {side} as s ({side_key}, {side_vector}, {side_digest})
+    select key::{key_type}, vector, digest
+    from unnest($1::text[], $2::uuid[], $3::vector[]) as i (key, digest, vector)
+    on conflict ({side_key}) do update
+    set {side_vector} = excluded.{side_vector}, {side_digest} = excluded.{side_digest}
+    where (select {row_digest} from {table} as r where r.{key} = excluded.{side_key})
+          = excluded.{side_digest}
+    returning s.{side_key}
+)
+"""
+
+
+def update_sql(table: str, key: str, key_type: str, content: str, column: str) -> str:
+    """Rows of a table, by their texts. They are locked before they are changed; one that somebody
+    else has locked is not waited for. `written` has `key` and `is_there`. `table` and `key_type`
+    are SQL."""
+    return _UPDATE.format(
+        table=table, key=quote_identifier(key), key_type=key_type,
+        content=quote_identifier(content), column=quote_identifier(column),
+    ).strip()  # fmt: skip
+
+
+def upsert_sql(table: str, key_type: str, side: SideTable) -> str:
+    """Rows of a side table, by the digests of their texts; nothing of the app's is locked. `table`
+    and `key_type` are SQL."""
+    return _UPSERT.format(
+        table=table, key=quote_identifier(side.key), key_type=key_type,
+        side=regclass(side.name), side_key=KEY, side_vector=VECTOR, side_digest=DIGEST,
+        row_digest=digest_sql(f"r.{quote_identifier(side.content)}"),
+    ).strip()  # fmt: skip

@@ -1,0 +1,1 @@
+"""The service of a column that is still filling, because its old model is gone."""

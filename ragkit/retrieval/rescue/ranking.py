@@ -1,0 +1,39 @@
+"""The order of candidates by the new model."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ragkit.retrieval.rescue.rows import Candidate
+from ragkit.retrieval.space import Binding
+
+
+def rank(
+    candidates: Sequence[Candidate],
+    question: np.ndarray,
+    bought: Mapping[str, np.ndarray],
+    binding: Binding,
+) -> list[Candidate]:
+    """By the distance of the new vectors, stored or just `bought`, within the binding's cut-off;
+    then those that have none, as they come. They are left out where a cut-off would decide."""
+    distances: dict[str, float] = {}
+    for candidate in candidates:
+        if candidate.distance is not None:
+            distances[candidate.key] = candidate.distance
+        elif (vector := bought.get(candidate.key)) is not None:
+            distances[candidate.key] = distance(binding.distance, question, vector)
+    cutoff = float("inf") if binding.cutoff is None else binding.cutoff
+    scored = [c for c in candidates if distances.get(c.key, float("inf")) <= cutoff]
+    scored = [c for c in scored if c.key in distances]
+    others = [] if binding.cutoff is not None else [c for c in candidates if c.key not in distances]
+    return [*sorted(scored, key=lambda c: distances[c.key]), *others]
+
+
+def distance(kind: str, a: np.ndarray, b: np.ndarray) -> float:
+    """As pgvector's operator for it: `kind` is a name of DISTANCES."""
+    if kind == "l2":
+        return float(np.linalg.norm(a - b))
+    product = float(a @ b)
+    if kind == "inner_product":
+        return -product
+    return 1 - product / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12)

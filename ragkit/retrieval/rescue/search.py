@@ -1,0 +1,131 @@
+"""The rescued search: candidates by full text and the bridge, re-ranked by the new model.
+
+Rows that have their new vector cost nothing; the texts of others are embedded with the question,
+and their vectors are kept. Where the model or the time fails, the order of the candidates is
+answered, and the answer says so.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+
+from ragkit.database.translate import translate_errors
+from ragkit.database.wire.ask_again import ask_again
+from ragkit.deadline import call_within
+from ragkit.embedding.embedder import Embedder
+from ragkit.errors import ModelError, TextTooLong
+from ragkit.retrieval.rescue.bridged import Bridges, find_bridged
+from ragkit.retrieval.rescue.embedding import embed_jointly
+from ragkit.retrieval.rescue.filling import Bought, Filling
+from ragkit.retrieval.rescue.full_text import find_candidates
+from ragkit.retrieval.rescue.fusion import fuse
+from ragkit.retrieval.rescue.plan import RescuePlan
+from ragkit.retrieval.rescue.ranking import rank
+from ragkit.retrieval.rescue.rows import Candidate, read_candidates
+from ragkit.retrieval.space import Binding
+
+CANDIDATES = 100
+"""Of a question. Those behind plan.rerank are ranked if they have their new vector."""
+NOT_RANKED = "the new model did not rank it"
+PARTLY_RANKED = "the new model ranked a part of it"
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RescuedAnswer:
+    """Rows as of the native search. `bought`: the texts that were embedded for it. `degraded` says
+    what it lacks; "" for nothing."""
+
+    rows: list[Mapping[str, Any]]
+    bought: int = 0
+    degraded: str = ""
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """The question's vector, None where the model failed, and those of rows by key."""
+
+    question: np.ndarray | None
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class RescuedSearch:
+    """Safe to share between threads."""
+
+    def __init__(self, engine: sa.Engine, embedder: Embedder, columns: Sequence[str]):
+        self._engine, self._embedder, self._columns = engine, embedder, columns
+        self.filling, self._bridges = Filling(engine), Bridges()
+
+    def search(
+        self, binding: Binding, plan: RescuePlan, old: Binding | None, question: str, limit: int
+    ) -> RescuedAnswer:
+        """The `limit` best rows, best first; `old` is the column that plan.bridge leads to. Raises
+        TextTooLong or DatabaseError."""
+        deadline = time.monotonic() + plan.seconds
+        wanted = max(CANDIDATES, limit)
+        words = self._read(find_candidates, binding, plan, question, wanted)
+        texts = {key: text for key, text in words.items() if text is not None}
+        bridge = self._read(self._bridges.find, binding, plan) if old else None
+        share = plan.rerank // 2 if bridge else plan.rerank
+        first = self._embed(question, _first(texts, share), deadline)
+        vector = first.question
+        if vector is None:
+            shown = self._read_rows(binding, plan, list(words)[:limit], None)
+            return RescuedAnswer([c.shown for c in shown], 0, NOT_RANKED)
+        lists = [list(words)]
+        if old and bridge:
+            lists.append(self._read(find_bridged, old, plan, bridge, vector, wanted))
+        candidates = self._read_rows(binding, plan, fuse(lists)[:wanted], vector)
+        texts |= {c.key: c.text for c in candidates if c.text is not None}
+        missing = {
+            c.key: texts[c.key] for c in candidates[: plan.rerank]
+            if c.text is not None and c.key not in first.rows
+        }  # fmt: skip
+        more = _first(missing, plan.rerank - len(first.rows)) if bridge else {}
+        second = self._embed(question, more, deadline) if more else first
+        bought = {**first.rows, **second.rows}
+        if bought:
+            vectors = np.stack(list(bought.values()))
+            self.filling.offer(
+                binding, plan, Bought(list(bought), [texts[key] for key in bought], vectors)
+            )
+        ranked = rank(candidates, vector, bought, binding)
+        degraded = PARTLY_RANKED if second.question is None else ""
+        return RescuedAnswer([c.shown for c in ranked[:limit]], len(bought), degraded)
+
+    def _read(self, read: Callable[..., T], *arguments: object) -> T:
+        """Of the database; no connection is held while the model is asked."""
+        with translate_errors("search"):
+            return ask_again(self._engine, lambda connection: read(connection, *arguments))
+
+    def _read_rows(
+        self, binding: Binding, plan: RescuePlan, keys: Sequence[str], vector: np.ndarray | None
+    ) -> list[Candidate]:
+        if vector is None:
+            vector = np.ones(self._embedder.model.dimension, np.float32)
+        return self._read(read_candidates, binding, plan, keys, vector, self._columns)
+
+    def _embed(self, question: str, texts: Mapping[str, str], deadline: float) -> _Embedded:
+        keys, seconds = list(texts), max(deadline - time.monotonic(), 0.0)
+        try:
+            vector, vectors = call_within(
+                seconds, embed_jointly, self._embedder, question, list(texts.values())
+            )
+        except TextTooLong:  # the question's own
+            raise
+        except (ModelError, TimeoutError) as error:
+            reason = str(error) or f"no answer in {seconds:.1f} s"
+            log.warning("rescue: %d texts are not ranked: %s", len(texts), reason)
+            return _Embedded(None)
+        return _Embedded(vector, {keys[place]: each for place, each in vectors.items()})
+
+
+def _first(texts: Mapping[str, str], count: int) -> Mapping[str, str]:
+    return dict(islice(texts.items(), max(count, 0)))

@@ -1,0 +1,31 @@
+import pytest
+
+from ragkit.embedding.load import load_embedder
+from ragkit.errors import ModelUnavailable
+from ragkit.migration.rescue.diagnosis import ANSWERS, diagnose
+from tests.conftest import OLD
+
+
+def gone():
+    return load_embedder("unknown/256")
+
+
+def test_each_is_asked_and_what_fails_says_why(site, new_embedder):
+    runbook = site()
+    found = diagnose(gone, new_embedder, runbook.app, "wool and fish")
+    assert "is not in the catalogue" in found.old_model
+    assert (found.new_model, found.app) == (ANSWERS, f"{ANSWERS} by {OLD}")
+
+
+def test_an_app_that_is_down_is_told(site, old_embedder, new_embedder):
+    runbook = site()
+    site.app.stop()
+    found = diagnose(lambda: old_embedder, new_embedder, runbook.app, "wool")
+    assert found.old_model == ANSWERS
+    assert not found.app.startswith(ANSWERS)
+
+
+def test_without_the_new_model_nothing_can_be_rescued(site, old_embedder):
+    runbook = site()
+    with pytest.raises(ModelUnavailable):
+        diagnose(lambda: old_embedder, gone(), runbook.app, "wool")

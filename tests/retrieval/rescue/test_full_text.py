@@ -1,0 +1,73 @@
+import pytest
+import sqlalchemy as sa
+
+from ragkit.retrieval.rescue.full_text import document_sql, find_candidates
+from tests.conftest import TEXTS, set_new
+from tests.retrieval.rescue.conftest import make_rescue
+
+
+@pytest.fixture
+def find(rescued):
+    def find(question, **changes):
+        plan = make_rescue(rescued, **changes)
+        with rescued.engine.connect() as connection:
+            return find_candidates(connection, rescued.new, plan, question, 10)
+
+    return find
+
+
+def test_rows_with_any_word_of_the_question_are_found_in_any_of_its_forms(find):
+    assert set(find("Who has a jumper and fishes?")) == {"1", "2"}
+
+
+def test_the_row_with_more_of_the_words_comes_first(find):
+    assert next(iter(find("a shop for wool"))) == "2"
+
+
+def test_a_row_without_a_new_vector_comes_with_its_text(find):
+    assert find("wool") == {"2": TEXTS[1]}
+
+
+def test_the_text_of_a_row_with_a_new_vector_stays_where_it_is(find, rescued, new_embedder):
+    if rescued.new_side:
+        pytest.skip("the vectors of a side table are set by other means: see test_filling.py")
+    set_new(rescued, new_embedder.embed_documents(TEXTS[:2]))
+    assert find("wool or drinks") == {"2": None}
+
+
+@pytest.mark.parametrize("question", ["", "the of and", "?!", "'; drop table x --", "a\0b", "% $1"])
+def test_a_question_without_a_usable_word_finds_nothing(find, question):
+    assert find(question) == {}
+
+
+def test_operators_and_quotes_of_a_question_are_words(find):
+    assert set(find("wool & !fish | 'chips' <-> \\ :*")) == {"1", "2"}
+
+
+def test_another_language_has_other_forms(find):
+    assert find("jumper", language="simple") == {}
+    assert set(find("jumpers", language="simple")) == {"2"}
+
+
+def test_an_index_on_the_expression_is_used(rescued):
+    plan = make_rescue(rescued)
+    with rescued.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"create index on {rescued.quoted_table} using gin ({document_sql(plan)})"
+        )
+        connection.execute(sa.text("set local enable_seqscan = off"))
+        before = _index_scans(connection)
+        find_candidates(connection, rescued.new, plan, "wool", 10)
+    with rescued.engine.connect() as connection:
+        connection.execute(sa.text("select pg_stat_clear_snapshot()"))
+        assert _index_scans(connection) > before
+
+
+def _index_scans(connection):
+    connection.execute(sa.text("select pg_stat_force_next_flush()"))
+    return connection.scalar(
+        sa.text(
+            "select coalesce(sum(idx_scan), 0) from pg_stat_user_indexes s "
+            "join pg_index i using (indexrelid) where indexprs is not null"
+        )
+    )

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragkit.retrieval.rescue.ranking import distance, rank
+from ragkit.retrieval.rescue.rows import Candidate
+from ragkit.retrieval.search import DISTANCES
+from ragkit.retrieval.space import Binding, Space
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.floats(0, 2)), max_size=8),
+    st.one_of(st.none(), st.floats(0, 2)),
+)
+def test_nearer_rows_come_first_and_none_is_lost_or_beyond_the_cutoff(distances, cutoff):
+    binding = Binding("t", "c", Space("m", None, 2, "content"), cutoff=cutoff)
+    candidates = [Candidate(str(n), None, each, {}) for n, each in enumerate(distances)]
+    ranked = rank(candidates, np.ones(2), {}, binding)
+    known = [c.distance for c in ranked if c.distance is not None]
+    limit = 2.0 if cutoff is None else cutoff
+    assert known == sorted(d for d in distances if d is not None and d <= limit)
+    unknown = [c for c in ranked if c.distance is None]
+    assert len(unknown) == (0 if cutoff is not None else distances.count(None))
+    assert ranked == [c for c in ranked if c.distance is not None] + unknown
+
+
+@pytest.mark.parametrize("kind", DISTANCES)
+def test_distances_are_those_of_pgvector(engine, kind):
+    a, b = np.random.default_rng(5).normal(size=(2, 8)).astype(np.float32)
+    operator = DISTANCES[kind]
+    with engine.connect() as connection:
+        expected = connection.exec_driver_sql(
+            f"select '{a.tolist()}'::vector {operator} '{b.tolist()}'::vector"
+        ).scalar()
+    assert distance(kind, a, b) == pytest.approx(expected, abs=1e-5)
