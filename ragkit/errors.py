@@ -19,7 +19,8 @@ RagkitError
 │       └── PartialRefusal  some rows of a request; the others have vectors
 ├── ContractError
 │   ├── SpaceNotReady
-│   └── SpaceMismatch
+│   ├── SpaceMismatch
+│   └── DamagedBridge    a stored bridge cannot be verified
 ├── PhaseError           a step does not fit the phase, or another operator's step is running
 ├── DriftError           a reviewed plan no longer fits the table, the contract or the code
 ├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
@@ -137,6 +138,10 @@ class SpaceNotReady(ContractError):
 
 class SpaceMismatch(ContractError):
     """The column is bound to another space."""
+
+
+class DamagedBridge(ContractError):
+    """A stored bridge cannot be verified, so it is not used."""
 
 
 class PhaseError(RagkitError):
