@@ -74,9 +74,9 @@ def run_backfill(
     written stays, and the next run continues.
     """
     migration.require_phase("backfill")
-    _require_bound_space(migration, embedder)
+    require_bound_space(migration, embedder)
     meter = Reading(read_usd(migration))
-    in_flight = InFlight(_requests_in_flight(migration, embedder))
+    in_flight = InFlight(requests_in_flight(migration, embedder))
     with translate_errors("backfill"), migration.engine.connect() as connection:
         tally = _Tally(coverage.estimate_rows(connection, migration), meter, in_flight)
     start = tally.progress()
@@ -142,7 +142,7 @@ class _Tally:
         return Progress(done, total, rate, seconds, self.meter.usd, running, reason)
 
 
-def _requests_in_flight(migration: Migration, embedder: Embedder) -> int:
+def requests_in_flight(migration: Migration, embedder: Embedder) -> int:
     """The plan's, else the catalogue's. Raises ConfigError when the quota is smaller."""
     wanted = migration.plan.backfill.in_flight or embedder.model.in_flight
     quota = Quota.of(embedder.model, migration.plan.backfill).requests
@@ -155,8 +155,9 @@ def _requests_in_flight(migration: Migration, embedder: Embedder) -> int:
     return min(wanted, quota or wanted)
 
 
-def _require_bound_space(migration: Migration, embedder: Embedder) -> None:
-    """A column takes only vectors of the space that the contract binds it to."""
+def require_bound_space(migration: Migration, embedder: Embedder) -> None:
+    """A column takes only vectors of the space that the contract binds it to. Raises SpaceMismatch,
+    or DatabaseError without a contract."""
     plan = migration.plan
     with translate_errors("backfill"), migration.engine.connect() as connection:
         bindings = contract.read_bindings(connection, plan.table.qualified_name)

@@ -68,7 +68,7 @@ def read_sample(
     Raises DatabaseError.
     """
     with translate_errors("sampling vectors"), engine.connect() as connection:
-        source = _some_pages(connection, table)
+        source = some_pages(connection, table)
         key_text, vector = sa.cast(source.c[key], sa.Text), source.c[column]
         # by number: a column of the table may have any name
         columns = [key_text, vector, *(sa.cast(source.c[name], sa.Text) for name in texts)]
@@ -83,7 +83,7 @@ def read_sample(
     return VectorSample([row[0] for row in rows], by_column, as_array([row[1] for row in rows]))
 
 
-def _some_pages(connection: sa.Connection, table: sa.TableClause | sa.Subquery) -> sa.FromClause:
+def some_pages(connection: sa.Connection, table: sa.TableClause | sa.Subquery) -> sa.FromClause:
     """The table; of a large one, whole pages with about BLOCK_ROWS rows, always the same ones."""
     if isinstance(table, sa.Subquery):
         return table
