@@ -44,6 +44,9 @@ class RescueSection(Section):
     rerank: Annotated[int, Field(ge=0, le=100)] = Field(
         20, description="texts that are embedded for one question, if their rows have no vector yet"
     )
+    pairs: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        400, description="rows that are embedded at most to fit the bridge into the old column"
+    )
     seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         3.0,
         description="how long a question waits for the model, in s; then it gets the order of the "

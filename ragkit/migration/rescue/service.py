@@ -1,7 +1,7 @@
 """Brings a service back whose old model is gone: the contract lets the function answer by the new
 model, while its column is still filling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
@@ -12,27 +12,31 @@ from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.language import choose_language
-from ragkit.migration.rescue.text_index import build_text_index, drop_text_index
+from ragkit.migration.rescue.text_index import MIN_ROWS, build_text_index, drop_text_index
 from ragkit.migration.schema.expansion import allow_missing_old, expand
+from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.statements import qualified_index
 from ragkit.retrieval.contract import SCHEMA
+from ragkit.retrieval.rescue.bridge import Bridge
 from ragkit.retrieval.rescue.plan import RESCUE, RescuePlan, remove_plan, write_plan
 
 
 @dataclass(frozen=True)
 class Rescue:
     """`language` is a text search configuration; `text_index` says whether the search has one. At
-    most `texts_per_question` texts are embedded for a question that is asked the first time."""
+    most `texts_per_question` texts are embedded for a question that is asked the first time.
+    `bridge` is its method, "none" while full text serves alone."""
 
     column: str
     language: str
     text_index: bool
     texts_per_question: int
+    bridge: str
 
 
-def start_rescue(migration: Migration, embedder: Embedder) -> Rescue:
-    """Adds the new column, and the rescue to the contract. `embedder` is the new model's. Safe to
-    repeat: the settings are those of the plan again.
+def start_rescue(migration: Migration, embedder: Embedder, bridge: Bridge | None = None) -> Rescue:
+    """Adds the new column, and the rescue to the contract, with the bridge into the old column.
+    `embedder` is the new model's. Safe to repeat: the settings are those of the plan again.
 
     Raises PhaseError once the column is filled, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.
@@ -46,16 +50,20 @@ def start_rescue(migration: Migration, embedder: Embedder) -> Rescue:
         seconds=settings.seconds,
         index="" if migration.plan.index.type == "none" else qualified_index(migration),
     )  # fmt: skip
+    with translate_errors("counting pages"), migration.engine.connect() as connection:
+        is_small = estimate_rows(connection, migration) < MIN_ROWS
+    plan = replace(plan, is_small=is_small)
+    method = bridge.method if bridge else "none"
     has_index = build_text_index(migration, plan)
     with translate_errors("writing the rescue"), migration.engine.begin() as connection:
-        write_plan(connection, migration.new, plan)
+        write_plan(connection, migration.new, plan, migration.plan.old.column, bridge)
         name = quote_identifier(SCHEMA, RESCUE.name)
         connection.exec_driver_sql(f"grant select on {name} to public")
         ledger.record(
             connection, migration.id, "rescue", language=plan.language, rerank=plan.rerank,
-            text_index=has_index,
+            text_index=has_index, bridge=method,
         )  # fmt: skip
-    return Rescue(migration.plan.new.column, plan.language, has_index, plan.rerank)
+    return Rescue(migration.plan.new.column, plan.language, has_index, plan.rerank, method)
 
 
 def deploy_new_model(migration: Migration, app: App, question: str) -> TrafficSwitch:

@@ -1,4 +1,4 @@
-"""Candidates by the bridge: rows of the old column that are near to the question's new vector."""
+"""Candidates by vectors: rows of the old column by the bridge, and those with a new vector."""
 
 import logging
 import threading
@@ -8,9 +8,8 @@ import numpy as np
 import sqlalchemy as sa
 from pgvector import Vector
 
-from ragkit.database.identifiers import quote_identifier
 from ragkit.database.wire.round_trip import ask
-from ragkit.errors import DamagedContract, ModelError
+from ragkit.errors import DamagedContract
 from ragkit.retrieval.rescue.bridge import Bridge
 from ragkit.retrieval.rescue.plan import RescuePlan, read_bridge
 from ragkit.retrieval.search import STATEMENT_MS, ef_search, nearest_sql
@@ -40,27 +39,17 @@ class Bridges:
             return self._bridge
 
 
-def find_bridged(
-    connection: sa.Connection,
-    old: Binding,
-    plan: RescuePlan,
-    bridge: Bridge,
-    vector: np.ndarray,
-    limit: int,
+def find_nearest(
+    connection: sa.Connection, binding: Binding, key: str, vector: np.ndarray, limit: int
 ) -> list[str]:
-    """Keys of the `limit` rows of the old column that are nearest, nearest first. `vector` is the
-    question's by the new model. Raises pg8000's errors."""
-    try:
-        mapped = bridge.to_old(vector)
-    except ModelError as error:
-        log.warning("rescue: a question does not pass the bridge: %s", error)
-        return []
-    values = Vector(mapped).to_binary(), limit.to_bytes(8, "big")
+    """Keys of the `limit` rows whose vectors are nearest in the binding's column, nearest first;
+    `key` is the key's column. Raises pg8000's errors."""
+    values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
     settings = {"statement_timeout": str(STATEMENT_MS), "hnsw.ef_search": str(ef_search(limit))}
-    return [key for (key,) in ask(connection, _keys_sql(old, plan.key), values, settings)]
+    return [found for (found,) in ask(connection, _keys_sql(binding, key), values, settings)]
 
 
 @lru_cache
-def _keys_sql(old: Binding, key: str) -> str:
-    near = nearest_sql(old.table, old.column, old.distance, (key,), old.side)
-    return f"select n.{quote_identifier('key')}::text from ({near}) as n (key, away) order by away"
+def _keys_sql(binding: Binding, key: str) -> str:
+    near = nearest_sql(binding.table, binding.column, binding.distance, (key,), binding.side)
+    return f"select n.key::text from ({near}) as n (key, away) order by away"

@@ -33,7 +33,8 @@ class RescuePlan:
     the table; `language` is a text search configuration of PostgreSQL. At most `rerank` texts are
     embedded for a question, within `seconds`. `index` is the index, as SQL, that the native search
     waits for; "" for none. `bridge` is the checksum of the bridge into `old_column`; "" where there
-    is none, and full text serves alone.
+    is none, and full text serves alone. `is_small`: the whole table may be read for a question, so
+    that the new vectors which are there are searched too.
     """
 
     space: str
@@ -46,6 +47,7 @@ class RescuePlan:
     index: str = ""
     old_column: str = ""
     bridge: str = ""
+    is_small: bool = False
 
 
 def write_plan(

@@ -20,7 +20,8 @@ from ragkit.database.wire.ask_again import ask_again
 from ragkit.deadline import call_within
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ModelError, TextTooLong
-from ragkit.retrieval.rescue.bridged import Bridges, find_bridged
+from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.bridged import Bridges, find_nearest
 from ragkit.retrieval.rescue.embedding import embed_jointly
 from ragkit.retrieval.rescue.filling import Bought, Filling
 from ragkit.retrieval.rescue.full_text import find_candidates
@@ -80,8 +81,10 @@ class RescuedSearch:
             shown = self._read_rows(binding, plan, list(words)[:limit], None)
             return RescuedAnswer([c.shown for c in shown], 0, NOT_RANKED)
         lists = [list(words)]
-        if old and bridge:
-            lists.append(self._read(find_bridged, old, plan, bridge, vector, wanted))
+        if old and bridge and (mapped := _map(bridge, vector)) is not None:
+            lists.append(self._read(find_nearest, old, plan.key, mapped, wanted))
+        if plan.is_small:
+            lists.append(self._read(find_nearest, binding, plan.key, vector, wanted))
         candidates = self._read_rows(binding, plan, fuse(lists)[:wanted], vector)
         texts |= {c.key: c.text for c in candidates if c.text is not None}
         missing = {
@@ -125,6 +128,14 @@ class RescuedSearch:
             log.warning("rescue: %d texts are not ranked: %s", len(texts), reason)
             return _Embedded(None)
         return _Embedded(vector, {keys[place]: each for place, each in vectors.items()})
+
+
+def _map(bridge: Bridge, vector: np.ndarray) -> np.ndarray | None:
+    try:
+        return bridge.to_old(vector)
+    except ModelError as error:
+        log.warning("rescue: a question does not pass the bridge: %s", error)
+        return None
 
 
 def _first(texts: Mapping[str, str], count: int) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from ragkit.errors import PhaseError
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.questions import read_questions
+from ragkit.evaluation.rescue.sample import grow_sample
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue
@@ -67,7 +68,12 @@ def test_the_service_is_rescued_filled_and_native_without_a_lost_request(runbook
     assert first.headers["X-Embedding-Model"] == runbook.plan.new.model
     assert len(first.json()["results"]) == 3
     assert httpx.get(f"{runbook.app.url}/healthz").json()["served_by"] == "rescue"
+    by_words = ndcg(runbook, judged)
+    *_, fitting = grow_sample(migration, runbook.new_embedder, limit=26)
+    print(fitting)
+    rescue = start_rescue(migration, runbook.new_embedder, fitting.bridge)
     rescued = ndcg(runbook, judged)
+    print(by_words, rescued)
 
     answers, stop = [], threading.Event()
 

@@ -47,7 +47,9 @@ def test_any_changed_byte_is_refused(bridge, data):
 
 @given(st.integers(0, len(SMALL.to_bytes()) - 1))
 def test_a_cut_one_is_refused(length):
-    with pytest.raises(DamagedContract, match=rf"{length} bytes.*checksum|checksum.*{length} bytes"):
+    with pytest.raises(
+        DamagedContract, match=rf"{length} bytes.*checksum|checksum.*{length} bytes"
+    ):
         Bridge.from_bytes(SMALL.to_bytes()[:length])
 
 
