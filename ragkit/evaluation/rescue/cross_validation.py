@@ -35,9 +35,10 @@ class CrossValidation:
     high.
 
     `chance`: the overlap of lists that belong to different rows; it is higher where some rows are
-    near to all. `pairs` rows with different texts took part; `foreign` more were left out, and
-    those whose vectors are 0. `candidates`: the mean overlap by map. `kept`: the positions of the
-    pairs in `sample.distinct()`. `refused`: why no bridge may be used, else None.
+    near to all. `pairs` rows with different texts took part. `foreign` counts those that were left
+    out: the rows of `find_foreign`, and those with a vector that is 0. `candidates`: the mean
+    overlap by map. `kept`: the positions of the pairs in `sample.distinct()`. `refused`: why no
+    bridge may be used, else None.
     """
 
     pairs: int

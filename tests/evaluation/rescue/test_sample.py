@@ -1,5 +1,6 @@
 """The sample against a real table: what it buys, where that lands, and when it ends."""
 
+import csv
 from collections import Counter
 
 import numpy as np
@@ -13,17 +14,18 @@ from ragkit.evaluation.rescue import sample as module
 from ragkit.evaluation.rescue.sample import grow_sample
 from ragkit.migration.backfill.model_calls.metering import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.inspection.whose import vector_sample
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema.expansion import expand
 from ragkit.sandbox.sample import sample_rows
-from tests.conftest import changed, column_of, make_table, swap_vectors
+from tests.conftest import changed, column_of, embedder_of, make_table, swap_vectors
 from tests.migration.backfill.vectors import check_no_orphans, check_vectors
+from tests.notebooks.test_jss import FILES, NEW, OLD, REAL
 from tests.stand_ins.faulty import faulty_embedder
 from tests.stand_ins.recording import RecordingEmbedder
 
 AIRPORT = list(dict.fromkeys(row["content"] for row in sample_rows()))
+needs_real = pytest.mark.skipif(not REAL, reason="the real vectors of ../shared/data are not here")
 SETTINGS = {"evaluation.k": 10, "backfill.batch_size": 20}
 
 
@@ -165,19 +167,27 @@ def test_a_model_that_nobody_can_call_is_an_error_and_what_was_bought_stays(airp
     assert len(filled_keys(airport)) == 26
 
 
-def test_of_a_large_table_some_pages_are_read(engine, plan, new_embedder, monkeypatch):
-    monkeypatch.setattr(vector_sample, "BLOCK_ROWS", 100)
-    migration = opened(engine, plan, AIRPORT)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"analyze {migration.quoted_table}")
-    recorder = RecordingEmbedder(new_embedder)
-    *_, last = grow_sample(migration, recorder, limit=50)
-    assert 0 < last.bought <= 50
-    assert last.bought == len(recorder.texts)
+@needs_real
+def test_the_real_rows_buy_a_bridge(engine, plan, vertex, monkeypatch):
+    """As the mission's table: gecko's vectors, whose model is gone, and text-embedding-005."""
+    for model, file in FILES.items():
+        vertex.record(model, file)
+    monkeypatch.setenv("VERTEX_ENDPOINT", vertex.address)
+    monkeypatch.setenv("GCP_PROJECT_ID", "p")
+    with FILES[OLD].open(newline="", encoding="utf-8") as file:
+        texts = [row["content"] for row in csv.DictReader(file)]
+    models = {"old.model": OLD, "new.model": NEW, "backfill.batch_size": 0}
+    migration = opened(engine, plan, texts, models)
+    vertex.retired.add(OLD)
+    *_, last = grow_sample(migration, embedder_of(NEW))
+    assert (last.result.pairs, last.bought) == (120, 120)
+    assert last.result.overlap.mean >= 0.77
+    assert len(filled_keys(migration)) == len(texts) == 127
+    assert last.bridge.matrix.shape == (768, 768)
 
 
 def test_a_side_table_is_filled_too(engine, plan, new_embedder):
-    migration = opened(engine, plan, AIRPORT[:60], {"new.placement": "side table"})
+    migration = opened(engine, plan, AIRPORT[:60], {"new.placement": "side_table"})
     *_, last = grow_sample(migration, new_embedder)
     assert last.bought == 60
     check_vectors(migration, new_embedder)

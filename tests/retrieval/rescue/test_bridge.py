@@ -11,6 +11,7 @@ from ragkit.errors import BadVectors, ContractError, DamagedContract, WrongDimen
 from ragkit.retrieval.rescue.bridge import VERSION, Bridge
 
 numbers = st.floats(-1e6, 1e6, width=32)
+large_numbers = st.floats(-(2.0**100), 2.0**100, width=32)
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 6))
 bridges = st.builds(
     Bridge,
@@ -87,9 +88,7 @@ def test_it_is_an_error_of_the_contract():
     assert issubclass(DamagedContract, ContractError)
 
 
-@given(
-    arrays(np.float32, 5, elements=st.floats(-(2.0**100), 2.0**100, width=32)), st.integers(1, 7)
-)
+@given(arrays(np.float32, 5, elements=large_numbers), st.integers(1, 7))
 def test_a_question_becomes_a_unit_vector_of_the_old_dimension(vector, dimension):
     matrix = np.random.default_rng(0).normal(size=(5, dimension)).astype(np.float32)
     bridge = Bridge("procrustes", 30, matrix)
