@@ -17,9 +17,10 @@ def procrustes(new: np.ndarray, old: np.ndarray) -> np.ndarray:
     such as scipy.linalg.orthogonal_procrustes, would turn them somewhere, differently with each
     build of LAPACK.
     """
-    left, values, right = np.linalg.svd(new.T @ old, full_matrices=False)
+    (few_new, new_basis), (few_old, old_basis) = coordinates(new), coordinates(old)
+    left, values, right = np.linalg.svd(few_new.T @ few_old, full_matrices=False)
     is_filled = values > values.max(initial=0.0) * max(new.shape) * np.finfo(np.float64).eps
-    mapped: np.ndarray = left[:, is_filled] @ right[is_filled]
+    mapped: np.ndarray = (new_basis @ left[:, is_filled]) @ (right[is_filled] @ old_basis.T)
     return mapped
 
 

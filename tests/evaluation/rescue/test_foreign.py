@@ -50,3 +50,14 @@ def test_of_few_rows_none_is_foreign():
     new, old = related(MIN_ROWS)
     old[:10] = old[10:20]
     assert find_foreign(new, old, 1)[:10].any()
+
+
+@pytest.mark.parametrize("noise", [0.5, 1, 2, 4])
+def test_few_hard_rows_of_weakly_related_models_are_taken_for_foreign(noise):
+    rng = np.random.default_rng(0)
+    traits = rng.normal(size=(250, 10))
+    new, old = (
+        normalise(traits @ rng.normal(size=(10, 24)) + noise * rng.normal(size=(250, 24)))
+        for _ in range(2)
+    )
+    assert find_foreign(new, old, 1).mean() <= 0.1
