@@ -36,8 +36,10 @@ ACCOUNT = "rag@acme.iam.gserviceaccount.com"
 class Site:
     """The user's project: a database, models, secrets, a deployed function."""
 
-    def __init__(self, folder: Path, server: Postgres, cloud: Cloud, settings: dict):
-        self.folder, self.server, self.cloud = folder, server, cloud
+    def __init__(
+        self, folder: Path, server: Postgres, cloud: Cloud, settings: dict, models: vertex.Vertex
+    ):
+        self.folder, self.server, self.cloud, self.models = folder, server, cloud, models
         self.env = environment(**settings, **cloud.env)
 
     def run(self, params: Path) -> tuple[subprocess.CompletedProcess, Path]:
@@ -92,7 +94,7 @@ def site(tmp_path_factory):
                         "GCP_PROJECT_ID": "acme", "GCP_LOCATION": "us-central1",
                         "SERVICE_ACCOUNT": ACCOUNT, **endpoints,
                     }  # fmt: skip
-                    yield Site(folder, server, cloud, settings)
+                    yield Site(folder, server, cloud, settings, models)
     finally:
         server.remove()
 

@@ -88,12 +88,14 @@ def _front(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             shares = state["traffic"]
             name = tagged[1] if tagged else random.choices(list(shares), shares.values())[0]
             revision = next(r for r in state["revisions"] if r["name"] == name)
+            headers = {"x-embedding-model": revision["model"]}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = self.path.removeprefix(tagged[0]) if tagged else self.path
             if revision["port"]:
                 url = f"http://127.0.0.1:{revision['port']}{path}"
                 answer = httpx.request(method, url, content=body, timeout=30)
                 status, text = answer.status_code, answer.content
+                headers |= {n: v for n, v in answer.headers.items() if n.startswith("x-")}
             else:
                 status, text = (
                     503 if revision["ill"] else 200,
@@ -103,7 +105,8 @@ def _front(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
                 )
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("X-Embedding-Model", revision["model"])
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -24,7 +24,7 @@ from tests.conftest import ROOT, free_port
 
 SANDBOX = ROOT / "params" / "sandbox.yaml"
 MIN_SHARE = 0.97
-"""Of the finished migration's nDCG, before one row is filled by a backfill."""
+"""Of the finished migration's nDCG: of each question's first answer, and of its second."""
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +68,12 @@ def test_the_service_is_rescued_filled_and_native_without_a_lost_request(runbook
     assert first.headers["X-Embedding-Model"] == runbook.plan.new.model
     assert len(first.json()["results"]) == 3
     assert httpx.get(f"{runbook.app.url}/healthz").json()["served_by"] == "rescue"
-    by_words = ndcg(runbook, judged)
-    *_, fitting = grow_sample(migration, runbook.new_embedder, limit=26)
-    print(fitting)
-    rescue = start_rescue(migration, runbook.new_embedder, fitting.bridge)
-    rescued = ndcg(runbook, judged)
-    print(by_words, rescued)
+    first_time = ndcg(runbook, judged)
+    *_, fitting = grow_sample(migration, runbook.new_embedder, limit=200)
+    with_bridge = start_rescue(migration, runbook.new_embedder, fitting.bridge)
+    assert fitting.bridge
+    assert with_bridge.bridge == fitting.bridge.method
+    second_time = ndcg(runbook, judged)
 
     answers, stop = [], threading.Event()
 
@@ -95,11 +95,10 @@ def test_the_service_is_rescued_filled_and_native_without_a_lost_request(runbook
         asking.join()
     assert {answer.status_code for answer in answers} == {200}
     native = ndcg(runbook, judged)
-    print("rescued", rescued, "native", native)
-    assert rescued >= MIN_SHARE * native
+    assert min(first_time, second_time) >= MIN_SHARE * native
     with runbook.engine.connect() as connection:
         events = [event.kind for event in ledger.events(connection, migration.id)]
-    assert events.count("rescue") == 3
+    assert events.count("rescue") == 4
     assert migration.phase() == phases.BACKFILLED
     with pytest.raises(PhaseError, match="rescue needs the phase 'planned' or 'expanded'"):
         start_rescue(migration, runbook.new_embedder)
