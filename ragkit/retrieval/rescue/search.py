@@ -35,6 +35,7 @@ CANDIDATES = 100
 """Of a question. Those behind plan.rerank are ranked if they have their new vector."""
 NOT_RANKED = "the new model did not rank it"
 PARTLY_RANKED = "the new model ranked a part of it"
+WITHOUT_TEXT = "the full text search took too long"
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ class RescuedSearch:
         TextTooLong or DatabaseError."""
         deadline = time.monotonic() + plan.seconds
         wanted = max(CANDIDATES, limit)
-        words = self._read(find_candidates, binding, plan, question, wanted)
+        in_time = self._read(find_candidates, binding, plan, question, wanted)
+        words = in_time or {}
         texts = {key: text for key, text in words.items() if text is not None}
         bridge = self._read(self._bridges.find, binding, plan) if old else None
         share = plan.rerank // 2 if bridge else plan.rerank
@@ -100,7 +102,9 @@ class RescuedSearch:
                 binding, plan, Bought(list(bought), [texts[key] for key in bought], vectors)
             )
         ranked = rank(candidates, vector, bought, binding)
-        degraded = PARTLY_RANKED if second.question is None else ""
+        degraded = "" if in_time is not None else WITHOUT_TEXT
+        if second.question is None:
+            degraded = PARTLY_RANKED
         return RescuedAnswer([c.shown for c in ranked[:limit]], len(bought), degraded)
 
     def _read(self, read: Callable[..., T], *arguments: object) -> T:

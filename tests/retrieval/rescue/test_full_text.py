@@ -1,15 +1,16 @@
 import pytest
 import sqlalchemy as sa
 
+from ragkit.retrieval.rescue import full_text
 from ragkit.retrieval.rescue.full_text import document_sql, find_candidates
 from tests.conftest import TEXTS, set_new
 from tests.retrieval.rescue.conftest import make_rescue
 
 
-@pytest.fixture
-def find(rescued):
+@pytest.fixture(params=[True, False], ids=["small", "large"])
+def find(request, rescued):
     def find(question, **changes):
-        plan = make_rescue(rescued, **changes)
+        plan = make_rescue(rescued, is_small=request.param, **changes)
         with rescued.engine.connect() as connection:
             return find_candidates(connection, rescued.new, plan, question, 10)
 
@@ -71,3 +72,26 @@ def _index_scans(connection):
             "join pg_index i using (indexrelid) where indexprs is not null"
         )
     )
+
+
+def test_rows_with_all_words_come_before_the_limit_of_those_with_any(rescued, monkeypatch, find):
+    monkeypatch.setattr(full_text, "MAX_RANKED", 1)
+    full_text._candidates_sql.cache_clear()
+    try:
+        assert "2" in find("a shop that sells wool jumpers, scarves")
+        assert "2" in find("shop wool jumper scarves")
+    finally:
+        full_text._candidates_sql.cache_clear()
+
+
+def test_a_search_that_takes_too_long_is_given_up(rescued, monkeypatch, caplog):
+    monkeypatch.setattr(full_text, "STATEMENT_MS", 1)
+    with rescued.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"insert into {rescued.quoted_table} (id, content) "
+            "select n, repeat('wool and fish ', 2000) from generate_series(1000, 1100) n"
+        )
+    with rescued.engine.connect() as connection:
+        plan = make_rescue(rescued)
+        assert find_candidates(connection, rescued.new, plan, "wool", 10) is None
+    assert "took longer than 1 ms" in caplog.text
