@@ -86,8 +86,8 @@ class Application:
 
     def health(self, details: bool) -> dict[str, Any]:
         health = asdict(self.parts()[0].health())
-        public = {name: health[name] for name in ("model", "served_by")}
-        return {"ok": True, **(health if details else public)}
+        names = health if details else ("model", "served_by")
+        return {"ok": True, **{n: health[n] for n in names if health[n] is not None}}
 
 
 application = Application()

@@ -13,6 +13,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
 from ragkit.embedding.embedder import Embedder
 from ragkit.retrieval import contract, search
+from ragkit.retrieval.rescue.coverage import estimate_coverage
 from ragkit.retrieval.rescue.search import RescuedSearch
 from ragkit.retrieval.route import NATIVE, RESCUE, Route, find_route
 
@@ -20,12 +21,14 @@ from ragkit.retrieval.route import NATIVE, RESCUE, Route, find_route
 @dataclass(frozen=True)
 class Health:
     """The model that searches, and its column. `contract` is the space's fingerprint, "none"
-    without a contract. `served_by` is NATIVE or RESCUE."""
+    without a contract. `served_by` is NATIVE or RESCUE, and `coverage` then the share of the rows
+    that have their vector, by a sample."""
 
     model: str
     column: str
     contract: str
     served_by: str
+    coverage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,16 @@ class SearchService:
         return Answer(found.rows, RESCUE, found.degraded)
 
     def health(self) -> Health:
-        """Looks at the contract, not at the table. Raises ContractError or DatabaseError."""
+        """Looks at the contract, and only for `coverage` at a few pages of the table. Raises
+        ContractError or DatabaseError."""
         with translate_errors("health check"):
             route = ask_again(self._engine, self._route)
+            coverage = ask_again(self._engine, partial(_coverage, route)) if route.rescue else None
         binding = route.binding
         fingerprint = binding.space.fingerprint if route.in_contract else "none"
         served_by = RESCUE if route.rescue else NATIVE
-        return Health(self._embedder.model.name, binding.column, fingerprint, served_by)
+        name = self._embedder.model.name
+        return Health(name, binding.column, fingerprint, served_by, coverage)
 
     def _route(self, connection: sa.Connection) -> Route:
         with self._lock:
@@ -113,3 +119,7 @@ class SearchService:
                 )
                 self._read_at = self._clock()
             return self._cached
+
+
+def _coverage(route: Route, connection: sa.Connection) -> float | None:
+    return estimate_coverage(connection, route.binding, route.rescue) if route.rescue else None

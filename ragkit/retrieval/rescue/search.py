@@ -25,9 +25,8 @@ from ragkit.retrieval.rescue.bridged import Bridges, find_nearest
 from ragkit.retrieval.rescue.embedding import embed_jointly
 from ragkit.retrieval.rescue.filling import Bought, Filling
 from ragkit.retrieval.rescue.full_text import find_candidates
-from ragkit.retrieval.rescue.fusion import fuse
 from ragkit.retrieval.rescue.plan import RescuePlan
-from ragkit.retrieval.rescue.ranking import rank
+from ragkit.retrieval.rescue.ranking import fuse, rank
 from ragkit.retrieval.rescue.rows import Candidate, read_candidates
 from ragkit.retrieval.space import Binding
 
@@ -129,7 +128,7 @@ class RescuedSearch:
             raise
         except (ModelError, TimeoutError) as error:
             reason = str(error) or f"no answer in {seconds:.1f} s"
-            log.warning("rescue: %d texts are not ranked: %s", len(texts), reason)
+            log.warning("rescue: the new model did not rank the candidates: %s", reason)
             return _Embedded(None)
         return _Embedded(vector, {keys[place]: each for place, each in vectors.items()})
 

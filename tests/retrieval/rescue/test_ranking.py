@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.retrieval.rescue.ranking import distance, rank
+from ragkit.retrieval.rescue.ranking import distance, fuse, rank
 from ragkit.retrieval.rescue.rows import Candidate
 from ragkit.retrieval.search import DISTANCES
 from ragkit.retrieval.space import Binding, Space
@@ -34,3 +34,24 @@ def test_distances_are_those_of_pgvector(engine, kind):
             f"select '{a.tolist()}'::vector {operator} '{b.tolist()}'::vector"
         ).scalar()
     assert distance(kind, a, b) == pytest.approx(expected, abs=1e-5)
+
+
+key_lists = st.lists(st.sampled_from("abcdefgh"), unique=True)
+
+
+def test_what_both_lists_have_comes_first():
+    assert fuse([["a", "b", "c"], ["d", "b"]])[0] == "b"
+
+
+def test_a_tie_is_as_in_the_first_list():
+    assert fuse([["a", "b"], ["c", "d"]]) == ["a", "c", "b", "d"]
+
+
+@given(st.lists(key_lists, max_size=3))
+def test_every_row_is_there_once(lists):
+    assert sorted(fuse(lists)) == sorted({key for each in lists for key in each})
+
+
+@given(key_lists)
+def test_one_list_keeps_its_order(keys):
+    assert fuse([keys]) == fuse([keys, keys]) == keys
