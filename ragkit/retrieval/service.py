@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
 from ragkit.embedding.embedder import Embedder
+from ragkit.errors import ModelError, RowRefused
 from ragkit.retrieval import contract, search
 from ragkit.retrieval.rescue.coverage import estimate_coverage
 from ragkit.retrieval.rescue.search import RescuedSearch
@@ -57,7 +58,9 @@ class SearchService:
         stock: Mapping[str, str] = contract.STOCK_COLUMNS,
         refresh_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        model_seconds: float = float("inf"),
     ):
+        """A rescued search waits for the model for `model_seconds` at most."""
         self._engine, self._embedder = engine, embedder
         self._table, self._columns = table, columns
         self._stock = stock
@@ -65,7 +68,8 @@ class SearchService:
         self._lock = threading.Lock()
         self._read_at = -float("inf")
         self._cached: Route | None = None
-        self._rescue = cache(partial(RescuedSearch, engine, embedder, columns))
+        self._model_seconds = model_seconds
+        self._rescued: RescuedSearch | None = None
 
     def search(self, question: str, limit: int) -> Answer:
         """The nearest rows; those of the rescued search while the column is filling and the
@@ -75,7 +79,14 @@ class SearchService:
         """
         if (known := self._cached) and known.rescue:
             return self._search_rescued(question, limit)
-        vector = self._embedder.embed_query(question)
+        try:
+            vector = self._embedder.embed_query(question)
+        except RowRefused:
+            raise
+        except ModelError:
+            if self._find_route().rescue:  # which can do without
+                return self._search_rescued(question, limit)
+            raise
 
         def find(connection: sa.Connection) -> list[Mapping[str, Any]] | None:
             route = self._route(connection)
@@ -90,12 +101,20 @@ class SearchService:
         return self._search_rescued(question, limit) if rows is None else Answer(rows)
 
     def _search_rescued(self, question: str, limit: int) -> Answer:
-        with translate_errors("search"):
-            route = ask_again(self._engine, self._route)
+        route = self._find_route()
         if route.rescue is None:  # complete since
             return self.search(question, limit)
         found = self._rescue().search(route.binding, route.rescue, route.old, question, limit)
         return Answer(found.rows, RESCUE, found.degraded)
+
+    def _rescue(self) -> RescuedSearch:
+        """Made once: it has a thread."""
+        with self._lock:
+            if self._rescued is None:
+                self._rescued = RescuedSearch(
+                    self._engine, self._embedder, self._columns, self._model_seconds
+                )
+            return self._rescued
 
     def health(self) -> Health:
         """Looks at the contract, and only for `coverage` at a few pages of the table. Raises
@@ -108,6 +127,10 @@ class SearchService:
         served_by = RESCUE if route.rescue else NATIVE
         name = self._embedder.model.name
         return Health(name, binding.column, fingerprint, served_by, coverage)
+
+    def _find_route(self) -> Route:
+        with translate_errors("search"):
+            return ask_again(self._engine, self._route)
 
     def _route(self, connection: sa.Connection) -> Route:
         with self._lock:

@@ -62,6 +62,20 @@ def test_the_same_question_costs_nothing_more_than_its_own_vector(site):
     wait_until(lambda: texts() == 1)  # the vectors are written after the answer
 
 
+def test_a_cold_start_without_the_model_answers_too(site, source):
+    _, models, migration = site
+    variables = function_variables(
+        migration.engine, EMBEDDING_MODEL=NEW, GCP_PROJECT_ID="p", VERTEX_ENDPOINT=models.address
+    )
+    models.retired.add(NEW)
+    try:
+        with serve_function(source, **variables) as fresh:
+            answer = fresh.post("/", json=QUESTION)
+    finally:
+        models.retired.clear()
+    assert (answer.status_code, answer.headers["X-Degraded"]) == (200, NOT_RANKED)
+
+
 def test_a_model_that_fails_degrades_the_answer_and_loses_none(site, source):
     client, models, _ = site
     models.retired.add(NEW)

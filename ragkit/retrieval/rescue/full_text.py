@@ -1,25 +1,26 @@
 """Candidates by PostgreSQL's own full text search: rows with any word of the question."""
 
-import logging
 from functools import lru_cache
 
-import pg8000
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
-from ragkit.database.translate import sqlstate
 from ragkit.database.wire.round_trip import ask
 from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.rescue.rows import stored_vector_sql
-from ragkit.retrieval.search import STATEMENT_MS
 from ragkit.retrieval.space import Binding
+
+MAX_BYTES = 200_000
+"""Of a text that is searched: PostgreSQL refuses to make more than a megabyte of lexemes of one,
+and would refuse the app's write of such a text, where an index is made of them."""
+STATEMENT_MS = 2000
+"""Less than a connection may be silent in the function, so that the vectors can serve alone."""
 
 MAX_RANKED = 2000
 """Rows of a large table that are ranked for a question: its text is parsed again for each. Those
 with all of the question's words come before those with any of them."""
-_CANCELED = "57014"
-"""The SQLSTATE of a statement that its timeout has ended."""
+
 # The words are lexemes by then, quoted where one holds a space: " & " is the operator's alone.
 _WORDS = """
 with words as materialized (
@@ -32,41 +33,36 @@ select d.key, d.text
 from (
     select r.{key}::text as key, case when {stored} is null then r.{content} end as text,
            {document} as document
-    from {table} as r offset 0
+    from {table} as r where {searchable} offset 0
 ) as d, words
 where d.document @@ words.any_of
 order by ts_rank(d.document, words.any_of) desc limit $2
 """
 _OF_SOME_ROWS = """, found as materialized (
-    (select r.{key} as key from {table} as r, words where {document} @@ words.every limit {most})
+    (select r.{key} as key from {table} as r, words
+     where {searchable} and {document} @@ words.every limit {most})
     union
-    (select r.{key} as key from {table} as r, words where {document} @@ words.any_of limit {most})
+    (select r.{key} as key from {table} as r, words
+     where {searchable} and {document} @@ words.any_of limit {most})
 )
 select r.{key}::text, case when {stored} is null then r.{content} end
 from found join {table} as r on r.{key} = found.key, words
+where {searchable}
 order by ts_rank({document}, words.any_of) desc limit $2
 """
-log = logging.getLogger(__name__)
 
 
 def find_candidates(
     connection: sa.Connection, binding: Binding, plan: RescuePlan, question: str, limit: int
-) -> dict[str, str | None] | None:
+) -> dict[str, str | None]:
     """Keys of at most `limit` rows, best first, each with its text where it has no new vector.
 
-    Empty for a question without a word that the language keeps; None when the search took longer
-    than STATEMENT_MS. Raises pg8000's errors.
+    None for a question without a word that the language keeps. Raises pg8000's errors.
     """
     words = question.replace("\0", " ").encode()  # PostgreSQL takes no NUL
     values = words, limit.to_bytes(8, "big")
     settings = {"statement_timeout": str(STATEMENT_MS)}
-    try:
-        return dict(ask(connection, _candidates_sql(binding, plan), values, settings))
-    except pg8000.DatabaseError as error:
-        if sqlstate(error) != _CANCELED:
-            raise
-        log.warning("rescue: the full text search took longer than %d ms", STATEMENT_MS)
-        return None
+    return dict(ask(connection, _candidates_sql(binding, plan), values, settings))
 
 
 def document_sql(plan: RescuePlan, alias: str = "") -> str:
@@ -75,9 +71,14 @@ def document_sql(plan: RescuePlan, alias: str = "") -> str:
     return f"to_tsvector({language_sql(plan)}, {alias}{content})"
 
 
+def searchable_sql(plan: RescuePlan, alias: str = "") -> str:
+    """Whether a text is searched; an index has to be on those texts only. Reads no text."""
+    return f"octet_length({alias}{quote_identifier(plan.content)}) <= {MAX_BYTES}"
+
+
 def language_sql(plan: RescuePlan) -> str:
     """A constant, so that an index on the expression fits."""
-    return f"{quote_literal(plan.language)}::regconfig"
+    return f"{quote_literal(quote_identifier(plan.language))}::regconfig"
 
 
 @lru_cache
@@ -85,5 +86,6 @@ def _candidates_sql(binding: Binding, plan: RescuePlan) -> str:
     return (_WORDS + (_OF_ALL_ROWS if plan.is_small else _OF_SOME_ROWS)).format(
         key=quote_identifier(plan.key), content=quote_identifier(plan.content),
         table=regclass(binding.table), language=language_sql(plan),
-        document=document_sql(plan, "r."), stored=stored_vector_sql(binding), most=MAX_RANKED,
+        document=document_sql(plan, "r."), searchable=searchable_sql(plan, "r."),
+        stored=stored_vector_sql(binding), most=MAX_RANKED,
     ).strip()  # fmt: skip
