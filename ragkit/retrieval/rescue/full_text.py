@@ -39,11 +39,13 @@ where d.document @@ words.any_of
 order by ts_rank(d.document, words.any_of) desc limit $2
 """
 _OF_SOME_ROWS = """, found as materialized (
-    (select r.{key} as key from {table} as r, words
-     where {searchable} and {document} @@ words.every limit {most})
-    union
-    (select r.{key} as key from {table} as r, words
-     where {searchable} and {document} @@ words.any_of limit {most})
+    select distinct key from (
+        (select r.{key} as key from {table} as r
+         where {searchable} and {document} @@ (select every from words) limit {most})
+        union all
+        (select r.{key} as key from {table} as r
+         where {searchable} and {document} @@ (select any_of from words) limit {most})
+    ) as f
 )
 select r.{key}::text, case when {stored} is null then r.{content} end
 from found join {table} as r on r.{key} = found.key, words

@@ -56,7 +56,8 @@ def test_ragkit_s_index_is_used(rescued):
     with rescued.engine.begin() as connection:
         sql = create_sql(rescued, plan).replace(" concurrently", "")
         connection.exec_driver_sql(sql)
-        connection.execute(sa.text("set local enable_seqscan = off"))
+        for way in ("seqscan", "indexscan"):  # neither reads an index of lexemes
+            connection.execute(sa.text(f"set local enable_{way} = off"))
         before = _index_scans(connection)
         find_candidates(connection, rescued.new, plan, "wool", 10)
     with rescued.engine.connect() as connection:
