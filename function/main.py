@@ -149,6 +149,7 @@ def make_service(model: str, name: str) -> SearchService:
         table=os.environ.get("DB_TABLE", "public.amenities"),
         columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),
         stock=parse_stock_columns(os.environ.get("STOCK_COLUMNS", "")),
+        model_seconds=request_seconds() / 2,
     )
 
 

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,7 +53,9 @@ class SearchService:
         stock: Mapping[str, str] = contract.STOCK_COLUMNS,
         refresh_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        model_seconds: float = float("inf"),
     ):
+        """A rescued search waits for the model for `model_seconds` at most."""
         self._engine, self._embedder = engine, embedder
         self._table, self._columns = table, columns
         self._stock = stock
@@ -62,7 +63,8 @@ class SearchService:
         self._lock = threading.Lock()
         self._read_at = -float("inf")
         self._cached: Route | None = None
-        self._rescue = cache(partial(RescuedSearch, engine, embedder, columns))
+        self._model_seconds = model_seconds
+        self._rescued: RescuedSearch | None = None
 
     def search(self, question: str, limit: int) -> Answer:
         """The nearest rows; those of the rescued search while the column is filling and the
@@ -70,7 +72,8 @@ class SearchService:
 
         Raises TextTooLong, ModelError, ContractError or DatabaseError.
         """
-        if (known := self._cached) and known.rescue:
+        known = self._cached or self._ask_route("search")  # a rescue answers without the model too
+        if known.rescue:
             return self._search_rescued(question, limit)
         vector = self._embedder.embed_query(question)
 
@@ -87,21 +90,32 @@ class SearchService:
         return self._search_rescued(question, limit) if rows is None else Answer(rows)
 
     def _search_rescued(self, question: str, limit: int) -> Answer:
-        with translate_errors("search"):
-            route = ask_again(self._engine, self._route)
+        route = self._ask_route("search")
         if route.rescue is None:  # complete since
             return self.search(question, limit)
         found = self._rescue().search(route.binding, route.rescue, route.old, question, limit)
         return Answer(found.rows, RESCUE, found.degraded)
 
+    def _rescue(self) -> RescuedSearch:
+        """Made once: it has a thread."""
+        with self._lock:
+            if self._rescued is None:
+                self._rescued = RescuedSearch(
+                    self._engine, self._embedder, self._columns, self._model_seconds
+                )
+            return self._rescued
+
     def health(self) -> Health:
         """Looks at the contract, not at the table. Raises ContractError or DatabaseError."""
-        with translate_errors("health check"):
-            route = ask_again(self._engine, self._route)
+        route = self._ask_route("health check")
         binding = route.binding
         fingerprint = binding.space.fingerprint if route.in_contract else "none"
         served_by = RESCUE if route.rescue else NATIVE
         return Health(self._embedder.model.name, binding.column, fingerprint, served_by)
+
+    def _ask_route(self, action: str) -> Route:
+        with translate_errors(action):
+            return ask_again(self._engine, self._route)
 
     def _route(self, connection: sa.Connection) -> Route:
         with self._lock:

@@ -9,8 +9,13 @@ from ragkit.database.wire.round_trip import ask
 from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.rescue.rows import stored_vector_sql
-from ragkit.retrieval.search import STATEMENT_MS
 from ragkit.retrieval.space import Binding
+
+MAX_BYTES = 200_000
+"""Of a text that is searched: PostgreSQL refuses to make more than a megabyte of lexemes of one,
+and would refuse the app's write of such a text, where an index is made of them."""
+STATEMENT_MS = 2000
+"""Less than a connection may be silent in the function, so that the vectors can serve alone."""
 
 # The words are lexemes by then, quoted where one holds a space: " & " is the operator's alone.
 _CANDIDATES = """
@@ -18,7 +23,7 @@ select r.{key}::text, case when {stored} is null then r.{content} end
 from {table} as r, (
     select replace(plainto_tsquery({language}, $1::text)::text, ' & ', ' | ')
 ) as o (words)
-where {document} @@ o.words::tsquery
+where {searchable} and {document} @@ o.words::tsquery
 order by ts_rank({document}, o.words::tsquery) desc limit $2
 """
 
@@ -42,9 +47,14 @@ def document_sql(plan: RescuePlan, alias: str = "") -> str:
     return f"to_tsvector({language_sql(plan)}, {alias}{content})"
 
 
+def searchable_sql(plan: RescuePlan, alias: str = "") -> str:
+    """Whether a text is searched; an index has to be on those texts only. Reads no text."""
+    return f"octet_length({alias}{quote_identifier(plan.content)}) <= {MAX_BYTES}"
+
+
 def language_sql(plan: RescuePlan) -> str:
     """A constant, so that an index on the expression fits."""
-    return f"{quote_literal(plan.language)}::regconfig"
+    return f"{quote_literal(quote_identifier(plan.language))}::regconfig"
 
 
 @lru_cache
@@ -52,5 +62,6 @@ def _candidates_sql(binding: Binding, plan: RescuePlan) -> str:
     return _CANDIDATES.format(
         key=quote_identifier(plan.key), content=quote_identifier(plan.content),
         table=regclass(binding.table), language=language_sql(plan),
-        document=document_sql(plan, "r."), stored=stored_vector_sql(binding),
+        document=document_sql(plan, "r."), searchable=searchable_sql(plan, "r."),
+        stored=stored_vector_sql(binding),
     ).strip()  # fmt: skip

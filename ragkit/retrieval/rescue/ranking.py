@@ -1,5 +1,6 @@
 """The order of candidates by the new model."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,13 +16,15 @@ def rank(
     binding: Binding,
 ) -> list[Candidate]:
     """By the distance of the new vectors, stored or just `bought`, within the binding's cut-off;
-    then those that have none, as they come. They are left out where a cut-off would decide."""
+    then those that have none, as they come. They are left out where a cut-off would decide. A
+    vector that is 0 has no cosine distance: PostgreSQL says NaN."""
     distances: dict[str, float] = {}
     for candidate in candidates:
-        if candidate.distance is not None:
-            distances[candidate.key] = candidate.distance
-        elif (vector := bought.get(candidate.key)) is not None:
-            distances[candidate.key] = distance(binding.distance, question, vector)
+        away = candidate.distance
+        if away is None and (vector := bought.get(candidate.key)) is not None:
+            away = distance(binding.distance, question, vector)
+        if away is not None and not math.isnan(away):
+            distances[candidate.key] = away
     cutoff = float("inf") if binding.cutoff is None else binding.cutoff
     scored = [c for c in candidates if distances.get(c.key, float("inf")) <= cutoff]
     scored = [c for c in scored if c.key in distances]

@@ -8,7 +8,7 @@ answered, and the answer says so.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,12 +17,11 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
-from ragkit.deadline import call_within
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import ModelError, TextTooLong
+from ragkit.errors import DatabaseError, DatabaseUnavailable, ModelError
 from ragkit.retrieval.rescue.bridge import Bridge
 from ragkit.retrieval.rescue.bridged import Bridges, find_nearest
-from ragkit.retrieval.rescue.embedding import embed_jointly
+from ragkit.retrieval.rescue.embedding import Embedded, RememberingModel
 from ragkit.retrieval.rescue.filling import Bought, Filling
 from ragkit.retrieval.rescue.full_text import find_candidates
 from ragkit.retrieval.rescue.fusion import fuse
@@ -35,6 +34,7 @@ CANDIDATES = 100
 """Of a question. Those behind plan.rerank are ranked if they have their new vector."""
 NOT_RANKED = "the new model did not rank it"
 PARTLY_RANKED = "the new model ranked a part of it"
+NO_FULL_TEXT = "the full text search failed"
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -49,59 +49,74 @@ class RescuedAnswer:
     degraded: str = ""
 
 
-@dataclass(frozen=True)
-class _Embedded:
-    """The question's vector, None where the model failed, and those of rows by key."""
-
-    question: np.ndarray | None
-    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
 class RescuedSearch:
     """Safe to share between threads."""
 
-    def __init__(self, engine: sa.Engine, embedder: Embedder, columns: Sequence[str]):
+    def __init__(
+        self, engine: sa.Engine, embedder: Embedder, columns: Sequence[str],
+        max_seconds: float = float("inf"),
+    ):  # fmt: skip
+        """The model is waited for as long as the plan says, at most `max_seconds`."""
+        self._max_seconds = max_seconds
         self._engine, self._embedder, self._columns = engine, embedder, columns
         self.filling, self._bridges = Filling(engine), Bridges()
+        self._model = RememberingModel(embedder)
 
     def search(
         self, binding: Binding, plan: RescuePlan, old: Binding | None, question: str, limit: int
     ) -> RescuedAnswer:
         """The `limit` best rows, best first; `old` is the column that plan.bridge leads to. Raises
         TextTooLong or DatabaseError."""
-        deadline = time.monotonic() + plan.seconds
         wanted = max(CANDIDATES, limit)
-        words = self._read(find_candidates, binding, plan, question, wanted)
-        texts = {key: text for key, text in words.items() if text is not None}
-        bridge = self._read(self._bridges.find, binding, plan) if old else None
-        share = plan.rerank // 2 if bridge else plan.rerank
-        first = self._embed(question, _first(texts, share), deadline)
+        words = self._try(find_candidates, binding, plan, question, wanted)
+        texts = {key: text for key, text in (words or {}).items() if text is not None}
+        bridge = self._try(self._bridges.find, binding, plan) if old else None
+        deadline = time.monotonic() + min(plan.seconds, self._max_seconds)
+        asked = dict(_first(texts, plan.rerank // 2 if bridge else plan.rerank))
+        first = self._model.embed(question, asked, deadline)
         vector = first.question
         if vector is None:
+            if words is None:
+                raise DatabaseError("search: neither the full text search nor the model answers")
             shown = self._read_rows(binding, plan, list(words)[:limit], None)
             return RescuedAnswer([c.shown for c in shown], 0, NOT_RANKED)
-        lists = [list(words)]
+        lists = [list(words) if words is not None else None]
         if old and bridge and (mapped := _map(bridge, vector)) is not None:
-            lists.append(self._read(find_nearest, old, plan.key, mapped, wanted))
+            lists.append(self._try(find_nearest, old, plan.key, mapped, wanted))
         if plan.is_small:
-            lists.append(self._read(find_nearest, binding, plan.key, vector, wanted))
-        candidates = self._read_rows(binding, plan, fuse(lists)[:wanted], vector)
-        texts |= {c.key: c.text for c in candidates if c.text is not None}
+            lists.append(self._try(find_nearest, binding, plan.key, vector, wanted))
+        found = [keys for keys in lists if keys is not None]
+        if not found:
+            raise DatabaseError("search: neither the full text nor the vectors can be searched")
+        candidates = self._read_rows(binding, plan, fuse(found)[:wanted], vector)
         missing = {
-            c.key: texts[c.key] for c in candidates[: plan.rerank]
-            if c.text is not None and c.key not in first.rows
+            c.key: c.text for c in candidates[: plan.rerank]
+            if c.text and not c.text.isspace() and c.key not in first.rows
         }  # fmt: skip
-        more = _first(missing, plan.rerank - len(first.rows)) if bridge else {}
-        second = self._embed(question, more, deadline) if more else first
+        more = _first(missing, plan.rerank - len(first.rows)) if bridge or words is None else {}
+        asked |= more  # a row's text may have changed since: what was embedded counts
+        second = self._model.embed(question, more, deadline) if more else Embedded(vector)
         bought = {**first.rows, **second.rows}
         if bought:
             vectors = np.stack(list(bought.values()))
             self.filling.offer(
-                binding, plan, Bought(list(bought), [texts[key] for key in bought], vectors)
+                binding, plan, Bought(list(bought), [asked[key] for key in bought], vectors)
             )
         ranked = rank(candidates, vector, bought, binding)
-        degraded = PARTLY_RANKED if second.question is None else ""
-        return RescuedAnswer([c.shown for c in ranked[:limit]], len(bought), degraded)
+        degraded = PARTLY_RANKED if asked.keys() - bought.keys() else ""
+        if words is None:
+            degraded = NO_FULL_TEXT
+        return RescuedAnswer([c.shown for c in ranked[:limit]], first.paid + second.paid, degraded)
+
+    def _try(self, read: Callable[..., T], *arguments: object) -> T | None:
+        """None where the server refuses or ends the search: other candidates may do."""
+        try:
+            return self._read(read, *arguments)
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError as error:
+            log.warning("rescue: %s: %s", read.__name__, error)
+            return None
 
     def _read(self, read: Callable[..., T], *arguments: object) -> T:
         """Of the database; no connection is held while the model is asked."""
@@ -114,20 +129,6 @@ class RescuedSearch:
         if vector is None:
             vector = np.ones(self._embedder.model.dimension, np.float32)
         return self._read(read_candidates, binding, plan, keys, vector, self._columns)
-
-    def _embed(self, question: str, texts: Mapping[str, str], deadline: float) -> _Embedded:
-        keys, seconds = list(texts), max(deadline - time.monotonic(), 0.0)
-        try:
-            vector, vectors = call_within(
-                seconds, embed_jointly, self._embedder, question, list(texts.values())
-            )
-        except TextTooLong:  # the question's own
-            raise
-        except (ModelError, TimeoutError) as error:
-            reason = str(error) or f"no answer in {seconds:.1f} s"
-            log.warning("rescue: %d texts are not ranked: %s", len(texts), reason)
-            return _Embedded(None)
-        return _Embedded(vector, {keys[place]: each for place, each in vectors.items()})
 
 
 def _map(bridge: Bridge, vector: np.ndarray) -> np.ndarray | None:
