@@ -10,6 +10,8 @@ from ragkit.migration.progress.coverage import has_text
 NEUTRAL = "simple"
 """Knows no language: each form of a word is a word, and none is left out."""
 SAMPLE_TEXTS = 200
+CHARACTERS = 10_000
+"""That are read of a text."""
 MIN_GAIN = 0.15
 """The share of the words that a language must leave out or take together, to be that of the
 texts."""
@@ -42,7 +44,8 @@ def choose_language(migration: Migration) -> str:
 
 
 def _detect(connection: sa.Connection, migration: Migration) -> str:
-    query = migration.select(migration.content).where(has_text(migration.content))
+    start = sa.func.left(migration.content, CHARACTERS)
+    query = migration.select(start).where(has_text(migration.content))
     texts = [str(text) for text in connection.scalars(query.limit(SAMPLE_TEXTS))]
     lexemes = {name: count or 0 for name, count in connection.execute(_CONFIGURATIONS, {
         "texts": texts})}  # fmt: skip

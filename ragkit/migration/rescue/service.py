@@ -3,10 +3,13 @@ model, while its column is still filling."""
 
 from dataclasses import dataclass, replace
 
+import sqlalchemy as sa
+
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.embedding.embedder import Embedder
+from ragkit.errors import DamagedContract
 from ragkit.migration import ledger
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
@@ -15,10 +18,17 @@ from ragkit.migration.rescue.language import choose_language
 from ragkit.migration.rescue.text_index import MIN_ROWS, build_text_index, drop_text_index
 from ragkit.migration.schema.expansion import allow_missing_old, expand
 from ragkit.migration.schema.index.estimate import estimate_rows
-from ragkit.migration.schema.statements import qualified_index
+from ragkit.migration.schema.statements import lock_schema, qualified_index
 from ragkit.retrieval.contract import SCHEMA
 from ragkit.retrieval.rescue.bridge import Bridge
-from ragkit.retrieval.rescue.plan import RESCUE, RescuePlan, remove_plan, write_plan
+from ragkit.retrieval.rescue.plan import (
+    RESCUE,
+    RescuePlan,
+    read_bridge,
+    read_plan,
+    remove_plan,
+    write_plan,
+)
 
 
 @dataclass(frozen=True)
@@ -34,9 +44,15 @@ class Rescue:
     bridge: str
 
 
-def start_rescue(migration: Migration, embedder: Embedder, bridge: Bridge | None = None) -> Rescue:
+def start_rescue(
+    migration: Migration,
+    embedder: Embedder,
+    bridge: Bridge | None = None,
+    keep_bridge: bool = False,
+) -> Rescue:
     """Adds the new column, and the rescue to the contract, with the bridge into the old column.
-    `embedder` is the new model's. Safe to repeat: the settings are those of the plan again.
+    `embedder` is the new model's. `keep_bridge`: without a bridge, one that is there stays. Safe to
+    repeat: the settings are those of the plan again.
 
     Raises PhaseError once the column is filled, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.
@@ -53,9 +69,13 @@ def start_rescue(migration: Migration, embedder: Embedder, bridge: Bridge | None
     with translate_errors("counting pages"), migration.engine.connect() as connection:
         is_small = estimate_rows(connection, migration) < MIN_ROWS
     plan = replace(plan, is_small=is_small)
-    method = bridge.method if bridge else "none"
     has_index = build_text_index(migration, plan)
     with translate_errors("writing the rescue"), migration.engine.begin() as connection:
+        for statement in lock_schema():
+            connection.exec_driver_sql(statement)
+        if keep_bridge and bridge is None:
+            bridge = _find_bridge(connection, migration)
+        method = bridge.method if bridge else "none"
         write_plan(connection, migration.new, plan, migration.plan.old.column, bridge)
         name = quote_identifier(SCHEMA, RESCUE.name)
         connection.exec_driver_sql(f"grant select on {name} to public")
@@ -64,6 +84,17 @@ def start_rescue(migration: Migration, embedder: Embedder, bridge: Bridge | None
             text_index=has_index, bridge=method,
         )  # fmt: skip
     return Rescue(migration.plan.new.column, plan.language, has_index, plan.rerank, method)
+
+
+def _find_bridge(connection: sa.Connection, migration: Migration) -> Bridge | None:
+    """That of the rescue, if it can be verified, and leads to the old column."""
+    try:
+        plan = read_plan(connection, migration.new)
+        if plan is None or plan.old_column != migration.plan.old.column:
+            return None
+        return read_bridge(connection, migration.new, plan)
+    except DamagedContract:
+        return None
 
 
 def deploy_new_model(migration: Migration, app: App, question: str) -> TrafficSwitch:

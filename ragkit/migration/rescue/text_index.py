@@ -1,20 +1,27 @@
 """The index of the full text search, for as long as the rescue takes."""
 
+import time
+
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
+from ragkit.errors import PhaseError
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.schema.index.estimate import estimate_rows
-from ragkit.migration.schema.index.session import building_session
+from ragkit.migration.schema.index.session import BuildingSession, building_session
 from ragkit.migration.schema.statements import MAX_NAME
-from ragkit.retrieval.rescue.full_text import document_sql
+from ragkit.retrieval.rescue.full_text import document_sql, language_sql, searchable_sql
 from ragkit.retrieval.rescue.plan import RescuePlan
 
 MIN_ROWS = 2000
 """With fewer, reading all texts takes no longer than the model."""
-_STATE = sa.text("select indisvalid from pg_index where indexrelid = to_regclass(:name)")
+PATIENCE_SECONDS, POLL_SECONDS = 600.0, 0.5
+_STATE = sa.text("""
+    select indisvalid and strpos(pg_get_expr(indexprs, indrelid), :language) > 0 from pg_index
+    where indexrelid = to_regclass(:name)
+""")
 _SAME = sa.text("""
     select exists (
         select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = relam
@@ -27,22 +34,47 @@ def build_text_index(migration: Migration, plan: RescuePlan) -> bool:
     """Builds the index without blocking writes, where the table is large enough and has none.
 
     Returns whether there is one now; a partitioned table gets none. Replaces the leftover of a
-    killed build. Raises DatabaseError.
+    killed build, and ragkit's own for another language. Raises PhaseError or DatabaseError.
     """
-    name, table = text_index(migration), migration.quoted_table
     with translate_errors("looking for a text index"), migration.engine.connect() as connection:
-        state = connection.scalar(_STATE, {"name": name})
-        if state or connection.scalar(_SAME, {"table": table, "expression": document_sql(plan)}):
+        if _state(connection, migration, plan):
             return True
         rows = estimate_rows(connection, migration)
-        if rows < MIN_ROWS or is_partitioned(connection, table):
+        if rows < MIN_ROWS or is_partitioned(connection, migration.quoted_table):
             return False
     with building_session(migration) as session, translate_errors("building the text index"):
+        _claim(session)
+        with migration.engine.connect() as connection:
+            state = _state(connection, migration, plan)
         run = session.connection.exec_driver_sql
-        if state is not None:
+        if state is False:
             run(drop_sql(migration))
-        run(create_sql(migration, plan))
+        if not state:
+            run(create_sql(migration, plan))
     return True
+
+
+def _state(connection: sa.Connection, migration: Migration, plan: RescuePlan) -> bool | None:
+    """Whether there is an index that serves; None where there is none of ragkit either."""
+    table = {"table": migration.quoted_table, "expression": document_sql(plan)}
+    if connection.scalar(_SAME, table):
+        return True
+    name = {"name": text_index(migration), "language": language_sql(plan)}
+    state: bool | None = connection.scalar(_STATE, name)
+    return state
+
+
+def _claim(session: BuildingSession) -> None:
+    """Of two builds at once, PostgreSQL would end one as a deadlock. The server may also go on with
+    the build of a client that was killed."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not session.claim():
+        if time.monotonic() > deadline:
+            raise PhaseError(
+                f"another session is building an index of the table since {PATIENCE_SECONDS:.0f} s:"
+                " wait for its end, and run this step again"
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def drop_text_index(migration: Migration) -> None:
@@ -61,7 +93,7 @@ def create_sql(migration: Migration, plan: RescuePlan) -> str:
     name = text_index(migration).rpartition(".")[2]
     return (
         f"create index concurrently {name} on {migration.quoted_table} "
-        f"using gin ({document_sql(plan)})"
+        f"using gin ({document_sql(plan)}) where {searchable_sql(plan)}"
     )
 
 

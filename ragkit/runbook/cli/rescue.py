@@ -38,7 +38,8 @@ def rescue_command(runbook: Runbook, terminal: Terminal) -> None:
         )
     terminal.record("diagnosis", diagnosis)
     with terminal.working("preparing the full text search"):
-        rescue = start_rescue(migration, runbook.new_embedder)
+        keep = migration.plan.rescue.pairs > 0  # until the new one is fitted
+        rescue = start_rescue(migration, runbook.new_embedder, keep_bridge=keep)
     terminal.record("rescue", rescue)
     terminal.lines("commands", runbook.app.commands(migration.plan.new.model))
     with terminal.working("switching the app to the new model"):
@@ -56,8 +57,7 @@ def _build_bridge(runbook: Runbook, terminal: Terminal, migration: Migration) ->
     with terminal.working("fitting the bridge into the old column") as report:
         for fitting in grow_sample(migration, runbook.new_embedder, migration.plan.rescue.pairs):
             report(f"fitting the bridge into the old column: {fitting.result.pairs:,} pairs")
-        if fitting.bridge:
-            start_rescue(migration, runbook.new_embedder, fitting.bridge)
+        start_rescue(migration, runbook.new_embedder, fitting.bridge)
     result = fitting.result
     found = BridgeFound(
         result.pairs, fitting.bought, result.foreign, result.method or "none",
