@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import ModelError, RowRefused
 from ragkit.retrieval import contract, search
 from ragkit.retrieval.rescue.coverage import estimate_coverage
 from ragkit.retrieval.rescue.search import RescuedSearch
@@ -77,16 +76,10 @@ class SearchService:
 
         Raises TextTooLong, ModelError, ContractError or DatabaseError.
         """
-        if (known := self._cached) and known.rescue:
+        known = self._cached or self._ask_route("search")  # a rescue answers without the model too
+        if known.rescue:
             return self._search_rescued(question, limit)
-        try:
-            vector = self._embedder.embed_query(question)
-        except RowRefused:
-            raise
-        except ModelError:
-            if self._find_route().rescue:  # which can do without
-                return self._search_rescued(question, limit)
-            raise
+        vector = self._embedder.embed_query(question)
 
         def find(connection: sa.Connection) -> list[Mapping[str, Any]] | None:
             route = self._route(connection)
@@ -101,7 +94,7 @@ class SearchService:
         return self._search_rescued(question, limit) if rows is None else Answer(rows)
 
     def _search_rescued(self, question: str, limit: int) -> Answer:
-        route = self._find_route()
+        route = self._ask_route("search")
         if route.rescue is None:  # complete since
             return self.search(question, limit)
         found = self._rescue().search(route.binding, route.rescue, route.old, question, limit)
@@ -119,8 +112,8 @@ class SearchService:
     def health(self) -> Health:
         """Looks at the contract, and only for `coverage` at a few pages of the table. Raises
         ContractError or DatabaseError."""
+        route = self._ask_route("health check")
         with translate_errors("health check"):
-            route = ask_again(self._engine, self._route)
             coverage = ask_again(self._engine, partial(_coverage, route)) if route.rescue else None
         binding = route.binding
         fingerprint = binding.space.fingerprint if route.in_contract else "none"
@@ -128,8 +121,8 @@ class SearchService:
         name = self._embedder.model.name
         return Health(name, binding.column, fingerprint, served_by, coverage)
 
-    def _find_route(self) -> Route:
-        with translate_errors("search"):
+    def _ask_route(self, action: str) -> Route:
+        with translate_errors(action):
             return ask_again(self._engine, self._route)
 
     def _route(self, connection: sa.Connection) -> Route:

@@ -1,11 +1,15 @@
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
 from ragkit.database.engine import engine_from_env
-from ragkit.errors import DatabaseError, SpaceNotReady
+from ragkit.errors import DatabaseError, ModelUnavailable, SpaceNotReady
+from ragkit.migration.rescue.service import start_rescue
 from ragkit.retrieval import contract_changes, search
+from ragkit.retrieval.rescue.search import NOT_RANKED
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
 from tests.conftest import TEXTS
@@ -102,3 +106,35 @@ def test_two_revisions_search_the_columns_of_their_own_models(service, filled, o
     assert old.health().column == "embedding"
     assert service.health().column == "new vector"
     assert old.search(TEXTS[1], 1).rows[0]["name"] == service.search(TEXTS[1], 1).rows[0]["name"]
+
+
+class TestRescued:
+    @pytest.fixture
+    def fresh(self, migration, new_embedder):
+        start_rescue(migration, new_embedder)
+        name = migration.plan.table.qualified_name
+        return lambda embedder: SearchService(migration.engine, embedder, name, ["name"])
+
+    def test_many_threads_share_one_search(self, fresh, new_embedder):
+        def writers():
+            return sum(thread.name == "rescue" for thread in threading.enumerate())
+
+        service, before, together = fresh(new_embedder), writers(), threading.Barrier(20)
+
+        def ask(_):
+            together.wait()
+            return service.search("fish", 1).rows[0]["name"]
+
+        with ThreadPoolExecutor(20) as pool:
+            assert set(pool.map(ask, range(20))) == {"Harbour Grill"}
+        assert writers() == before + 1
+
+    def test_a_service_that_starts_while_the_model_is_down_answers(self, fresh, new_embedder):
+        class Down:
+            model = new_embedder.model
+
+            def embed_query(self, _):
+                raise ModelUnavailable("down")
+
+        answer = fresh(Down()).search("fish", 1)
+        assert (answer.rows, answer.degraded) == ([{"name": "Harbour Grill"}], NOT_RANKED)

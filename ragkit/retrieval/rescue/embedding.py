@@ -1,14 +1,81 @@
-"""A question and the texts of its candidates, embedded together where the service takes both."""
+"""A question and the texts of its candidates, embedded together where the service takes both, and
+remembered."""
 
 import logging
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from ragkit.deadline import call_within
 from ragkit.embedding.embedder import Embedder, JointEmbedder
-from ragkit.errors import ModelBusy, PartialRefusal, RowRefused, TextTooLong
+from ragkit.errors import ModelBusy, ModelError, PartialRefusal, RowRefused, TextTooLong
 
+KEPT = 1000
+"""Texts whose vectors are remembered: some megabytes."""
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The question's vector, None where the model failed, those of rows by key, and how many of
+    them were paid for."""
+
+    question: np.ndarray | None
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
+    paid: int = 0
+
+
+class RememberingModel:
+    """Remembers the vectors of the last texts: one that is asked for again before it is written, or
+    by a role that may not write, is not paid for again. Safe to share."""
+
+    def __init__(self, embedder: Embedder):
+        self._embedder, self._lock = embedder, threading.Lock()
+        self._vectors: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def embed(self, question: str, texts: Mapping[str, str], deadline: float) -> Embedded:
+        """The question and texts by key, until `deadline` on time.monotonic(). Raises TextTooLong
+        for the question."""
+        known, seconds = self._find(texts), max(deadline - time.monotonic(), 0.0)
+        new = {key: text for key, text in texts.items() if key not in known}
+        try:
+            if not seconds:
+                raise TimeoutError
+            vector, vectors = call_within(seconds, self._ask, question, list(new.values()))
+        except TextTooLong:
+            raise
+        except (ModelError, TimeoutError) as error:
+            reason = str(error) or f"no answer in {seconds:.1f} s"
+            log.warning("rescue: the new model did not rank the candidates: %s", reason)
+            return Embedded(None)
+        keys = list(new)
+        bought = {keys[place]: each for place, each in vectors.items()}
+        return Embedded(vector, {**known, **bought}, len(bought))
+
+    def _ask(
+        self, question: str, texts: Sequence[str]
+    ) -> tuple[np.ndarray, Mapping[int, np.ndarray]]:
+        """An answer that comes too late is remembered too."""
+        vector, vectors = embed_jointly(self._embedder, question, texts)
+        self._add({texts[place]: each for place, each in vectors.items()})
+        return vector, vectors
+
+    def _find(self, texts: Mapping[str, str]) -> dict[str, np.ndarray]:
+        with self._lock:
+            return {k: self._vectors[text] for k, text in texts.items() if text in self._vectors}
+
+    def _add(self, vectors: Mapping[str, np.ndarray]) -> None:
+        """By text."""
+        with self._lock:
+            for text, vector in vectors.items():
+                self._vectors[text] = vector
+                self._vectors.move_to_end(text)
+            while len(self._vectors) > KEPT:
+                self._vectors.popitem(last=False)
 
 
 def embed_jointly(

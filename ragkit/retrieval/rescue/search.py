@@ -8,7 +8,7 @@ answered, and the answer says so.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,12 +17,11 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
-from ragkit.deadline import call_within
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import DatabaseError, DatabaseUnavailable, ModelError, TextTooLong
+from ragkit.errors import DatabaseError, DatabaseUnavailable, ModelError
 from ragkit.retrieval.rescue.bridge import Bridge
 from ragkit.retrieval.rescue.bridged import Bridges, find_nearest
-from ragkit.retrieval.rescue.embedding import embed_jointly
+from ragkit.retrieval.rescue.embedding import Embedded, RememberingModel
 from ragkit.retrieval.rescue.filling import Bought, Filling
 from ragkit.retrieval.rescue.full_text import find_candidates
 from ragkit.retrieval.rescue.plan import RescuePlan
@@ -49,14 +48,6 @@ class RescuedAnswer:
     degraded: str = ""
 
 
-@dataclass(frozen=True)
-class _Embedded:
-    """The question's vector, None where the model failed, and those of rows by key."""
-
-    question: np.ndarray | None
-    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
 class RescuedSearch:
     """Safe to share between threads."""
 
@@ -68,6 +59,7 @@ class RescuedSearch:
         self._max_seconds = max_seconds
         self._engine, self._embedder, self._columns = engine, embedder, columns
         self.filling, self._bridges = Filling(engine), Bridges()
+        self._model = RememberingModel(embedder)
 
     def search(
         self, binding: Binding, plan: RescuePlan, old: Binding | None, question: str, limit: int
@@ -80,7 +72,7 @@ class RescuedSearch:
         bridge = self._try(self._bridges.find, binding, plan) if old else None
         deadline = time.monotonic() + min(plan.seconds, self._max_seconds)
         asked = dict(_first(texts, plan.rerank // 2 if bridge else plan.rerank))
-        first = self._embed(question, asked, deadline)
+        first = self._model.embed(question, asked, deadline)
         vector = first.question
         if vector is None:
             if words is None:
@@ -96,25 +88,24 @@ class RescuedSearch:
         if not found:
             raise DatabaseError("search: neither the full text nor the vectors can be searched")
         candidates = self._read_rows(binding, plan, fuse(found)[:wanted], vector)
-        texts |= {c.key: c.text for c in candidates if c.text and not c.text.isspace()}
         missing = {
-            c.key: texts[c.key] for c in candidates[: plan.rerank]
-            if c.distance is None and c.key in texts and c.key not in first.rows
+            c.key: c.text for c in candidates[: plan.rerank]
+            if c.text and not c.text.isspace() and c.key not in first.rows
         }  # fmt: skip
         more = _first(missing, plan.rerank - len(first.rows)) if bridge or words is None else {}
-        asked |= more
-        second = self._embed(question, more, deadline) if more else first
+        asked |= more  # a row's text may have changed since: what was embedded counts
+        second = self._model.embed(question, more, deadline) if more else Embedded(vector)
         bought = {**first.rows, **second.rows}
         if bought:
             vectors = np.stack(list(bought.values()))
             self.filling.offer(
-                binding, plan, Bought(list(bought), [texts[key] for key in bought], vectors)
+                binding, plan, Bought(list(bought), [asked[key] for key in bought], vectors)
             )
         ranked = rank(candidates, vector, bought, binding)
         degraded = PARTLY_RANKED if asked.keys() - bought.keys() else ""
         if words is None:
             degraded = NO_FULL_TEXT
-        return RescuedAnswer([c.shown for c in ranked[:limit]], len(bought), degraded)
+        return RescuedAnswer([c.shown for c in ranked[:limit]], first.paid + second.paid, degraded)
 
     def _try(self, read: Callable[..., T], *arguments: object) -> T | None:
         """None where the server refuses or ends the search: other candidates may do."""
@@ -137,20 +128,6 @@ class RescuedSearch:
         if vector is None:
             vector = np.ones(self._embedder.model.dimension, np.float32)
         return self._read(read_candidates, binding, plan, keys, vector, self._columns)
-
-    def _embed(self, question: str, texts: Mapping[str, str], deadline: float) -> _Embedded:
-        keys, seconds = list(texts), max(deadline - time.monotonic(), 0.0)
-        try:
-            vector, vectors = call_within(
-                seconds, embed_jointly, self._embedder, question, list(texts.values())
-            )
-        except TextTooLong:  # the question's own
-            raise
-        except (ModelError, TimeoutError) as error:
-            reason = str(error) or f"no answer in {seconds:.1f} s"
-            log.warning("rescue: the new model did not rank the candidates: %s", reason)
-            return _Embedded(None)
-        return _Embedded(vector, {keys[place]: each for place, each in vectors.items()})
 
 
 def _map(bridge: Bridge, vector: np.ndarray) -> np.ndarray | None:

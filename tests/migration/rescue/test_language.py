@@ -47,3 +47,9 @@ def test_a_name_cannot_be_more_than_a_name(engine, plan, amenities):
     odd = Migration.open(changed(plan, {"rescue.language": "x'; drop table y; --"}), engine)
     with pytest.raises(ConfigError, match="configurations are"):
         choose_language(odd)
+
+
+def test_a_text_of_more_lexemes_than_postgresql_makes(engine, plan):
+    text = " ".join(f"{number:x}" * 4 for number in range(1_000_000, 1_060_000))
+    make_table(engine, plan, [*TEXTS, text])
+    assert choose_language(Migration.open(plan, engine))

@@ -2,8 +2,10 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -15,6 +17,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue
 from ragkit.migration.schema import index
+from ragkit.retrieval.rescue.bridge import Bridge
 from ragkit.retrieval.service import SearchService
 from ragkit.runbook import Runbook
 from ragkit.runbook.parameters import Parameters
@@ -111,3 +114,26 @@ def test_it_leaves_nothing_behind(runbook):
     with runbook.engine.connect() as connection:
         assert connection.scalar(sa.text("select count(*) from ragkit.rescue")) == 0
     assert ask(runbook).headers["X-Served-By"] == "native"
+
+
+class TestRepeated:
+    @pytest.fixture
+    def bridge(self, migration):
+        shape = migration.new.space.dimension, migration.old.space.dimension
+        return Bridge("ridge", 9, np.eye(*shape, dtype=np.float32))
+
+    def test_several_at_once_are_as_one(self, migration, new_embedder):
+        with ThreadPoolExecutor(4) as pool:
+            started = [pool.submit(start_rescue, migration, new_embedder) for _ in range(4)]
+            assert len({each.result() for each in started}) == 1
+
+    def test_the_bridge_stays_until_there_is_a_better_one(self, migration, new_embedder, bridge):
+        start_rescue(migration, new_embedder, bridge)
+        assert start_rescue(migration, new_embedder, keep_bridge=True).bridge == "ridge"
+        assert start_rescue(migration, new_embedder).bridge == "none"
+
+    def test_a_bridge_that_cannot_be_verified_does_not_stay(self, migration, new_embedder, bridge):
+        start_rescue(migration, new_embedder, bridge)
+        with migration.engine.begin() as connection:
+            connection.exec_driver_sql("update ragkit.rescue set bridge = '\\x00'")
+        assert start_rescue(migration, new_embedder, keep_bridge=True).bridge == "none"

@@ -1,9 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 
 from ragkit.migration.rescue import text_index
 from ragkit.migration.rescue.text_index import build_text_index, create_sql, drop_text_index
 from ragkit.migration.schema.expansion import expand
+from ragkit.retrieval.rescue.full_text import document_sql, find_candidates, searchable_sql
 from tests.conftest import random_vectors
 from tests.retrieval.rescue.conftest import make_rescue
 
@@ -72,3 +75,52 @@ def test_the_leftover_of_a_killed_build_is_replaced(large, server):
         assert connection.scalar(
             sa.text("select bool_and(indisvalid) from pg_index where indexprs is not null")
         )
+
+
+def test_another_language_replaces_it(large):
+    assert build_text_index(large, make_rescue(large))
+    assert build_text_index(large, make_rescue(large, language="german"))
+    with large.engine.connect() as connection:
+        found = connection.scalars(sa.text("select indexdef from pg_indexes")).all()
+    assert len([each for each in found if "'german'" in each]) == 1
+    assert not [each for each in found if "'english'" in each]
+
+
+def test_two_at_once_build_one(engine, plan):
+    """PostgreSQL would end one of them as a deadlock."""
+    large = random_vectors(engine, plan, 20_000)
+    with ThreadPoolExecutor(3) as pool:
+        built = [pool.submit(build_text_index, large, make_rescue(large)) for _ in range(3)]
+        assert [each.result() for each in built] == [True] * 3
+    assert indexes(large) == {"Amenities_ragkit_text"}
+
+
+def test_the_app_may_write_a_text_of_more_lexemes_than_postgresql_makes(large):
+    assert build_text_index(large, make_rescue(large))
+    text = " ".join(f"{number:x}" * 4 for number in range(1_000_000, 1_060_000))
+    change = sa.update(large.table).where(large.key == 7).values(content=text)
+    with large.engine.begin() as connection:
+        connection.execute(change)
+    plan = make_rescue(large)
+    with large.engine.connect() as connection:
+        assert len(find_candidates(connection, large.new, plan, "shop", 50)) == 50
+
+
+def test_the_search_uses_it(large):
+    plan = make_rescue(large)
+    assert build_text_index(large, plan)
+    with large.engine.begin() as connection:
+        run = connection.exec_driver_sql
+        run("set local enable_seqscan = off")
+        where = f"{searchable_sql(plan)} and {document_sql(plan)} @@ 'shop'::tsquery"
+        lines = run(f"explain select from {large.quoted_table} where {where}").scalars().all()
+    assert any("Amenities_ragkit_text" in line for line in lines)
+
+
+def test_a_language_s_name_is_quoted(large):
+    with large.engine.begin() as connection:
+        connection.exec_driver_sql('create text search configuration "My own" (copy = english)')
+    plan = make_rescue(large, language="My own")
+    assert build_text_index(large, plan)
+    with large.engine.connect() as connection:
+        assert len(find_candidates(connection, large.new, plan, "shop", 50)) == 50

@@ -2,11 +2,20 @@
 
 import time
 
+import numpy as np
 import pytest
 
-from ragkit.errors import ModelUnavailable, TextTooLong
+from ragkit.errors import DatabaseError, ModelUnavailable, PartialRefusal, TextTooLong
+from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.filling import Bought, write
+from ragkit.retrieval.rescue.plan import read_plan, write_plan
 from ragkit.retrieval.rescue.ranking import distance
-from ragkit.retrieval.rescue.search import NOT_RANKED, RescuedSearch
+from ragkit.retrieval.rescue.search import (
+    NO_FULL_TEXT,
+    NOT_RANKED,
+    PARTLY_RANKED,
+    RescuedSearch,
+)
 from tests.conftest import TEXTS
 from tests.retrieval.rescue.conftest import make_rescue
 from tests.retrieval.rescue.test_filling import new_vectors
@@ -101,6 +110,19 @@ def test_a_model_that_is_slow_is_not_waited_for(ask, model):
     assert (len(answer.rows), answer.degraded) == (3, NOT_RANKED)
 
 
+def test_what_a_slow_model_answers_in_the_end_is_not_paid_for_again(ask, model):
+    model.seconds = 0.5
+    assert ask(seconds=0.1).degraded == NOT_RANKED
+    model.seconds = 0.0
+    deadline = time.monotonic() + 5
+    while not model.texts:  # the late answer
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.2)
+    paid = len(model.texts)
+    assert (ask().bought, len(model.texts)) == (0, paid)
+
+
 def test_a_question_that_is_too_long_is_the_caller_s_fault(ask, model):
     model.error = TextTooLong("long")
     with pytest.raises(TextTooLong):
@@ -110,3 +132,97 @@ def test_a_question_that_is_too_long_is_the_caller_s_fault(ask, model):
 def test_a_question_without_a_usable_word_has_no_answer(ask):
     answer = ask("the of and")
     assert (answer.rows, answer.bought, answer.degraded) == ([], 0, "")
+
+
+def test_a_text_that_changes_while_it_is_embedded_gets_no_vector(ask, model, rescued):
+    """A row is read twice for an answer: the text of the second time is not what was embedded."""
+    embed = model.embed_documents
+
+    def embed_and_edit(texts):
+        vectors = embed(texts)
+        with rescued.engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"update {rescued.quoted_table} set content = 'A drink.' where id = 4"
+            )
+        return vectors
+
+    model.embed_documents = embed_and_edit
+    ask()
+    assert set(new_vectors(rescued)) == {1, 2}
+
+
+def test_vectors_that_cannot_be_written_are_not_paid_for_again(ask, model, rescued):
+    with rescued.engine.begin() as app:
+        app.exec_driver_sql(f"select from {rescued.quoted_table} for update")
+        first, again = ask(), ask()
+    assert (first.bought, again.bought, len(model.texts)) == (3, 0, 3)
+    assert names(again) == names(first)
+
+
+def test_a_text_that_the_model_refuses_is_told(ask, model):
+    def refuse(texts):
+        raise PartialRefusal({0: "long"}, model.inner.embed_documents(texts))
+
+    model.embed_documents = refuse
+    answer = ask()
+    assert (len(answer.rows), answer.bought, answer.degraded) == (3, 2, PARTLY_RANKED)
+
+
+def test_a_vector_that_is_0_hides_no_row(ask, rescued):
+    zero = Bought(["1", "2"], TEXTS[:2], np.zeros((2, rescued.new.space.dimension), np.float32))
+    assert write(rescued.engine, rescued.new, make_rescue(rescued), zero) == 2
+    assert len(ask().rows) == 3
+
+
+def test_the_service_s_limit_goes_before_the_plan_s(rescued, model):
+    model.seconds = 5
+    service = RescuedSearch(rescued.engine, model, ["name"], max_seconds=0.2)
+    start = time.monotonic()
+    plan = make_rescue(rescued, seconds=60.0)
+    assert service.search(rescued.new, plan, None, QUESTION, 3).degraded == NOT_RANKED
+    assert time.monotonic() - start < 3
+
+
+class TestWithBridge:
+    @pytest.fixture
+    def bridged(self, rescued, model):
+        shape = rescued.new.space.dimension, rescued.old.space.dimension
+        bridge = Bridge("ridge", 9, np.eye(*shape, dtype=np.float32))
+        service = RescuedSearch(rescued.engine, model, ["name"])
+
+        def ask(**changes):
+            with rescued.engine.begin() as connection:
+                plan = make_rescue(rescued, **changes)
+                write_plan(connection, rescued.new, plan, rescued.plan.old.column, bridge)
+                plan = read_plan(connection, rescued.new)
+            answer = service.search(rescued.new, plan, rescued.old, QUESTION, 50)
+            service.filling.wait()
+            return answer
+
+        return ask
+
+    def test_the_vectors_serve_alone_where_full_text_fails(self, bridged):
+        answer = bridged(language="nonsense")
+        assert len(answer.rows) == len(TEXTS) + 1
+        assert answer.degraded == NO_FULL_TEXT
+
+    def test_full_text_serves_alone_where_the_old_column_is_gone(self, bridged, rescued, caplog):
+        with rescued.engine.begin() as connection:
+            connection.exec_driver_sql(f"alter table {rescued.quoted_table} drop column embedding")
+        assert len(bridged().rows) == 3
+        assert 'column "embedding" does not exist' in caplog.text
+
+    def test_nothing_is_left_where_all_fails(self, bridged, model):
+        model.error = ModelUnavailable("gone")
+        with pytest.raises(DatabaseError, match="neither the full text search nor the model"):
+            bridged(language="nonsense")
+
+    @pytest.mark.parametrize("text", ["", "  \n"])
+    def test_a_text_without_a_word_is_not_sent(self, bridged, rescued, model, text):
+        with rescued.engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"update {rescued.quoted_table} set content = %s where id = 3", (text,)
+            )
+        assert len(bridged().rows) == len(TEXTS) + 1
+        assert text not in model.texts
+        assert set(new_vectors(rescued)) == {1, 2, 4, 5, 6}
