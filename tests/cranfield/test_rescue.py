@@ -5,8 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.embedding.embedder import Embedder
+from ragkit.evaluation.bridge.sample import grow_sample
 from ragkit.evaluation.metrics.trec import score_questions
-from ragkit.evaluation.rescue.sample import grow_sample
 from ragkit.evaluation.runs import retrieve
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.service import start_rescue

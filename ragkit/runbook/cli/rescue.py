@@ -52,7 +52,7 @@ def rescue_command(runbook: Runbook, terminal: Terminal) -> None:
 
 def _build_bridge(runbook: Runbook, terminal: Terminal, migration: Migration) -> None:
     """While the app answers by full text already."""
-    from ragkit.evaluation.rescue.sample import grow_sample  # loads what few commands need
+    from ragkit.evaluation.bridge.sample import grow_sample  # loads what few commands need
 
     with terminal.working("fitting the bridge into the old column") as report:
         for fitting in grow_sample(migration, runbook.new_embedder, migration.plan.rescue.pairs):

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.errors import PhaseError
+from ragkit.evaluation.bridge.sample import grow_sample
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.questions import read_questions
-from ragkit.evaluation.rescue.sample import grow_sample
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue

@@ -3,7 +3,7 @@
 import numpy as np
 import sqlalchemy as sa
 
-from ragkit.evaluation.rescue.rows import read_keys, read_spread
+from ragkit.evaluation.bridge.rows import read_keys, read_spread
 from ragkit.migration.inspection.whose import vector_sample
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters

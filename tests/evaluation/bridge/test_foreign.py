@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.evaluation.rescue.foreign import MIN_ROWS, assign_folds, find_foreign
+from ragkit.evaluation.bridge.foreign import MIN_ROWS, assign_folds, find_foreign
 from ragkit.evaluation.samples import normalise
 
 

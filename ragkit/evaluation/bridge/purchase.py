@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.embedder import for_rows
-from ragkit.evaluation.rescue.rows import SampledRow
+from ragkit.evaluation.bridge.rows import SampledRow
 from ragkit.migration.backfill.batches import Batch, Portion, RequestLimits
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
 from ragkit.migration.backfill.model_calls.metering import meter_requests

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import orthogonal_procrustes
 
-from ragkit.evaluation.rescue.maps import RidgePath, coordinates, procrustes, ridge
+from ragkit.evaluation.bridge.maps import RidgePath, coordinates, procrustes, ridge
 from ragkit.evaluation.samples import normalise
 
 seeds = st.integers(0, 2**32 - 1)

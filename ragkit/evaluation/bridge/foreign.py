@@ -7,7 +7,7 @@ normalization for text-independent speaker verification").
 
 import numpy as np
 
-from ragkit.evaluation.rescue.maps import procrustes
+from ragkit.evaluation.bridge.maps import procrustes
 from ragkit.evaluation.samples import normalise
 
 MIN_ROWS = 100

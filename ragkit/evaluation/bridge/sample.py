@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import BudgetExceeded
-from ragkit.evaluation.rescue.cross_validation import CrossValidation, cross_validate, fit_bridge
-from ragkit.evaluation.rescue.purchase import Purchase
-from ragkit.evaluation.rescue.rows import SampledRow, read_keys, read_spread
+from ragkit.evaluation.bridge.cross_validation import CrossValidation, cross_validate, fit_bridge
+from ragkit.evaluation.bridge.purchase import Purchase
+from ragkit.evaluation.bridge.rows import SampledRow, read_keys, read_spread
 from ragkit.evaluation.samples import PairedVectors, normalise
 from ragkit.migration.migration import Migration
 from ragkit.retrieval.rescue.bridge import Bridge

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ragkit.evaluation.bridge.foreign import assign_folds, find_foreign
+from ragkit.evaluation.bridge.maps import RidgePath, coordinates, procrustes, ridge
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.space_similarity import shared_neighbours
-from ragkit.evaluation.rescue.foreign import assign_folds, find_foreign
-from ragkit.evaluation.rescue.maps import RidgePath, coordinates, procrustes, ridge
 from ragkit.evaluation.samples import PairedVectors
 from ragkit.retrieval.rescue.bridge import Bridge
 

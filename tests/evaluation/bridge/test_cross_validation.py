@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ragkit.evaluation.rescue.cross_validation import (
+from ragkit.evaluation.bridge.cross_validation import (
     MIN_OVERLAP,
     MIN_PAIRS,
     cross_validate,

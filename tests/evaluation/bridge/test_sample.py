@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import ModelUnavailable, PhaseError, SpaceMismatch
-from ragkit.evaluation.rescue import sample as module
-from ragkit.evaluation.rescue.sample import grow_sample
+from ragkit.evaluation.bridge import sample as module
+from ragkit.evaluation.bridge.sample import grow_sample
 from ragkit.migration.backfill.model_calls.metering import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
