@@ -11,8 +11,9 @@ from pgvector import Vector
 from ragkit.database.wire.round_trip import ask
 from ragkit.errors import DamagedContract
 from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.full_text import CANDIDATES_MS
 from ragkit.retrieval.rescue.plan import RescuePlan, read_bridge
-from ragkit.retrieval.search import STATEMENT_MS, ef_search, nearest_sql
+from ragkit.retrieval.search import ef_search, nearest_sql
 from ragkit.retrieval.space import Binding
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def find_nearest(
     """Keys of the `limit` rows whose vectors are nearest in the binding's column, nearest first;
     `key` is the key's column. Raises pg8000's errors."""
     values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
-    settings = {"statement_timeout": str(STATEMENT_MS), "hnsw.ef_search": str(ef_search(limit))}
+    settings = {"statement_timeout": str(CANDIDATES_MS), "hnsw.ef_search": str(ef_search(limit))}
     return [found for (found,) in ask(connection, _keys_sql(binding, key), values, settings)]
 
 

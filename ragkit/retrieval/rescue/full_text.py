@@ -14,8 +14,8 @@ from ragkit.retrieval.space import Binding
 MAX_BYTES = 200_000
 """Of a text that is searched: PostgreSQL refuses to make more than a megabyte of lexemes of one,
 and would refuse the app's write of such a text, where an index is made of them."""
-STATEMENT_MS = 2000
-"""Less than a connection may be silent in the function, so that the vectors can serve alone."""
+CANDIDATES_MS = 2000
+"""Less than a connection may be silent in the function, so that other candidates can serve."""
 
 MAX_RANKED = 2000
 """Rows of a large table that are ranked for a question: its text is parsed again for each. Those
@@ -63,7 +63,7 @@ def find_candidates(
     """
     words = question.replace("\0", " ").encode()  # PostgreSQL takes no NUL
     values = words, limit.to_bytes(8, "big")
-    settings = {"statement_timeout": str(STATEMENT_MS)}
+    settings = {"statement_timeout": str(CANDIDATES_MS)}
     return dict(ask(connection, _candidates_sql(binding, plan), values, settings))
 
 

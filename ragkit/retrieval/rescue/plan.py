@@ -107,7 +107,12 @@ def _parse(binding: Binding, row: sa.Row[Any]) -> RescuePlan:
         )
     if row.checksum != _checksum(binding, row.plan):
         raise DamagedContract(f"{name} does not have its checksum: run the rescue again")
-    plan = RescuePlan(**json.loads(row.plan))
+    try:
+        plan = RescuePlan(**json.loads(row.plan))
+    except (ValueError, TypeError):
+        raise DamagedContract(
+            f"{name} has other fields than this ragkit knows: run the rescue again"
+        ) from None
     if plan.space != binding.space.fingerprint:
         raise DamagedContract(
             f"{name} is of space {plan.space}, the column of {binding.space.fingerprint}: "

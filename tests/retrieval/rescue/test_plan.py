@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.errors import DamagedContract
-from ragkit.retrieval.rescue.plan import read_plan, remove_plan, write_plan
+from ragkit.retrieval.rescue.plan import RESCUE, _checksum, read_plan, remove_plan, write_plan
 from tests.retrieval.rescue.conftest import make_rescue
 
 
@@ -43,4 +43,13 @@ def test_one_of_another_space_is_refused(rescued, engine):
     with engine.begin() as connection:
         write_plan(connection, rescued.new, make_rescue(rescued, space="other"))
         with pytest.raises(DamagedContract, match="is of space other"):
+            read_plan(connection, rescued.new)
+
+
+@pytest.mark.parametrize("text", ['{"space": "x"}', '{"of a newer ragkit": 1}', "null", "no JSON"])
+def test_one_with_other_fields_is_refused(rescued, engine, text):
+    values = {"plan": text, "checksum": _checksum(rescued.new, text)}
+    with engine.begin() as connection:
+        connection.execute(sa.update(RESCUE).values(values))
+        with pytest.raises(DamagedContract, match="other fields than this ragkit knows"):
             read_plan(connection, rescued.new)
