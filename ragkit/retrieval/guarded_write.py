@@ -5,7 +5,11 @@ It needs no temporary table and no object of its own, and nothing outlives its t
 writes ends it with what they want to know of `written`.
 """
 
+import hashlib
+from collections.abc import Sequence
+
 from ragkit.database.identifiers import quote_identifier
+from ragkit.database.wire.arrays import TEXT_OID, UUID_OID, encode_array
 from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR, SideTable, digest_sql
 
@@ -51,6 +55,17 @@ with written as (
     returning s.{side_key}
 )
 """
+
+
+def encode_texts(texts: Sequence[str]) -> bytes:
+    """An array for $1, or for $2 of `update_sql`."""
+    return encode_array(TEXT_OID, [text.encode() for text in texts])
+
+
+def encode_digests(texts: Sequence[str]) -> bytes:
+    """The array for $2 of `upsert_sql`."""
+    digests = (hashlib.md5(text.encode(), usedforsecurity=False) for text in texts)
+    return encode_array(UUID_OID, [digest.digest() for digest in digests])
 
 
 def update_sql(table: str, key: str, key_type: str, content: str, column: str) -> str:

@@ -1,5 +1,6 @@
 """The retrieval service that the function puts behind HTTP: a question in, rows out."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +13,13 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
 from ragkit.embedding.embedder import Embedder
+from ragkit.errors import DatabaseError
 from ragkit.retrieval import contract, search
 from ragkit.retrieval.rescue.coverage import estimate_coverage
 from ragkit.retrieval.rescue.search import RescuedSearch
 from ragkit.retrieval.route import NATIVE, RESCUE, Route, find_route
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,16 +114,25 @@ class SearchService:
             return self._rescued
 
     def health(self) -> Health:
-        """Looks at the contract, and only for `coverage` at a few pages of the table. Raises
-        ContractError or DatabaseError."""
+        """Looks at the contract, and only for `coverage` at a few pages of the table, which may
+        fail. Raises ContractError or DatabaseError."""
         route = self._ask_route("health check")
-        with translate_errors("health check"):
-            coverage = ask_again(self._engine, partial(_coverage, route)) if route.rescue else None
         binding = route.binding
         fingerprint = binding.space.fingerprint if route.in_contract else "none"
         served_by = RESCUE if route.rescue else NATIVE
         name = self._embedder.model.name
-        return Health(name, binding.column, fingerprint, served_by, coverage)
+        return Health(name, binding.column, fingerprint, served_by, self._coverage(route))
+
+    def _coverage(self, route: Route) -> float | None:
+        if not (plan := route.rescue):
+            return None
+        estimate = partial(estimate_coverage, binding=route.binding, plan=plan)
+        try:
+            with translate_errors("estimating the coverage"):
+                return ask_again(self._engine, estimate)
+        except DatabaseError as error:
+            log.warning("%s", error)
+            return None
 
     def _ask_route(self, action: str) -> Route:
         with translate_errors(action):
@@ -135,7 +148,3 @@ class SearchService:
                 )
                 self._read_at = self._clock()
             return self._cached
-
-
-def _coverage(route: Route, connection: sa.Connection) -> float | None:
-    return estimate_coverage(connection, route.binding, route.rescue) if route.rescue else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -22,13 +23,14 @@ def proxy(server):
 @pytest.fixture(scope="package")
 def client(tmp_path_factory, proxy, server) -> Iterator[httpx.Client]:
     """Of the function, which has answered once."""
-    server.create("attacked", owner=ROLE)
-    engine = server.engine(ROLE, "attacked")
+    name = f"attacked_{uuid4().hex}"  # the package may be left and entered again
+    server.create(name, owner=ROLE)
+    engine = server.engine(ROLE, name)
     make_table(engine, make_plan({"table.name": "amenities"}), TEXTS)
     engine.dispose()
     host, port = proxy.address
     source = build_source(tmp_path_factory.mktemp("attacked") / "source")
-    url = f"postgresql://{ROLE}@{host}:{port}/attacked"
+    url = f"postgresql://{ROLE}@{host}:{port}/{name}"
     with serve_function(source, **function_variables(engine, DATABASE_URL=url)) as client:
         assert client.post("/", json={"name": "tea"}).status_code == 200
         yield client

@@ -1,6 +1,5 @@
 """Writes vectors into a side table. Nothing of the app's is locked."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 
@@ -8,14 +7,13 @@ import numpy as np
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.wire.arrays import UUID_OID, encode_array
 from ragkit.database.wire.round_trip import ask
 from ragkit.migration.backfill.write_size import WriteSize
 from ragkit.migration.backfill.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.side_table.writing import tidy_sql, write_sql
 from ragkit.migration.work.rows import Row
-from ragkit.retrieval.guarded_write import SIDE_SETTINGS
+from ragkit.retrieval.guarded_write import SIDE_SETTINGS, encode_digests
 
 MAX_ROWS, TARGET_SECONDS = 2048, 0.25
 """Of a write, for which nobody waits."""
@@ -60,5 +58,4 @@ class SideWriter(Writer):
         return written - unfit, seconds
 
     def _made_from(self, rows: Sequence[Row]) -> bytes:
-        digests = [hashlib.md5(row.text.encode(), usedforsecurity=False) for row in rows]
-        return encode_array(UUID_OID, [digest.digest() for digest in digests])
+        return encode_digests([row.text for row in rows])

@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.wire.arrays import TEXT_OID, encode_array, encode_vectors
+from ragkit.database.wire.arrays import encode_vectors
 from ragkit.database.wire.round_trip import ask
 from ragkit.errors import DatabaseError, LostRace
 from ragkit.migration.backfill.write_size import WriteSize
@@ -22,7 +22,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.writing import write_sql
 from ragkit.migration.work import queue
 from ragkit.migration.work.rows import Row
-from ragkit.retrieval.guarded_write import SETTINGS
+from ragkit.retrieval.guarded_write import SETTINGS, encode_texts
 from ragkit.retry import lost_race, retry_database
 
 _VECTOR = "select 'vector'::regtype::oid::bigint"
@@ -101,7 +101,7 @@ class Writer:
             self._vector_oid, self._round_trip = _measure(connection)
         by_key = {row.key: position for position, row in enumerate(rows)}
         once = [rows[position] for position in by_key.values()]
-        keys = encode_array(TEXT_OID, [row.key.encode() for row in once])
+        keys = encode_texts([row.key for row in once])
         data = encode_vectors(self._vector_oid, vectors[list(by_key.values())])
         values = [keys, self._made_from(once), data]
         start = time.monotonic()
@@ -116,7 +116,7 @@ class Writer:
 
     def _made_from(self, rows: Sequence[Row]) -> bytes:
         """What each vector was made from."""
-        return encode_array(TEXT_OID, [row.text.encode() for row in rows])
+        return encode_texts([row.text for row in rows])
 
 
 def _measure(connection: sa.Connection) -> tuple[int, float]:

@@ -79,6 +79,10 @@ def _claim(session: BuildingSession) -> None:
 
 def drop_text_index(migration: Migration) -> None:
     """That of ragkit, if it is there; nobody is blocked. Raises DatabaseError."""
+    exists = sa.select(sa.func.to_regclass(text_index(migration)).is_not(None))
+    with translate_errors("looking for a text index"), migration.engine.connect() as connection:
+        if not connection.scalar(exists):
+            return
     with building_session(migration) as session, translate_errors("dropping the text index"):
         session.connection.exec_driver_sql(drop_sql(migration))
 

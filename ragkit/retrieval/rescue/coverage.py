@@ -22,9 +22,9 @@ _BYTES = sa.text("""
 def estimate_coverage(connection: sa.Connection, binding: Binding, plan: RescuePlan) -> float:
     """The share of the rows with a text that have a vector, rounded to 0.001; 1.0 without such
     rows. Raises DBAPIError."""
+    connection.execute(sa.select(sa.func.set_config("statement_timeout", str(STATEMENT_MS), True)))
     size = connection.scalar(_BYTES, {"table": regclass(binding.table)}) or 0
     percent = min(100.0, 100 * PAGES * 8192 / max(float(size), 1.0))
-    connection.execute(sa.select(sa.func.set_config("statement_timeout", str(STATEMENT_MS), True)))
     share = connection.exec_driver_sql(_share_sql(binding, plan, percent)).scalar()
     connection.rollback()  # pg8000: a read has opened a transaction
     return 1.0 if share is None else round(float(share), 3)
@@ -36,4 +36,4 @@ def _share_sql(binding: Binding, plan: RescuePlan, percent: float) -> str:
         f"select avg(({stored_vector_sql(binding)} is not null)::int) "
         f"from {regclass(binding.table)} as r tablesample system ({percent:.6f}) "
         f"where r.{quote_identifier(plan.content)} <> ''"
-    ).replace("%", "%%")
+    )

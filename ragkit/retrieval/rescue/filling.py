@@ -1,6 +1,5 @@
 """The vectors that a question has paid for are written after its answer: nothing is paid twice."""
 
-import hashlib
 import logging
 import queue
 import threading
@@ -12,11 +11,18 @@ import numpy as np
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.wire.arrays import TEXT_OID, UUID_OID, encode_array, encode_vectors
+from ragkit.database.wire.arrays import encode_vectors
 from ragkit.database.wire.round_trip import ask
 from ragkit.errors import RagkitError
 from ragkit.retrieval.contract import regclass
-from ragkit.retrieval.guarded_write import SETTINGS, SIDE_SETTINGS, update_sql, upsert_sql
+from ragkit.retrieval.guarded_write import (
+    SETTINGS,
+    SIDE_SETTINGS,
+    encode_digests,
+    encode_texts,
+    update_sql,
+    upsert_sql,
+)
 from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.space import Binding
 
@@ -76,20 +82,13 @@ def write(engine: sa.Engine, binding: Binding, plan: RescuePlan, bought: Bought)
         connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
         [[oid]] = ask(connection, _VECTOR, [], {})
         values = [
-            encode_array(TEXT_OID, [key.encode() for key in bought.keys]),
-            _made_from(binding, bought.texts),
+            encode_texts(bought.keys),
+            encode_digests(bought.texts) if binding.side else encode_texts(bought.texts),
             encode_vectors(int(oid), bought.vectors),
         ]
         settings = SIDE_SETTINGS if binding.side else SETTINGS
         [[landed]] = ask(connection, _write_sql(binding, plan), values, settings)
     return int(landed)
-
-
-def _made_from(binding: Binding, texts: Sequence[str]) -> bytes:
-    if not binding.side:
-        return encode_array(TEXT_OID, [text.encode() for text in texts])
-    digests = [hashlib.md5(text.encode(), usedforsecurity=False).digest() for text in texts]
-    return encode_array(UUID_OID, digests)
 
 
 @lru_cache

@@ -59,7 +59,7 @@ def find_candidates(
 ) -> dict[str, str | None]:
     """Keys of at most `limit` rows, best first, each with its text where it has no new vector.
 
-    None for a question without a word that the language keeps. Raises pg8000's errors.
+    Empty for a question without a word that the language keeps. Raises pg8000's errors.
     """
     words = question.replace("\0", " ").encode()  # PostgreSQL takes no NUL
     values = words, limit.to_bytes(8, "big")

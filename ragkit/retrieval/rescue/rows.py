@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from pgvector import Vector
 
 from ragkit.database.identifiers import quote_identifier
-from ragkit.database.wire.arrays import TEXT_OID, encode_array
 from ragkit.database.wire.round_trip import ask
 from ragkit.retrieval.contract import regclass
+from ragkit.retrieval.guarded_write import encode_texts
 from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.search import DISTANCES, STATEMENT_MS
 from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR, digest_sql
@@ -51,7 +51,7 @@ def read_candidates(
     of shape (dimension,). Raises pg8000's errors."""
     sql = _candidates_sql(binding, plan, tuple(columns))
     values = (
-        encode_array(TEXT_OID, [key.encode() for key in keys]),
+        encode_texts(keys),
         Vector(np.asarray(vector, np.float32)).to_binary(),
     )
     rows = ask(connection, sql, values, {"statement_timeout": str(STATEMENT_MS)})
