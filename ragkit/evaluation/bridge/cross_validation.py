@@ -15,7 +15,7 @@ from ragkit.evaluation.bridge.maps import RidgePath, coordinates, procrustes, ri
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.space_similarity import shared_neighbours
 from ragkit.evaluation.samples import PairedVectors
-from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
 
 PROCRUSTES, RIDGE = "procrustes", "ridge"
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)

@@ -14,7 +14,7 @@ from ragkit.evaluation.bridge.purchase import Purchase
 from ragkit.evaluation.bridge.rows import SampledRow, read_keys, read_spread
 from ragkit.evaluation.samples import PairedVectors, normalise
 from ragkit.migration.migration import Migration
-from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
 
 FIRST, SECOND = 26, 50
 """Pairs of the first two steps; each further step has twice as many."""

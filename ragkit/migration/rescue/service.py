@@ -20,7 +20,7 @@ from ragkit.migration.schema.expansion import allow_missing_old, expand
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.statements import lock_schema, qualified_index
 from ragkit.retrieval.contract import SCHEMA
-from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.plan import (
     RESCUE,
     RescuePlan,

@@ -12,7 +12,7 @@ from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.index.session import BuildingSession, building_session
 from ragkit.migration.schema.statements import MAX_NAME
-from ragkit.retrieval.rescue.full_text import document_sql, language_sql, searchable_sql
+from ragkit.retrieval.rescue.candidates.full_text import document_sql, language_sql, searchable_sql
 from ragkit.retrieval.rescue.plan import RescuePlan
 
 MIN_ROWS = 2000

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.retrieval.contract import regclass
+from ragkit.retrieval.rescue.candidates.rows import stored_vector_sql
 from ragkit.retrieval.rescue.plan import RescuePlan
-from ragkit.retrieval.rescue.rows import stored_vector_sql
 from ragkit.retrieval.search import STATEMENT_MS
 from ragkit.retrieval.space import Binding
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ragkit.errors import DamagedContract
 from ragkit.retrieval.contract import SCHEMA
-from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.space import Binding
 
 VERSION = 1

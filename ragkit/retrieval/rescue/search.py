@@ -19,14 +19,14 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.wire.ask_again import ask_again
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import DatabaseError, DatabaseUnavailable, ModelError
-from ragkit.retrieval.rescue.bridge import Bridge
-from ragkit.retrieval.rescue.bridged import Bridges, find_nearest
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.bridged import Bridges, find_nearest
+from ragkit.retrieval.rescue.candidates.full_text import find_candidates
+from ragkit.retrieval.rescue.candidates.ranking import fuse, rank
+from ragkit.retrieval.rescue.candidates.rows import Candidate, read_candidates
 from ragkit.retrieval.rescue.embedding import Embedded, RememberingModel
 from ragkit.retrieval.rescue.filling import Bought, Filling
-from ragkit.retrieval.rescue.full_text import find_candidates
 from ragkit.retrieval.rescue.plan import RescuePlan
-from ragkit.retrieval.rescue.ranking import fuse, rank
-from ragkit.retrieval.rescue.rows import Candidate, read_candidates
 from ragkit.retrieval.space import Binding
 
 CANDIDATES = 100

@@ -17,7 +17,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue
 from ragkit.migration.schema import index
-from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.service import SearchService
 from ragkit.runbook import Runbook
 from ragkit.runbook.parameters import Parameters

@@ -6,7 +6,11 @@ import sqlalchemy as sa
 from ragkit.migration.rescue import text_index
 from ragkit.migration.rescue.text_index import build_text_index, create_sql, drop_text_index
 from ragkit.migration.schema.expansion import expand
-from ragkit.retrieval.rescue.full_text import document_sql, find_candidates, searchable_sql
+from ragkit.retrieval.rescue.candidates.full_text import (
+    document_sql,
+    find_candidates,
+    searchable_sql,
+)
 from tests.conftest import random_vectors
 from tests.retrieval.rescue.conftest import make_rescue
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ragkit.errors import DatabaseError, ModelUnavailable, PartialRefusal, TextTooLong
-from ragkit.retrieval.rescue.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.ranking import distance
 from ragkit.retrieval.rescue.filling import Bought, write
 from ragkit.retrieval.rescue.plan import read_plan, write_plan
-from ragkit.retrieval.rescue.ranking import distance
 from ragkit.retrieval.rescue.search import (
     NO_FULL_TEXT,
     NOT_RANKED,

@@ -10,8 +10,8 @@ from pgvector import Vector
 
 from ragkit.database.wire.round_trip import ask
 from ragkit.errors import DamagedContract
-from ragkit.retrieval.rescue.bridge import Bridge
-from ragkit.retrieval.rescue.full_text import CANDIDATES_MS
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from ragkit.retrieval.rescue.candidates.full_text import CANDIDATES_MS
 from ragkit.retrieval.rescue.plan import RescuePlan, read_bridge
 from ragkit.retrieval.search import ef_search, nearest_sql
 from ragkit.retrieval.space import Binding

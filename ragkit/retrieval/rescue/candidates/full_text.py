@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.database.wire.round_trip import ask
 from ragkit.retrieval.contract import regclass
+from ragkit.retrieval.rescue.candidates.rows import stored_vector_sql
 from ragkit.retrieval.rescue.plan import RescuePlan
-from ragkit.retrieval.rescue.rows import stored_vector_sql
 from ragkit.retrieval.space import Binding
 
 MAX_BYTES = 200_000

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from ragkit.retrieval.rescue.candidates.ranking import distance
+from ragkit.retrieval.rescue.candidates.rows import read_candidates
 from ragkit.retrieval.rescue.filling import Bought, write
-from ragkit.retrieval.rescue.ranking import distance
-from ragkit.retrieval.rescue.rows import read_candidates
 from tests.conftest import TEXTS
 from tests.retrieval.rescue.conftest import make_rescue
 

@@ -2,9 +2,9 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.migration.rescue.text_index import create_sql
-from ragkit.retrieval.rescue import full_text
+from ragkit.retrieval.rescue.candidates import full_text
+from ragkit.retrieval.rescue.candidates.full_text import find_candidates
 from ragkit.retrieval.rescue.filling import Bought, write
-from ragkit.retrieval.rescue.full_text import find_candidates
 from tests.conftest import TEXTS
 from tests.retrieval.rescue.conftest import make_rescue
 

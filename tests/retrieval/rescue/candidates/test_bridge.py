@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ragkit.errors import BadVectors, ContractError, DamagedContract, WrongDimension
-from ragkit.retrieval.rescue.bridge import VERSION, Bridge
+from ragkit.retrieval.rescue.candidates.bridge import VERSION, Bridge
 
 numbers = st.floats(-1e6, 1e6, width=32)
 large_numbers = st.floats(-(2.0**100), 2.0**100, width=32)

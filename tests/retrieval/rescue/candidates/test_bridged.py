@@ -6,7 +6,7 @@ import pytest
 from ragkit.database.engine import engine_from_env
 from ragkit.database.translate import translate_errors
 from ragkit.errors import DatabaseError
-from ragkit.retrieval.rescue.bridged import find_nearest
+from ragkit.retrieval.rescue.candidates.bridged import find_nearest
 
 READ_SECONDS = 3.0
 """Of the function: a connection that is silent for so long is given up as broken."""

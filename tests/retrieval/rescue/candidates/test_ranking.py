@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.retrieval.rescue.ranking import distance, fuse, rank
-from ragkit.retrieval.rescue.rows import Candidate
+from ragkit.retrieval.rescue.candidates.ranking import distance, fuse, rank
+from ragkit.retrieval.rescue.candidates.rows import Candidate
 from ragkit.retrieval.search import DISTANCES
 from ragkit.retrieval.space import Binding, Space
 

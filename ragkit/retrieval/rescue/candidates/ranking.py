@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ragkit.retrieval.rescue.rows import Candidate
+from ragkit.retrieval.rescue.candidates.rows import Candidate
 from ragkit.retrieval.space import Binding
 
 CONSTANT = 60
