@@ -30,6 +30,7 @@ from ragkit.errors import (
     DatabaseError,
     ModelError,
     RagkitError,
+    RescueRefused,
     RowRefused,
 )
 from ragkit.retrieval.contract import STOCK_COLUMNS
@@ -200,6 +201,8 @@ def respond_failure(error: Exception) -> Response:
     logging.warning("%s: %s", type(error).__name__, text)
     reasons = (text for kind, text in REASONS.items() if isinstance(error, kind))
     said = f"{next(reasons, 'the function failed')}; its log says why"
+    if isinstance(error, RescueRefused):
+        said = str(error)  # figures only
     return respond(503, {"ok": False, "model": os.environ.get("EMBEDDING_MODEL"), "error": said})
 
 

@@ -136,6 +136,10 @@ class SpaceNotReady(ContractError):
     """No column serves this model yet, or its backfill is not finished."""
 
 
+class RescueRefused(ContractError):
+    """A rescued search would find too little: a gate of the plan forbids it."""
+
+
 class SpaceMismatch(ContractError):
     """The column is bound to another space."""
 

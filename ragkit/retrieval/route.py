@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import Model
-from ragkit.errors import DamagedContract, SpaceNotReady
+from ragkit.errors import DamagedContract, RescueRefused, SpaceNotReady
 from ragkit.retrieval import contract
 from ragkit.retrieval.rescue.plan import RescuePlan, read_plan
 from ragkit.retrieval.space import READY, Binding
@@ -31,14 +31,17 @@ class Route:
 def find_route(
     connection: sa.Connection, table: str, model: Model, stock: Mapping[str, str]
 ) -> Route:
-    """As the contract says. Raises ContractError."""
+    """As the contract says. Raises ContractError, such as RescueRefused."""
     binding, in_contract = contract.find_binding(connection, table, model, stock)
     _require_column(connection, binding)
     plan = _read_plan(connection, binding) if in_contract else None
     if plan and not _is_complete(connection, binding, plan):
-        bindings = contract.read_bindings(connection, table)
-        old = next((b for b in bindings if b.column == plan.old_column), None)
-        return Route(binding, in_contract, plan, old)
+        if not plan.refused:
+            bindings = contract.read_bindings(connection, table)
+            old = next((b for b in bindings if b.column == plan.old_column), None)
+            return Route(binding, in_contract, plan, old)
+        if binding.state != READY:
+            raise RescueRefused(plan.refused)
     contract.require_ready(binding)
     return Route(binding, in_contract)
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from ragkit.checkout import ROOT, child_path, require_checkout
 from ragkit.deploy import probe
 from ragkit.errors import RagkitError
 from ragkit.migration.plan import Plan
+from ragkit.migration.rescue.service_log import ServiceState
 from ragkit.migration.verdict import GO, read_verdict
 from ragkit.runbook.deployment import check_of
 from ragkit.runbook.kernels import private_kernel
@@ -33,6 +34,8 @@ from ragkit.runbook.report_pages.run_files import (
     write_plan,
     write_summary,
 )
+from ragkit.runbook.rescue.need import needs_rescue
+from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.runbook import Answer, Runbook
 from ragkit.sandbox.sample import QUESTIONS
 
@@ -43,6 +46,8 @@ REHEARSAL = (
 )  # fmt: skip
 """The sandbox proves the way back too, and ends on the new model."""
 MIGRATION = ("01_inspect", "02_backfill", "03_compare", "04_cutover", "05_retire")
+RESCUED = ("01_inspect", "rescue", *MIGRATION[1:])
+"""Where the old model is gone, and the app is down."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
     with ExitStack() as stack:
         if not is_rehearsal:
             watch_app(stack, parameters, tell)
-        for notebook in REHEARSAL if is_rehearsal else MIGRATION:
+        for notebook in REHEARSAL if is_rehearsal else _notebooks(parameters, tell):
             name = _unused(notebook, [phase[0] for phase in phases])
             tell(f"{name} …")
             start = time.time()
@@ -88,6 +93,13 @@ def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: P
             if notebook == "00_sandbox":
                 watch_app(stack, parameters, tell)
     return _close(plan, run_dir, phases, stopped)
+
+
+def _notebooks(parameters: Parameters, tell: Callable[[str], object]) -> Sequence[str]:
+    if not needs_rescue(Runbook.of(parameters)):
+        return MIGRATION
+    tell("the old model does not answer, nor does the app: this run begins with a rescue")
+    return RESCUED
 
 
 def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
@@ -121,13 +133,15 @@ def _close(plan: Plan, run_dir: Path, phases: Phases, stopped: dict[str, str] | 
     of this run, and none when it stopped before."""
     runbook, verdict, answer = Runbook(plan, run_dir), None, None
     consequences: list[str] = []
+    states: list[ServiceState] = []
     try:
         if (run_dir / COMPARISON).exists():
             verdict = read_verdict(runbook.migration)
+        states = service_states(runbook)
         answer = runbook.ask()
     except RagkitError as error:
         consequences.append(str(error))
-    write_pictures(run_dir, verdict, phases, plan.old.model)
+    write_pictures(run_dir, verdict, phases, plan.old.model, states)
     summary = write_summary(runbook, verdict, phases, stopped)
     if summary["verdict"] != GO and not plan.gates.override:
         consequences.append(f"the verdict is {summary['verdict']}")

@@ -52,6 +52,12 @@ class RescueSection(Section):
         description="how long a question waits for the model, in s; then it gets the order of the "
         "full text search",
     )
+    min_quality: Share = Field(
+        0.3,
+        description="the nDCG that the candidates can reach at best; while its whole interval is "
+        "below this, the function answers 503. 0: no limit",
+    )
+    anyway: bool = Field(False, description="true starts a rescue although the app still answers")
 
 
 class EvaluationSection(Section):

@@ -12,11 +12,13 @@ ANSWERS = "answers"
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What each of them does now: ANSWERS, or why not. `app` tells the model that serves."""
+    """What each of them does now: ANSWERS, or why not. `serving` is the model by which the app
+    answers; "" when it does not answer."""
 
     old_model: str
     new_model: str
     app: str
+    serving: str
 
 
 def diagnose(load_old: Callable[[], Embedder], new: Embedder, app: App, question: str) -> Diagnosis:
@@ -26,7 +28,7 @@ def diagnose(load_old: Callable[[], Embedder], new: Embedder, app: App, question
         old = _ask(load_old())
     except (ConfigError, ModelError) as error:
         old = str(error)
-    return Diagnosis(old, _ask(new), _ask_app(app, question))
+    return Diagnosis(old, _ask(new), *_ask_app(app, question))
 
 
 def _ask(embedder: Embedder) -> str:
@@ -34,12 +36,12 @@ def _ask(embedder: Embedder) -> str:
     return ANSWERS
 
 
-def _ask_app(app: App, question: str) -> str:
+def _ask_app(app: App, question: str) -> tuple[str, str]:
     try:
         serving = app.serving()
         if serving is None:
-            return f"nothing serves at {app.url!r}"
+            return f"nothing serves at {app.url!r}", ""
         app.smoke_test(question, serving.model)
-        return f"{ANSWERS} by {serving.model}"
+        return ANSWERS, serving.model
     except (ConfigError, DeployError) as error:
-        return str(error)
+        return str(error), ""

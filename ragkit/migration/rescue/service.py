@@ -1,15 +1,14 @@
 """Brings a service back whose old model is gone: the contract lets the function answer by the new
 model, while its column is still filling."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import DamagedContract
+from ragkit.errors import DamagedContract, GateError
 from ragkit.migration import ledger
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
@@ -35,13 +34,19 @@ from ragkit.retrieval.rescue.plan import (
 class Rescue:
     """`language` is a text search configuration; `text_index` says whether the search has one. At
     most `texts_per_question` texts are embedded for a question that is asked the first time.
-    `bridge` is its method, "none" while full text serves alone."""
+    `bridge` is its method, "none" while full text serves alone. `refused` says why it does not
+    serve, "no" where it does."""
 
     column: str
     language: str
     text_index: bool
     texts_per_question: int
     bridge: str
+    refused: str
+
+
+Judge = Callable[[RescuePlan, Bridge | None], str]
+"""Why a rescue may not serve, before it does; "" when it may. May raise DatabaseError."""
 
 
 def start_rescue(
@@ -49,10 +54,11 @@ def start_rescue(
     embedder: Embedder,
     bridge: Bridge | None = None,
     keep_bridge: bool = False,
+    judge: Judge = lambda plan, bridge: "",
 ) -> Rescue:
     """Adds the new column, and the rescue to the contract, with the bridge into the old column.
     `embedder` is the new model's. `keep_bridge`: without a bridge, one that is there stays. Safe to
-    repeat: the settings are those of the plan again.
+    repeat: the settings are those of the plan again. What `judge` refuses answers 503.
 
     Raises PhaseError once the column is filled, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.
@@ -70,40 +76,57 @@ def start_rescue(
         is_small = estimate_rows(connection, migration) < MIN_ROWS
     plan = replace(plan, is_small=is_small)
     has_index = build_text_index(migration, plan)
+    if keep_bridge and bridge is None:
+        bridge = find_bridge(migration)
+    plan = replace(plan, refused=judge(plan, bridge))
     with translate_errors("writing the rescue"), migration.engine.begin() as connection:
         for statement in lock_schema():
             connection.exec_driver_sql(statement)
-        if keep_bridge and bridge is None:
-            bridge = _find_bridge(connection, migration)
         method = bridge.method if bridge else "none"
         write_plan(connection, migration.new, plan, migration.plan.old.column, bridge)
         name = quote_identifier(SCHEMA, RESCUE.name)
         connection.exec_driver_sql(f"grant select on {name} to public")
         ledger.record(
             connection, migration.id, "rescue", language=plan.language, rerank=plan.rerank,
-            text_index=has_index, bridge=method,
+            text_index=has_index, bridge=method, refused=plan.refused,
         )  # fmt: skip
-    return Rescue(migration.plan.new.column, plan.language, has_index, plan.rerank, method)
+    return Rescue(
+        migration.plan.new.column, plan.language, has_index, plan.rerank, method,
+        plan.refused or "no",
+    )  # fmt: skip
 
 
-def _find_bridge(connection: sa.Connection, migration: Migration) -> Bridge | None:
-    """That of the rescue, if it can be verified, and leads to the old column."""
-    try:
-        plan = read_plan(connection, migration.new)
-        if plan is None or plan.old_column != migration.plan.old.column:
+def find_plan(migration: Migration) -> RescuePlan | None:
+    """None without a rescue. Raises DamagedContract or DatabaseError."""
+    with translate_errors("reading the rescue"), migration.engine.connect() as connection:
+        return read_plan(connection, migration.new)
+
+
+def find_bridge(migration: Migration) -> Bridge | None:
+    """That of the rescue, if it can be verified, and leads to the old column. Raises
+    DatabaseError."""
+    with translate_errors("reading the rescue"), migration.engine.connect() as connection:
+        try:
+            plan = read_plan(connection, migration.new)
+            if plan is None or plan.old_column != migration.plan.old.column:
+                return None
+            return read_bridge(connection, migration.new, plan)
+        except DamagedContract:
             return None
-        return read_bridge(connection, migration.new, plan)
-    except DamagedContract:
-        return None
 
 
 def deploy_new_model(migration: Migration, app: App, question: str) -> TrafficSwitch:
     """Gives the traffic to the new model; `question` is the smoke test's. Nothing else decides: no
     verdict is possible, and nothing serves. Raises ConfigError when the plan does not name its
-    database, PhaseError or DeployError."""
+    database, GateError when the rescue was refused, PhaseError or DeployError."""
     migration.require_named_database("rescue")
     with exclusive(migration, "rescue"):
         migration.require_phase("rescue")
+        if (plan := find_plan(migration)) and plan.refused:
+            raise GateError(
+                f"the rescue is not deployed: {plan.refused}. Lower rescue.min_quality if such "
+                "answers are better than none, or fill the column: ragkit backfill"
+            )
         allow_missing_old(migration)
         switch = switch_traffic(app, migration.plan.new.model, question, reuse=False)
         migration.record("rescue", revision=switch.revision.name)

@@ -20,6 +20,7 @@ from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, Seconds, changes, look_often
 from ragkit.runbook.report_pages.results import write_comparison, write_verdict
+from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.runbook import Runbook
 
 
@@ -66,6 +67,8 @@ def backfill(runbook: Runbook, terminal: Terminal, *, retry: bool = False) -> No
     terminal.record("index", built)
     terminal.table("dead_letters", dead_letters.list_all(migration))
     terminal.table("costs", read_costs(migration))
+    if states := service_states(runbook):
+        terminal.table("service", states)
 
 
 @click.command("follow")

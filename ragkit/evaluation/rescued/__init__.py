@@ -1,0 +1,1 @@
+"""What a rescued service is worth: its candidates, and its answers."""

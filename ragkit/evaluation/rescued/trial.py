@@ -1,0 +1,119 @@
+"""The rescued service is asked some questions, each of them twice: what comes back, how soon, and
+what it costs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ragkit.embedding.embedder import Embedder
+from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
+from ragkit.evaluation.metrics.trec import Rankings, score_questions
+from ragkit.evaluation.questions import QuestionSet
+from ragkit.migration.backfill.model_calls.metering import meter_requests
+from ragkit.migration.migration import LABEL_CHARACTERS, Migration
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from ragkit.retrieval.rescue.plan import RescuePlan
+from ragkit.retrieval.rescue.search import RescuedAnswer, RescuedSearch
+
+MAPPED = 100
+"""Times that a vector is mapped, to tell how long that takes."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`rows` are the first labels, best first; `ms` the first time and `ms_again` the second.
+    `bought` texts were embedded for it; `degraded` says what the answer lacks, "" for nothing."""
+
+    question: str
+    rows: str
+    bought: int
+    ms: float
+    ms_again: float
+    degraded: str
+
+
+@dataclass(frozen=True)
+class Latency:
+    """In ms."""
+
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, times: Sequence[float]) -> "Latency":
+        """At least one."""
+        return cls(*(round(float(ms), 2) for ms in np.quantile(times, [0.5, 0.95])))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`cold`: the first time a question is asked, `warm`: the second. `quality` is the nDCG@k of
+    the first answers to the judged questions; None without judgements. `bought`: texts a
+    question, the first time and the second."""
+
+    asked: list[Asked]
+    cold: Latency
+    warm: Latency
+    quality: Interval | None
+    bought: tuple[float, float]
+
+
+def ask_service(
+    migration: Migration, embedder: Embedder, plan: RescuePlan, questions: QuestionSet
+) -> Trial:
+    """From this machine, by the search that the function uses; what is bought is written to the
+    new column. `questions` are one at least. Raises ModelError or DatabaseError."""
+    names, k = migration.plan.table, migration.plan.evaluation.k
+    shown = [names.key, names.label or names.content]
+    service = RescuedSearch(migration.engine, meter_requests(migration, embedder), shown)
+    asked: list[Asked] = []
+    rankings: Rankings = {}
+    again: list[RescuedAnswer] = []
+    for name, text in questions.texts.items():
+        first, ms = _ask(service, migration, plan, text, k)
+        service.filling.wait()
+        second, ms_again = _ask(service, migration, plan, text, k)
+        labels = [str(row[shown[1]])[:LABEL_CHARACTERS] for row in first.rows[:3]]
+        asked.append(Asked(text, " · ".join(labels), first.bought, ms, ms_again, first.degraded))
+        rankings[name] = [str(row[names.key]) for row in first.rows]
+        again.append(second)
+    return Trial(
+        asked,
+        Latency.of([each.ms for each in asked]),
+        Latency.of([each.ms_again for each in asked]),
+        _score(questions, rankings, k, migration.plan.evaluation.seed),
+        (_mean([each.bought for each in asked]), _mean([each.bought for each in again])),
+    )
+
+
+def time_map(bridge: Bridge) -> float:
+    """How long the bridge takes for a question, in ms."""
+    vector = np.ones(bridge.matrix.shape[0], np.float32)
+    times = []
+    for _ in range(MAPPED):
+        start = time.perf_counter()
+        bridge.to_old(vector)
+        times.append((time.perf_counter() - start) * 1000)
+    return round(float(np.median(times)), 3)
+
+
+def _ask(
+    service: RescuedSearch, migration: Migration, plan: RescuePlan, question: str, k: int
+) -> tuple[RescuedAnswer, float]:
+    start = time.perf_counter()
+    answer = service.search(migration.new, plan, migration.old, question, k)
+    return answer, round((time.perf_counter() - start) * 1000, 2)
+
+
+def _score(questions: QuestionSet, rankings: Rankings, k: int, seed: int) -> Interval | None:
+    judged = {name: questions.qrels[name] for name in rankings if name in questions.qrels}
+    if not judged or questions.is_proxy:
+        return None
+    scores = score_questions(judged, rankings, k)[f"nDCG@{k}"]
+    return bootstrap_interval(scores.to_numpy(), seed)
+
+
+def _mean(counts: Sequence[int]) -> float:
+    return round(sum(counts) / len(counts), 2)

@@ -1,0 +1,178 @@
+"""The steps of a rescue in their order, as the notebook and the command take them.
+
+The app is switched as soon as full text serves; the bridge is fitted while it answers. Only where
+full text alone is below the plan's limit the bridge comes first.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from ragkit.embedding.embedder import PROBE_TEXT
+from ragkit.errors import PhaseError, SpaceNotReady
+from ragkit.evaluation.bridge.sample import grow_sample
+from ragkit.evaluation.questions import QuestionSet
+from ragkit.evaluation.rescued.quality import Quality, QualityTrial, Step, refuse
+from ragkit.evaluation.rescued.questions import choose_questions
+from ragkit.evaluation.rescued.trial import Trial, ask_service
+from ragkit.migration.cutover import TrafficSwitch
+from ragkit.migration.rescue.diagnosis import Diagnosis, diagnose
+from ragkit.migration.rescue.service import Rescue, deploy_new_model, find_plan, start_rescue
+from ragkit.migration.rescue.service_log import DOWN, OLD, note_service
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from ragkit.retrieval.rescue.plan import RescuePlan
+from ragkit.runbook.rescue.service import service_states
+from ragkit.runbook.runbook import Runbook
+
+ASKED = 20
+"""Questions of the trial."""
+Report = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class BridgeStep:
+    """`overlap` is that of held-out rows' neighbours, `quality` that of the candidates, both with
+    their intervals. `refused` says why full text serves alone, "no" for a bridge that serves."""
+
+    pairs: int
+    bought: int
+    foreign: int
+    method: str
+    overlap: str
+    quality: str
+    refused: str
+    ended: str
+
+
+@dataclass
+class RescueRun:
+    """Each step may be taken again. `seconds` is the time from the beginning to the first right
+    answer of the new model; None before. `quality` is that of the candidates as they are served,
+    by `candidates`."""
+
+    runbook: Runbook
+    began: float = field(default_factory=time.monotonic)
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    diagnosis: Diagnosis | None = None
+    quality: Quality | None = None
+    curve: list[Step] = field(default_factory=list)
+    seconds: float | None = None
+    trial: Trial | None = None
+    candidates: QualityTrial | None = None
+    anyway: bool = False
+
+    def diagnose(self) -> Diagnosis:
+        """Raises PhaseError when the app still answers, and the plan does not say `anyway`, or
+        ModelError when the new model does not answer."""
+        runbook = self.runbook
+        self.diagnosis = diagnose(
+            lambda: runbook.old_embedder, runbook.new_embedder, runbook.app, runbook.smoke_question
+        )
+        old = runbook.plan.old.model
+        may_switch = self.anyway or runbook.plan.rescue.anyway
+        if self.diagnosis.serving == old and not may_switch:
+            raise PhaseError(
+                f"there is nothing to rescue: the app answers by {old}. Fill the new column beside "
+                "it (ragkit backfill), or set rescue.anyway: true to switch now all the same"
+            )
+        return self.diagnosis
+
+    def start(self, report: Report = lambda text: None) -> Rescue:
+        """Column, full text and contract; with a bridge only where full text is not enough."""
+        keep = self.runbook.plan.rescue.pairs > 0
+        rescue = self._start(keep_bridge=keep)
+        if self.diagnosis and self.diagnosis.serving != self.runbook.plan.new.model:
+            before = OLD if self.diagnosis.serving else DOWN
+            note_service(self.runbook.migration, before, self.began_at)
+        if rescue.refused != "no" and keep:
+            self.fit(report)
+            rescue = self._start(keep_bridge=True)
+        return rescue
+
+    def outlook(self) -> str:
+        """How good the answers can be, in a sentence."""
+        if self.quality is None:
+            return "how good the answers are is not known: there is no question that tells"
+        return f"the answers can reach {self.quality}"
+
+    def deploy(self) -> TrafficSwitch:
+        """Raises GateError when the rescue was refused, or DeployError."""
+        runbook = self.runbook
+        switch = deploy_new_model(runbook.migration, runbook.app, runbook.smoke_question)
+        if self.seconds is None:
+            self.seconds = round(time.monotonic() - self.began, 2)
+        service_states(runbook)
+        return switch
+
+    def fit(self, report: Report = lambda text: None) -> list[Step]:
+        """The bridge, while the app answers already; [] where the plan asks for none."""
+        runbook, pairs = self.runbook, self.runbook.plan.rescue.pairs
+        self.curve = []
+        if not pairs:
+            return self.curve
+        for fitting in grow_sample(runbook.migration, runbook.new_embedder, pairs):
+            quality = self._measure(self._plan(), fitting.bridge)
+            self.curve.append(Step(fitting, quality))
+            report(f"fitting the bridge into the old column: {fitting.result.pairs:,} pairs")
+        self._start(bridge=self.curve[-1].fitting.bridge)
+        return self.curve
+
+    def bridges(self) -> list[BridgeStep]:
+        """The steps of the last fit, the one that serves last."""
+        return [
+            BridgeStep(
+                step.fitting.result.pairs, step.fitting.bought, step.fitting.result.foreign,
+                step.fitting.result.method or "none", str(step.fitting.result.overlap or "none"),
+                str(step.quality.best) if step.quality else "none",
+                step.fitting.result.refused or "no", step.fitting.ended,
+            )
+            for step in self.curve
+        ]  # fmt: skip
+
+    def ask(self) -> Trial:
+        """Some questions, through the search that serves. Raises SpaceNotReady without a rescue."""
+        plan = self._plan()
+        questions = self._questions_to_ask()
+        self.trial = ask_service(self.runbook.migration, self.runbook.new_embedder, plan, questions)
+        return self.trial
+
+    @property
+    def bridge(self) -> Bridge | None:
+        """The last one that was fitted here."""
+        return self.curve[-1].fitting.bridge if self.curve else None
+
+    def _start(self, bridge: Bridge | None = None, keep_bridge: bool = False) -> Rescue:
+        runbook = self.runbook
+        return start_rescue(
+            runbook.migration, runbook.new_embedder, bridge, keep_bridge, self._judge
+        )
+
+    def _judge(self, plan: RescuePlan, bridge: Bridge | None) -> str:
+        self.quality = self._measure(plan, bridge)
+        return refuse(self.quality, self.runbook.plan.rescue.min_quality)
+
+    def _measure(self, plan: RescuePlan, bridge: Bridge | None) -> Quality | None:
+        if self.candidates is None:
+            self.candidates = QualityTrial(self.runbook.migration, plan, self._questions)
+        return self.candidates.measure(bridge, self.runbook.new_embedder)
+
+    @cached_property
+    def _questions(self) -> QuestionSet:
+        return choose_questions(self.runbook.migration, self.runbook.questions)
+
+    def _questions_to_ask(self) -> QuestionSet:
+        """Those of the plan, judged or not; else words of rows, or the smoke question."""
+        asked = self._questions
+        if self._questions.is_proxy and self.runbook.questions:
+            asked = self.runbook.questions
+        texts = dict(list(asked.texts.items())[:ASKED])
+        texts = texts or {"smoke": self.runbook.smoke_question or PROBE_TEXT}
+        return QuestionSet(texts, asked.qrels, is_proxy=asked.is_proxy)
+
+    def _plan(self) -> RescuePlan:
+        plan = find_plan(self.runbook.migration)
+        if plan is None:
+            raise SpaceNotReady("the contract has no rescue: start it first")
+        return plan
