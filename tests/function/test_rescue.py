@@ -124,6 +124,16 @@ def test_a_rescue_that_was_changed_is_not_served(site, source):
     wait_until(lambda: client.post("/", json=QUESTION).status_code == 200)
 
 
+def test_a_rescue_that_would_find_too_little_says_so(site):
+    client, _, migration = site
+    start_rescue(migration, load_embedder(NEW), judge=lambda plan, bridge: "it finds .1, not .3")
+    wait_until(lambda: client.post("/", json=QUESTION).status_code == 503)
+    for answer in (client.post("/", json=QUESTION), client.get("/healthz")):
+        assert (answer.status_code, answer.json()["error"]) == (503, "it finds .1, not .3")
+    start_rescue(migration, load_embedder(NEW))
+    wait_until(lambda: client.post("/", json=QUESTION).status_code == 200)
+
+
 def change_plan(migration, before, after):
     with migration.engine.begin() as connection:
         connection.exec_driver_sql(

@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import Model
-from ragkit.errors import SpaceNotReady
+from ragkit.errors import RescueRefused, SpaceNotReady
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.retrieval import contract_changes
@@ -47,6 +47,16 @@ def test_a_complete_column_serves_itself(migration, route):
     expand(migration)
     rescue(migration)
     set_state(migration, READY)
+    assert route().rescue is None
+
+
+def test_a_rescue_that_a_gate_forbids_serves_nothing_until_the_column_is_complete(filled, route):
+    set_state(filled, FILLING)
+    name = f'public."{filled.table.name}_new vector_hnsw"'
+    rescue(filled, index=name, refused="too little is found")
+    with pytest.raises(RescueRefused, match=r"^too little is found$"):
+        route()
+    set_state(filled, READY)  # slower than with its index, and right
     assert route().rescue is None
 
 

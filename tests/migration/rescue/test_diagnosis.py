@@ -14,7 +14,7 @@ def test_each_is_asked_and_what_fails_says_why(site, new_embedder):
     runbook = site()
     found = diagnose(gone, new_embedder, runbook.app, "wool and fish")
     assert "is not in the catalogue" in found.old_model
-    assert (found.new_model, found.app) == (ANSWERS, f"{ANSWERS} by {OLD}")
+    assert (found.new_model, found.app, found.serving) == (ANSWERS, ANSWERS, OLD)
 
 
 def test_an_app_that_is_down_is_told(site, old_embedder, new_embedder):
@@ -22,7 +22,8 @@ def test_an_app_that_is_down_is_told(site, old_embedder, new_embedder):
     site.app.stop()
     found = diagnose(lambda: old_embedder, new_embedder, runbook.app, "wool")
     assert found.old_model == ANSWERS
-    assert not found.app.startswith(ANSWERS)
+    assert found.app != ANSWERS
+    assert not found.serving
 
 
 def test_without_the_new_model_nothing_can_be_rescued(site, old_embedder):

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from ragkit.evaluation.questions import QuestionSet
+from ragkit.evaluation.rescued.trial import Latency, ask_service, time_map
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from tests.conftest import column_of
+from tests.evaluation.rescued.conftest import PLACES
+
+
+def test_a_question_is_paid_for_once(rescued, rescue_plan, judged, new_embedder):
+    trial = ask_service(rescued, new_embedder, rescue_plan, judged)
+    assert [asked.question for asked in trial.asked] == list(judged.texts.values())
+    assert trial.asked[0].bought == 10  # the rows with that word
+    assert trial.bought[1] == 0
+    assert {asked.degraded for asked in trial.asked} == {""}
+    filled = column_of(rescued.engine, rescued, rescued.plan.new.column)
+    is_right = {n: any(word in text for word in judged.texts.values())
+                for n, text in enumerate(PLACES, 1)}  # fmt: skip
+    assert {n for n, vector in filled.items() if vector is not None} == {
+        n for n, right in is_right.items() if right
+    }
+
+
+def test_it_shows_labels_and_scores_what_is_judged(rescued, rescue_plan, judged, new_embedder):
+    trial = ask_service(rescued, new_embedder, rescue_plan, judged)
+    assert trial.asked[0].rows.count(" · ") == 2
+    assert "Loom" in trial.asked[0].rows
+    assert trial.quality.mean == pytest.approx(1.0)
+    assert 0 < trial.cold.p50 <= trial.cold.p95
+    assert 0 < trial.warm.p50 <= trial.warm.p95
+
+
+@pytest.mark.parametrize("changes", [{"qrels": {}}, {"is_proxy": True}])
+def test_without_judgements_there_is_no_score(rescued, rescue_plan, judged, new_embedder, changes):
+    given = {"texts": judged.texts, "qrels": judged.qrels, **changes}
+    assert ask_service(rescued, new_embedder, rescue_plan, QuestionSet(**given)).quality is None
+
+
+def test_the_percentiles_are_of_the_times():
+    assert Latency.of([1.0] * 95 + [3.0] * 5 + [5.0]) == Latency(1.0, 3.0)
+
+
+def test_a_map_takes_some_time():
+    few, many = (
+        time_map(Bridge("ridge", 9, np.ones((size, size), np.float32))) for size in (64, 3072)
+    )
+    assert 0 < few < many < 1000
