@@ -1,6 +1,5 @@
 """What the app's users got since a rescue began, as the ledger keeps it: down, rescued, native."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,9 +69,3 @@ def _read(connection: sa.Connection, migration: Migration) -> list[ServiceState]
         ServiceState(event.detail["state"], datetime.fromisoformat(event.detail["since"]))
         for event in events if event.kind == SERVICE
     ]  # fmt: skip
-
-
-def seconds_down(states: Sequence[ServiceState]) -> float | None:
-    """From the first state to the first answer of the new model; None before."""
-    answered = [each.since for each in states if each.state in (RESCUED, NATIVE)]
-    return (answered[0] - states[0].since).total_seconds() if answered else None

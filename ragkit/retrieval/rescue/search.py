@@ -7,9 +7,8 @@ answered, and the answer says so.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from ragkit.errors import DatabaseError, DatabaseUnavailable, ModelError
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.candidates.bridged import Bridges, find_nearest
 from ragkit.retrieval.rescue.candidates.full_text import find_candidates
-from ragkit.retrieval.rescue.candidates.ranking import fuse, rank
+from ragkit.retrieval.rescue.candidates.ranking import fuse, rank, to_rank
 from ragkit.retrieval.rescue.candidates.rows import Candidate, read_candidates
 from ragkit.retrieval.rescue.embedding import Embedded, RememberingModel
 from ragkit.retrieval.rescue.filling import Bought, Filling
@@ -68,44 +67,70 @@ class RescuedSearch:
         TextTooLong or DatabaseError."""
         wanted = max(CANDIDATES, limit)
         words = self._try(find_candidates, binding, plan, question, wanted)
-        texts = {key: text for key, text in (words or {}).items() if text is not None}
         bridge = self._try(self._bridges.find, binding, plan) if old else None
-        deadline = time.monotonic() + min(plan.seconds, self._max_seconds)
-        asked = dict(_first(texts, plan.rerank // 2 if bridge else plan.rerank))
+        known, deadline = list(words or {}), time.monotonic() + self._seconds(plan)
+        asked = _texts(words or {}, known[: plan.rerank // 2 if bridge else plan.rerank])
         first = self._model.embed(question, asked, deadline)
-        vector = first.question
-        if vector is None:
-            if words is None:
-                raise DatabaseError("search: neither the full text search nor the model answers")
-            shown = self._read_rows(binding, plan, list(words)[:limit], None)
-            return RescuedAnswer([c.shown for c in shown], 0, NOT_RANKED)
-        lists = [list(words) if words is not None else None]
-        if old and bridge and (mapped := _map(bridge, vector)) is not None:
-            lists.append(self._try(find_nearest, old, plan.key, mapped, wanted))
-        if plan.is_small:
-            lists.append(self._try(find_nearest, binding, plan.key, vector, wanted))
-        found = [keys for keys in lists if keys is not None]
+        if (vector := first.question) is None:
+            return self._answer_unranked(binding, plan, words, limit)
+        near = self._find_old(old, bridge, plan, vector, wanted)
+        candidates = self._find_rows(binding, plan, [words, near], vector, wanted)
+        second = Embedded(vector)
+        if near:
+            # By what the question alone decides, so that the second time all of it is bought.
+            chosen = to_rank(known, fuse([known, near]), plan.rerank)
+            missing = _texts({c.key: c.text for c in candidates}, chosen)
+            more = {key: text for key, text in missing.items() if key not in asked}
+            second = self._model.embed(question, more, deadline) if more else second
+            asked |= more  # a row's text may have changed since: what was embedded counts
+        bought = {**first.rows, **second.rows}
+        self._keep(binding, plan, asked, bought)
+        ranked = rank(candidates, vector, bought, binding)
+        lacks = PARTLY_RANKED if asked.keys() - bought.keys() else ""
+        return RescuedAnswer(
+            [c.shown for c in ranked[:limit]],
+            first.paid + second.paid,
+            NO_FULL_TEXT if words is None else lacks,
+        )
+
+    def _seconds(self, plan: RescuePlan) -> float:
+        return min(plan.seconds, self._max_seconds)
+
+    def _answer_unranked(
+        self, binding: Binding, plan: RescuePlan, words: Mapping[str, object] | None, limit: int
+    ) -> RescuedAnswer:
+        if words is None:
+            raise DatabaseError("search: neither the full text search nor the model answers")
+        shown = self._read_rows(binding, plan, list(words)[:limit], None)
+        return RescuedAnswer([c.shown for c in shown], 0, NOT_RANKED)
+
+    def _find_old(
+        self, old: Binding | None, bridge: Bridge | None, plan: RescuePlan, vector: np.ndarray,
+        wanted: int,
+    ) -> list[str] | None:  # fmt: skip
+        if not old or not bridge or (mapped := _map(bridge, vector)) is None:
+            return None
+        return self._try(find_nearest, old, plan.key, mapped, wanted)
+
+    def _find_rows(
+        self, binding: Binding, plan: RescuePlan, lists: Sequence[Iterable[str] | None],
+        vector: np.ndarray, wanted: int,
+    ) -> list[Candidate]:  # fmt: skip
+        """The candidates of all lists, and of the new vectors that are there, best first."""
+        new = self._try(find_nearest, binding, plan.key, vector, wanted) if plan.is_small else None
+        found = [list(keys) for keys in (*lists, new) if keys is not None]
         if not found:
             raise DatabaseError("search: neither the full text nor the vectors can be searched")
-        candidates = self._read_rows(binding, plan, fuse(found)[:wanted], vector)
-        missing = {
-            c.key: c.text for c in candidates[: plan.rerank]
-            if c.text and not c.text.isspace() and c.key not in first.rows
-        }  # fmt: skip
-        more = _first(missing, plan.rerank - len(first.rows)) if bridge or words is None else {}
-        asked |= more  # a row's text may have changed since: what was embedded counts
-        second = self._model.embed(question, more, deadline) if more else Embedded(vector)
-        bought = {**first.rows, **second.rows}
+        return self._read_rows(binding, plan, fuse(found)[:wanted], vector)
+
+    def _keep(
+        self, binding: Binding, plan: RescuePlan, asked: Mapping[str, str],
+        bought: Mapping[str, np.ndarray],
+    ) -> None:  # fmt: skip
         if bought:
             vectors = np.stack(list(bought.values()))
-            self.filling.offer(
-                binding, plan, Bought(list(bought), [asked[key] for key in bought], vectors)
-            )
-        ranked = rank(candidates, vector, bought, binding)
-        degraded = PARTLY_RANKED if asked.keys() - bought.keys() else ""
-        if words is None:
-            degraded = NO_FULL_TEXT
-        return RescuedAnswer([c.shown for c in ranked[:limit]], first.paid + second.paid, degraded)
+            texts = [asked[key] for key in bought]
+            self.filling.offer(binding, plan, Bought(list(bought), texts, vectors))
 
     def _try(self, read: Callable[..., T], *arguments: object) -> T | None:
         """None where the server refuses or ends the search: other candidates may do."""
@@ -138,5 +163,7 @@ def _map(bridge: Bridge, vector: np.ndarray) -> np.ndarray | None:
         return None
 
 
-def _first(texts: Mapping[str, str], count: int) -> Mapping[str, str]:
-    return dict(islice(texts.items(), max(count, 0)))
+def _texts(texts: Mapping[str, str | None], keys: Iterable[str]) -> dict[str, str]:
+    """Those of `keys` that have one: the others have their vector, or say nothing."""
+    found = ((key, texts.get(key)) for key in keys)
+    return {key: text for key, text in found if text and not text.isspace()}

@@ -74,6 +74,16 @@ def test_the_order_is_that_of_the_new_model(ask, model):
     assert (answer.bought, answer.degraded) == (3, "")
 
 
+@pytest.mark.parametrize("is_small", [False, True])
+def test_the_same_question_goes_no_deeper_the_second_time(ask, model, is_small):
+    """Of three rows that have its words, two may be bought."""
+    assert ask(rerank=2, is_small=is_small).bought == 2
+    ask("a train between terminals", rerank=2, is_small=is_small)
+    bought = list(model.texts)
+    assert ask(rerank=2, is_small=is_small).bought == 0
+    assert model.texts == bought
+
+
 def test_the_same_question_costs_nothing_the_second_time(ask, model, rescued):
     first = ask()
     assert sorted(model.texts) == sorted([TEXTS[0], TEXTS[1], TEXTS[3]])

@@ -36,7 +36,7 @@ from (
     from {table} as r where {searchable} offset 0
 ) as d, words
 where d.document @@ words.any_of
-order by ts_rank(d.document, words.any_of) desc limit $2
+order by ts_rank(d.document, words.any_of) desc, d.key limit $2
 """
 _OF_SOME_ROWS = """, found as materialized (
     select distinct key from (
@@ -50,7 +50,7 @@ _OF_SOME_ROWS = """, found as materialized (
 select r.{key}::text, case when {stored} is null then r.{content} end
 from found join {table} as r on r.{key} = found.key, words
 where {searchable}
-order by ts_rank({document}, words.any_of) desc limit $2
+order by ts_rank({document}, words.any_of) desc, found.key limit $2
 """
 
 
