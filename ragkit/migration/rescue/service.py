@@ -15,6 +15,7 @@ from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.language import choose_language
+from ragkit.migration.rescue.live_quota import create_live_quota, drop_live_quota
 from ragkit.migration.rescue.text_index import MIN_ROWS, build_text_index, drop_text_index
 from ragkit.migration.schema.expansion import allow_missing_old, expand
 from ragkit.migration.schema.index.estimate import estimate_rows
@@ -76,6 +77,7 @@ def start_rescue(
         if keep_bridge and bridge is None:
             bridge = _find_bridge(connection, migration)
         method = bridge.method if bridge else "none"
+        plan = replace(plan, take_quota=create_live_quota(connection, migration, embedder))
         write_plan(connection, migration.new, plan, migration.plan.old.column, bridge)
         name = quote_identifier(SCHEMA, RESCUE.name)
         connection.exec_driver_sql(f"grant select on {name} to public")
@@ -114,4 +116,5 @@ def end_rescue(migration: Migration) -> None:
     """Removes what a rescue has added; does nothing when there was none. Raises DatabaseError."""
     with translate_errors("ending the rescue"), migration.engine.begin() as connection:
         remove_plan(connection, migration.new)
+        drop_live_quota(connection, migration)
     drop_text_index(migration)

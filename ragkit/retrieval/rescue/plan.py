@@ -34,7 +34,8 @@ class RescuePlan:
     embedded for a question, within `seconds`. `index` is the index, as SQL, that the native search
     waits for; "" for none. `bridge` is the checksum of the bridge into `old_column`; "" where there
     is none, and full text serves alone. `is_small`: the whole table may be read for a question, so
-    that the new vectors which are there are searched too.
+    that the new vectors which are there are searched too. `take_quota` is the function, as SQL,
+    that is told what questions use of the model; "" for none.
     """
 
     space: str
@@ -48,6 +49,7 @@ class RescuePlan:
     old_column: str = ""
     bridge: str = ""
     is_small: bool = False
+    take_quota: str = ""
 
 
 def write_plan(
