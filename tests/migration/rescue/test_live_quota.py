@@ -9,7 +9,12 @@ import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.vertex import VertexEmbedder
-from ragkit.migration.backfill.model_calls.metering import QUESTIONS, read_costs, read_usd
+from ragkit.migration.backfill.model_calls.metering import (
+    QUESTIONS,
+    CostMeter,
+    read_costs,
+    read_usd,
+)
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.live_quota import MAX_AHEAD_SECONDS, PENALTY_SECONDS
@@ -19,6 +24,7 @@ from ragkit.retrieval.service import SearchService
 from tests.conftest import TEXTS, changed, column_of, make_table, with_plan
 
 MODEL = find_model("text-embedding-005")
+UNITS = ("requests", "tokens")
 WORDS = [f"word{number}" for number in range(160)]
 PLACES = [f"Place {n} is a {WORDS[n]} of {WORDS[7 * n % 160]}." for n in range(160)]
 
@@ -104,6 +110,17 @@ class TestFunction:
             later = "update ragkit.quota set free_at = now() + interval '5 minutes'"
             connection.exec_driver_sql(later)
         assert take(migration, requests=1, refused=1) == pytest.approx(300, abs=1)
+
+    def test_the_backfill_pauses_for_a_refusal_without_a_quota_too(self, migration, embedder):
+        """Not every model has one in the catalogue."""
+        unlimited, pauses = replace(embedder.model, requests_per_minute=None), []
+        free = with_plan(migration, {f"backfill.{unit}_per_minute": 0 for unit in UNITS})
+        meter = CostMeter(free, unlimited, pauses.append)
+        meter.before(10)
+        assert pauses == []
+        take(migration, refused=1)
+        meter.before(10)
+        assert pauses == [pytest.approx(PENALTY_SECONDS, abs=0.3)]
 
     def test_the_ledger_has_it_apart_from_the_backfill_s(self, migration):
         take(migration, requests=2, tokens=100)

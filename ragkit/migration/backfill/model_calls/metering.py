@@ -44,6 +44,10 @@ _RESERVE = sa.text(f"""
     where model = :model
     returning extract(epoch from free_at - clock_timestamp()) - :seconds
 """)
+_LOOK = sa.text(f"""
+    select extract(epoch from free_at - clock_timestamp()) from {SCHEMA}.quota where model = :model
+""")
+"""Without a quota: the service may have refused a question, which has precedence."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,11 @@ class CostMeter:
         engine = self._migration.engine
         with translate_errors("reading the cost ledger"), engine.begin() as connection:
             self._require_budget(connection, tokens)
-            reservation = {"seconds": seconds, "model": self._model.served_name}
-            wait = connection.scalar(_RESERVE, reservation) if seconds else None
+            names = {"model": self._model.served_name}
+            if seconds:
+                wait = connection.scalar(_RESERVE, {**names, "seconds": seconds})
+            else:
+                wait = connection.scalar(_LOOK, names)
         if wait is not None and wait > 0:
             self._reading.held_until = time.monotonic() + float(wait)
             self._sleep(float(wait))
