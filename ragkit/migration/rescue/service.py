@@ -14,7 +14,7 @@ from ragkit.migration import ledger
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
-from ragkit.migration.rescue.language import choose_language
+from ragkit.migration.rescue.document import choose_document
 from ragkit.migration.rescue.live_quota import create_live_quota, drop_live_quota
 from ragkit.migration.rescue.text_index import MIN_ROWS, build_text_index, drop_text_index
 from ragkit.migration.schema.expansion import allow_missing_old, expand
@@ -61,9 +61,11 @@ def start_rescue(
     migration.require_phase("rescue")
     expand(migration, embedder)
     table, settings = migration.plan.table, migration.plan.rescue
+    document = choose_document(migration)
     plan = RescuePlan(
         space=migration.new.space.fingerprint, key=table.key, key_type=migration.key_type,
-        content=table.content, language=choose_language(migration), rerank=settings.rerank,
+        content=table.content, language=document.language, document=document.column,
+        rerank=settings.rerank,
         seconds=settings.seconds,
         index="" if migration.plan.index.type == "none" else qualified_index(migration),
     )  # fmt: skip
