@@ -65,6 +65,10 @@ class RequestMeter(Protocol):
         """`tokens` as the service counted them."""
         ...
 
+    def busy(self) -> None:
+        """The service refuses the request for now (429); the client may send it again."""
+        ...
+
 
 @runtime_checkable
 class MeteredEmbedder(Embedder, Protocol):

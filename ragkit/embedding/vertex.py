@@ -105,7 +105,8 @@ class VertexEmbedder:
     def _send(self, client: PredictionClient, texts: Sequence[str], instances: Instances) -> Answer:
         if self._meter:
             self._meter.before(sum(self._estimator.estimate(text) for text in texts))
-        predictions = client.predict(instances, shape_parameters(self.model))
+        busy = self._meter.busy if self._meter else None
+        predictions = client.predict(instances, shape_parameters(self.model), busy)
         vectors = validate_vectors([p.values for p in predictions], len(texts), self.model)
         if self.model.shortened:  # the first dimensions of a unit vector have no unit length
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -178,6 +178,9 @@ class NoMeter:
     def after(self, tokens):
         pass
 
+    def busy(self):
+        pass
+
 
 def test_a_question_imports_no_client_of_google_cloud(vertex):
     """It would cost the function's start a second of CPU and 100 MB."""

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from ragkit.embedding.load import load_embedder
+from ragkit.migration.backfill.model_calls.metering import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.service import start_rescue
@@ -60,6 +61,18 @@ def test_the_same_question_costs_nothing_more_than_its_own_vector(site):
         return models.calls[-1][2]
 
     wait_until(lambda: texts() == 1)  # the vectors are written after the answer
+
+
+def test_what_it_asks_is_in_the_ledger_and_taken_from_the_quota(site):
+    client, models, migration = site
+    calls = len(models.calls)
+
+    def counted():
+        return sum(cost.requests for cost in read_costs(migration))
+
+    wait_until(lambda: counted() == calls)
+    client.post("/", json=QUESTION)
+    wait_until(lambda: counted() == calls + 1)
 
 
 def test_a_cold_start_without_the_model_answers_too(site, source):

@@ -7,7 +7,9 @@ where it has them, else deterministic unit vectors made from the model's name an
 import csv
 import hashlib
 import json
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,7 +34,8 @@ class Vertex:
     `delay`: seconds before each answer. `wrong`: "count" or "dimension", what is wrong with the
     answers. `recorded`: vectors by model and text. `calls`: the model, the task types and the
     number of texts of each call that was answered. `endpoints`: the model's resource name of
-    each call. `address` takes both protocols, `grpc_address`
+    each call. `quota`: requests in any `quota_seconds`; None is no limit. `over_quota`: the task
+    types of each call that was refused for it. `address` takes both protocols, `grpc_address`
     gRPC alone and without a detour."""
 
     def __init__(self):
@@ -43,6 +46,11 @@ class Vertex:
         self.recorded: dict[tuple[str, str], list[float]] = {}
         self.delay, self.wrong = 0.0, ""
         self.address, self.grpc_address = "", ""
+        self.quota: int | None = None
+        self.quota_seconds = 60.0
+        self.over_quota: list[set] = []
+        self._admitted: deque[float] = deque()
+        self._lock = threading.Lock()
 
     def record(self, model: str, file: Path) -> None:
         """Reads vectors from a CSV file with the columns content and embedding."""
@@ -68,6 +76,10 @@ class Vertex:
         if self.refuse:
             raise Refusal(self.refuse.pop(0), "refused by the stand-in")
         self.endpoints.append(endpoint)
+        tasks = {instance.get("task_type") for instance in instances}
+        if not self._admit():
+            self.over_quota.append(tasks)
+            raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "the quota is used up")
         model = endpoint.rpartition("/")[2]
         if model in self.retired:
             raise Refusal(grpc.StatusCode.NOT_FOUND, f"Publisher model {model} was not found")
@@ -75,7 +87,7 @@ class Vertex:
         max_texts = 1 if model.startswith("gemini") else MAX_TEXTS
         if len(instances) > max_texts or sum(tokens) > MAX_TOKENS or 0 in tokens:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "too much, or an empty text")
-        self.calls.append((model, {i.get("task_type") for i in instances}, len(instances)))
+        self.calls.append((model, tasks, len(instances)))
         full = DIMENSIONS.get(model, 768)
         dimension = int(parameters.get("outputDimensionality", full)) - (self.wrong == "dimension")
         answers = []
@@ -89,6 +101,17 @@ class Vertex:
             }
             answers.append(answer)
         return answers[1:] if self.wrong == "count" else answers
+
+    def _admit(self) -> bool:
+        """By a sliding window."""
+        with self._lock:
+            now = time.monotonic()
+            while self._admitted and self._admitted[0] <= now - self.quota_seconds:
+                self._admitted.popleft()
+            if self.quota is not None and len(self._admitted) >= self.quota:
+                return False
+            self._admitted.append(now)
+            return True
 
 
 class Refusal(Exception):

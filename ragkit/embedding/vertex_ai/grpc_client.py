@@ -4,7 +4,7 @@ Its import takes a second of CPU and 100 MB, which a question is not worth, and 
 ten times as fast as REST.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
@@ -36,7 +36,12 @@ class GrpcClient:
         self._model, self._name = model, service.resource_name(model, env)
         self._client = _make_client(env, credentials)
 
-    def predict(self, instances: Instances, parameters: Mapping[str, Any]) -> list[Prediction]:
+    def predict(
+        self,
+        instances: Instances,
+        parameters: Mapping[str, Any],
+        busy: Callable[[], None] | None = None,
+    ) -> list[Prediction]:
         try:
             response = self._client.predict(
                 endpoint=self._name,
@@ -52,6 +57,8 @@ class GrpcClient:
         except google.RetryError as error:
             raise explain_status(self._model, _status(error.cause or error)) from None
         except (google.GoogleAPICallError, GoogleAuthError) as error:
+            if busy and _status(error) == QUOTA:
+                busy()
             raise explain_status(self._model, _status(error)) from None
         return [_read(p.struct_value.fields["embeddings"]) for p in response._pb.predictions]
 

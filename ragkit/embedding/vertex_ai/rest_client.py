@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
@@ -11,7 +11,7 @@ from google.auth.transport.requests import AuthorizedSession
 
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.vertex_ai import service
-from ragkit.embedding.vertex_ai.errors import NO_TOKEN, PASSING, explain_status
+from ragkit.embedding.vertex_ai.errors import NO_TOKEN, PASSING, QUOTA, explain_status
 from ragkit.embedding.vertex_ai.service import Instances, Prediction
 from ragkit.errors import BadVectors
 
@@ -40,13 +40,20 @@ class RestClient:
         self._url = f"{place}/v1/{service.resource_name(model, env)}:predict"
         self._session = AuthorizedSession(credentials) if credentials else requests.Session()
 
-    def predict(self, instances: Instances, parameters: Mapping[str, Any]) -> list[Prediction]:
+    def predict(
+        self,
+        instances: Instances,
+        parameters: Mapping[str, Any],
+        busy: Callable[[], None] | None = None,
+    ) -> list[Prediction]:
         end, pause = time.monotonic() + service.DEADLINE_SECONDS, service.FIRST_PAUSE_SECONDS
         body = {"instances": instances, "parameters": parameters}
         while True:
             try:
                 return self._read_all(self._post(body))
             except _StatusError as error:
+                if busy and error.status == QUOTA:
+                    busy()
                 wait = random.uniform(0, pause)
                 if error.status not in PASSING or time.monotonic() + wait > end:
                     raise explain_status(self._model, error.status) from None

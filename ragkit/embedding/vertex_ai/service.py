@@ -1,7 +1,7 @@
 """What both ways have in common: the model's address, what is sent, and what is answered."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,8 +30,14 @@ class Prediction:
 class PredictionClient(Protocol):
     """One way to the service."""
 
-    def predict(self, instances: Instances, parameters: Mapping[str, Any]) -> list[Prediction]:
-        """Retries what passes, within DEADLINE_SECONDS. Raises ModelError."""
+    def predict(
+        self,
+        instances: Instances,
+        parameters: Mapping[str, Any],
+        busy: Callable[[], None] | None = None,
+    ) -> list[Prediction]:
+        """Retries what passes, within DEADLINE_SECONDS; `busy` is called for each refusal that
+        is for the quota. Raises ModelError."""
         ...
 
 

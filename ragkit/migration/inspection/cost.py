@@ -95,6 +95,9 @@ class _Counter:
     def after(self, tokens: int) -> None:
         self.tokens += tokens
 
+    def busy(self) -> None:
+        """Is asked again."""
+
 
 def _embed_sample(embedder: Embedder, texts: Sequence[str], long_texts: LongTexts) -> _Sample:
     """Rows that the model will refuse take no time."""

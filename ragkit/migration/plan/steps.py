@@ -39,7 +39,7 @@ class RescueSection(Section):
     language: OptionalIdentifier = Field(
         "",
         description="a text search configuration of PostgreSQL, such as `english`; empty: that of "
-        "the texts",
+        "a generated `tsvector` column, or of the texts",
     )
     rerank: Annotated[int, Field(ge=0, le=100)] = Field(
         20, description="texts that are embedded for one question, if their rows have no vector yet"

@@ -13,7 +13,8 @@ from ragkit.migration import ledger
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
-from ragkit.migration.rescue.language import choose_language
+from ragkit.migration.rescue.document import choose_document
+from ragkit.migration.rescue.live_quota import create_live_quota, drop_live_quota
 from ragkit.migration.rescue.text_index import MIN_ROWS, build_text_index, drop_text_index
 from ragkit.migration.schema.expansion import allow_missing_old, expand
 from ragkit.migration.schema.index.estimate import estimate_rows
@@ -66,9 +67,11 @@ def start_rescue(
     migration.require_phase("rescue")
     expand(migration, embedder)
     table, settings = migration.plan.table, migration.plan.rescue
+    document = choose_document(migration)
     plan = RescuePlan(
         space=migration.new.space.fingerprint, key=table.key, key_type=migration.key_type,
-        content=table.content, language=choose_language(migration), rerank=settings.rerank,
+        content=table.content, language=document.language, document=document.column,
+        rerank=settings.rerank,
         seconds=settings.seconds,
         index="" if migration.plan.index.type == "none" else qualified_index(migration),
     )  # fmt: skip
@@ -83,6 +86,7 @@ def start_rescue(
         for statement in lock_schema():
             connection.exec_driver_sql(statement)
         method = bridge.method if bridge else "none"
+        plan = replace(plan, take_quota=create_live_quota(connection, migration, embedder))
         write_plan(connection, migration.new, plan, migration.plan.old.column, bridge)
         name = quote_identifier(SCHEMA, RESCUE.name)
         connection.exec_driver_sql(f"grant select on {name} to public")
@@ -137,4 +141,5 @@ def end_rescue(migration: Migration) -> None:
     """Removes what a rescue has added; does nothing when there was none. Raises DatabaseError."""
     with translate_errors("ending the rescue"), migration.engine.begin() as connection:
         remove_plan(connection, migration.new)
+        drop_live_quota(connection, migration)
     drop_text_index(migration)

@@ -19,14 +19,18 @@ MIN_ROWS = 2000
 """With fewer, reading all texts takes no longer than the model."""
 PATIENCE_SECONDS, POLL_SECONDS = 600.0, 0.5
 _STATE = sa.text("""
-    select indisvalid and strpos(pg_get_expr(indexprs, indrelid), :language) > 0 from pg_index
-    where indexrelid = to_regclass(:name)
+    select indisvalid and :document = ''
+           and coalesce(strpos(pg_get_expr(indexprs, indrelid), :language), 0) > 0
+    from pg_index where indexrelid = to_regclass(:name)
 """)
 _SAME = sa.text("""
     select exists (
         select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = relam
         where i.indrelid = to_regclass(:table) and i.indisvalid and i.indpred is null
-          and amname in ('gin', 'gist') and pg_get_expr(indexprs, indrelid) = :expression)
+          and amname in ('gin', 'gist')
+          and (pg_get_expr(indexprs, indrelid) = :expression or i.indkey[0] = (
+              select attnum from pg_attribute
+              where attrelid = i.indrelid and attname = :document and not attisdropped)))
 """)
 
 
@@ -34,7 +38,8 @@ def build_text_index(migration: Migration, plan: RescuePlan) -> bool:
     """Builds the index without blocking writes, where the table is large enough and has none.
 
     Returns whether there is one now; a partitioned table gets none. Replaces the leftover of a
-    killed build, and ragkit's own for another language. Raises PhaseError or DatabaseError.
+    killed build, and ragkit's own for another language or column. Raises PhaseError or
+    DatabaseError.
     """
     with translate_errors("looking for a text index"), migration.engine.connect() as connection:
         if _state(connection, migration, plan):
@@ -56,11 +61,13 @@ def build_text_index(migration: Migration, plan: RescuePlan) -> bool:
 
 def _state(connection: sa.Connection, migration: Migration, plan: RescuePlan) -> bool | None:
     """Whether there is an index that serves; None where there is none of ragkit either."""
-    table = {"table": migration.quoted_table, "expression": document_sql(plan)}
-    if connection.scalar(_SAME, table):
+    names = {
+        "table": migration.quoted_table, "expression": document_sql(plan),
+        "document": plan.document, "name": text_index(migration), "language": language_sql(plan),
+    }  # fmt: skip
+    if connection.scalar(_SAME, names):
         return True
-    name = {"name": text_index(migration), "language": language_sql(plan)}
-    state: bool | None = connection.scalar(_STATE, name)
+    state: bool | None = connection.scalar(_STATE, names)
     return state
 
 
@@ -95,10 +102,11 @@ def text_index(migration: Migration) -> str:
 
 def create_sql(migration: Migration, plan: RescuePlan) -> str:
     name = text_index(migration).rpartition(".")[2]
-    return (
+    sql = (
         f"create index concurrently {name} on {migration.quoted_table} "
-        f"using gin ({document_sql(plan)}) where {searchable_sql(plan)}"
+        f"using gin ({document_sql(plan)})"
     )
+    return sql if plan.document else f"{sql} where {searchable_sql(plan)}"
 
 
 def drop_sql(migration: Migration) -> str:

@@ -35,7 +35,9 @@ class RescuePlan:
     waits for; "" for none. `bridge` is the checksum of the bridge into `old_column`; "" where there
     is none, and full text serves alone. `is_small`: the whole table may be read for a question, so
     that the new vectors which are there are searched too. `refused` says why a gate forbids to
-    serve this way; "" while none does.
+    serve this way; "" while none does. `take_quota` is the function, as SQL, that is told what
+    questions use of the model; "" for none. `document` is the table's generated column of the texts
+    in that language, which is searched in their place; "" for none.
     """
 
     space: str
@@ -50,6 +52,8 @@ class RescuePlan:
     bridge: str = ""
     is_small: bool = False
     refused: str = ""
+    take_quota: str = ""
+    document: str = ""
 
 
 def write_plan(

@@ -25,6 +25,7 @@ from ragkit.retrieval.rescue.candidates.ranking import fuse, rank, to_rank
 from ragkit.retrieval.rescue.candidates.rows import Candidate, read_candidates
 from ragkit.retrieval.rescue.embedding import Embedded, RememberingModel
 from ragkit.retrieval.rescue.filling import Bought, Filling
+from ragkit.retrieval.rescue.metering import LiveMeter
 from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.space import Binding
 
@@ -58,14 +59,15 @@ class RescuedSearch:
         self._max_seconds = max_seconds
         self._engine, self._embedder, self._columns = engine, embedder, columns
         self.filling, self._bridges = Filling(engine), Bridges()
-        self._model = RememberingModel(embedder)
+        self.meter = LiveMeter(engine)
+        self._model = RememberingModel(self.meter.around(embedder))
 
     def search(
         self, binding: Binding, plan: RescuePlan, old: Binding | None, question: str, limit: int
     ) -> RescuedAnswer:
         """The `limit` best rows, best first; `old` is the column that plan.bridge leads to. Raises
         TextTooLong or DatabaseError."""
-        wanted = max(CANDIDATES, limit)
+        wanted, self.meter.function = max(CANDIDATES, limit), plan.take_quota
         words = self._try(find_candidates, binding, plan, question, wanted)
         bridge = self._try(self._bridges.find, binding, plan) if old else None
         known, deadline = list(words or {}), time.monotonic() + self._seconds(plan)

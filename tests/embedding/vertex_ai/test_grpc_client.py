@@ -41,3 +41,14 @@ def test_expired_credentials_are_an_error_at_once(tmp_path):
         with pytest.raises(ModelUnavailable, match="credentials do not work") as error:
             client.predict(shape_instances(["a"], None), {})
     assert not isinstance(error.value, ModelBusy)
+
+
+def test_a_refusal_for_the_quota_is_told_and_not_asked_again(vertex):
+    settings, told = {"GCP_PROJECT_ID": "p", "VERTEX_ENDPOINT": vertex.address}, []
+    client = GrpcClient(find_model("text-embedding-005"), settings, None)
+    vertex.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED]
+    with pytest.raises(ModelBusy):
+        client.predict(shape_instances(["a"], None), {}, lambda: told.append(1))
+    assert told == [1]
+    assert client.predict(shape_instances(["a"], None), {}, lambda: told.append(1))
+    assert told == [1]

@@ -3,6 +3,7 @@
 import json
 from http.server import BaseHTTPRequestHandler
 
+import grpc
 import numpy as np
 import pytest
 from google.oauth2 import service_account
@@ -122,3 +123,12 @@ def test_a_connection_that_the_service_has_closed_is_replaced(vertex, monkeypatc
     np.testing.assert_array_equal(first[0].values, ask(rest)[0].values)
     rest._session.close()
     assert ask(rest) == first
+
+
+def test_each_refusal_for_the_quota_is_told(vertex, monkeypatch):
+    monkeypatch.setattr(service, "FIRST_PAUSE_SECONDS", 0.01)
+    status, told = grpc.StatusCode, []
+    vertex.refuse = [status.RESOURCE_EXHAUSTED, status.UNAVAILABLE, status.RESOURCE_EXHAUSTED]
+    instances = service.shape_instances(["a"], "RETRIEVAL_QUERY")
+    client(vertex.address).predict(instances, {}, lambda: told.append(1))
+    assert len(told) == 2

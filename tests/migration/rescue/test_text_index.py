@@ -63,17 +63,99 @@ def test_one_of_another_language_is_not_enough(large):
     assert len(indexes(large)) == 2
 
 
-def test_the_leftover_of_a_killed_build_is_replaced(large, server):
-    plan = make_rescue(large)
-    with large.engine.begin() as connection:
-        connection.exec_driver_sql(create_sql(large, plan).replace(" concurrently", ""))
-    with server.engine(database=large.engine.url.database).begin() as admin:
+def add_column(migration, name="tsv"):
+    with migration.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f'alter table {migration.quoted_table} add column "{name}" tsvector '
+            "generated always as (to_tsvector('english', content)) stored"
+        )
+
+
+class TestGeneratedColumn:
+    """Of the table, which is searched in place of the texts."""
+
+    @pytest.fixture
+    def large(self, large):
+        add_column(large)
+        return large
+
+    def test_its_index_is_used_and_stays(self, large):
+        with large.engine.begin() as connection:
+            connection.exec_driver_sql('create index own on "Amenities" using gin (tsv)')
+        assert build_text_index(large, make_rescue(large, document="tsv"))
+        drop_text_index(large)
+        assert indexes(large) == {"own"}
+
+    @pytest.mark.parametrize(
+        "index",
+        [
+            'on "Amenities" using gin (tsv) where id > 7',
+            "on \"Amenities\" using gin (to_tsvector('english', content))",
+        ],
+    )
+    def test_one_that_does_not_serve_it_is_not_enough(self, large, index):
+        with large.engine.begin() as connection:
+            connection.exec_driver_sql(f"create index own {index}")
+        assert build_text_index(large, make_rescue(large, document="tsv"))
+        assert indexes(large) == {"own", "Amenities_ragkit_text"}
+
+    def test_without_an_index_it_gets_one_and_only_one(self, large):
+        plan = make_rescue(large, document="tsv")
+        assert build_text_index(large, plan)
+        assert build_text_index(large, plan)
+        assert definitions(large) == ["USING gin (tsv)"]
+        drop_text_index(large)
+        assert indexes(large) == set()
+
+    def test_it_takes_the_place_of_one_on_the_texts_and_the_reverse(self, large):
+        for plan, on in [
+            (make_rescue(large), "to_tsvector"),
+            (make_rescue(large, document="tsv"), "(tsv)"),
+            (make_rescue(large), "to_tsvector"),
+        ]:
+            assert build_text_index(large, plan)
+            (definition,) = definitions(large)
+            assert on in definition
+
+    def test_its_name_is_quoted(self, large):
+        add_column(large, "My lexemes")
+        plan = make_rescue(large, document="My lexemes")
+        assert build_text_index(large, plan)
+        assert build_text_index(large, plan)
+        with large.engine.connect() as connection:
+            assert len(find_candidates(connection, large.new, plan, "shop", 50)) == 50
+
+    def test_the_leftover_of_a_killed_build_is_replaced(self, large, server):
+        plan = make_rescue(large, document="tsv")
+        assert build_text_index(large, plan)
+        invalidate(large, server)
+        assert build_text_index(large, plan)
+        with large.engine.connect() as connection:
+            assert connection.scalar(sa.text("select bool_and(indisvalid) from pg_index"))
+
+
+def definitions(migration):
+    with migration.engine.connect() as connection:
+        query = "select indexdef from pg_indexes where indexdef like '% gin %'"
+        found = connection.scalars(sa.text(query)).all()
+    return ["USING" + each.partition("USING")[2] for each in found]
+
+
+def invalidate(migration, server):
+    with server.engine(database=migration.engine.url.database).begin() as admin:
         admin.execute(
             sa.text(
                 "update pg_index set indisvalid = false "
                 "where indexrelid = cast('\"Amenities_ragkit_text\"' as regclass)"
             )
         )
+
+
+def test_the_leftover_of_a_killed_build_is_replaced(large, server):
+    plan = make_rescue(large)
+    with large.engine.begin() as connection:
+        connection.exec_driver_sql(create_sql(large, plan).replace(" concurrently", ""))
+    invalidate(large, server)
     assert build_text_index(large, plan)
     with large.engine.connect() as connection:
         assert connection.scalar(

@@ -5,7 +5,7 @@ I.371): each request is given its time, so that there are no bursts.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -36,12 +36,18 @@ QUOTA = sa.Table(
     sa.Column("model", sa.Text, primary_key=True),
     sa.Column("free_at", sa.DateTime(timezone=True), nullable=False),
 )
+QUESTIONS = ", questions"
+"""Behind the model's name in the ledger: what the questions of a rescue have used of it."""
 _RESERVE = sa.text(f"""
     update {SCHEMA}.quota
     set free_at = greatest(free_at, clock_timestamp()) + make_interval(secs => :seconds)
     where model = :model
     returning extract(epoch from free_at - clock_timestamp()) - :seconds
 """)
+_LOOK = sa.text(f"""
+    select extract(epoch from free_at - clock_timestamp()) from {SCHEMA}.quota where model = :model
+""")
+"""Without a quota: the service may have refused a question, which has precedence."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,7 @@ class CostMeter:
         self._reading = reading or Reading()
         self._quota = Quota.of(model, migration.plan.backfill)
         with translate_errors("opening the cost ledger"), migration.engine.begin() as connection:
-            _metadata.create_all(connection)
-            row = {"model": model.served_name, "free_at": sa.func.clock_timestamp()}
-            connection.execute(insert(QUOTA).values(row).on_conflict_do_nothing())
+            open_ledger(connection, model)
 
     def before(self, tokens: int) -> None:
         """Raises BudgetExceeded when `tokens` more would exceed the budget, DatabaseError."""
@@ -125,8 +129,11 @@ class CostMeter:
         engine = self._migration.engine
         with translate_errors("reading the cost ledger"), engine.begin() as connection:
             self._require_budget(connection, tokens)
-            reservation = {"seconds": seconds, "model": self._model.served_name}
-            wait = connection.scalar(_RESERVE, reservation) if seconds else None
+            names = {"model": self._model.served_name}
+            if seconds:
+                wait = connection.scalar(_RESERVE, {**names, "seconds": seconds})
+            else:
+                wait = connection.scalar(_LOOK, names)
         if wait is not None and wait > 0:
             self._reading.held_until = time.monotonic() + float(wait)
             self._sleep(float(wait))
@@ -145,9 +152,12 @@ class CostMeter:
             connection.execute(update)
         self._reading.usd += self._model.price(tokens)
 
+    def busy(self) -> None:
+        """The pipeline sees it, and has fewer requests in flight."""
+
     def _require_budget(self, connection: sa.Connection, tokens: int) -> None:
         budget = self._migration.plan.backfill.budget_usd
-        spent = sum(cost.usd for cost in _read_costs(connection, self._migration))
+        spent = _sum_usd(_read_costs(connection, self._migration))
         self._reading.usd = spent
         if budget and spent + self._model.price(tokens) > budget:
             counts = coverage.estimate_rows(connection, self._migration)
@@ -158,14 +168,27 @@ class CostMeter:
             )
 
 
+def open_ledger(connection: sa.Connection, model: Model) -> None:
+    """Its tables, and the model's row of the quota. Safe to repeat."""
+    _metadata.create_all(connection)
+    row = {"model": model.served_name, "free_at": sa.func.clock_timestamp()}
+    connection.execute(insert(QUOTA).values(row).on_conflict_do_nothing())
+
+
 def read_usd(migration: Migration) -> float:
-    """What this migration has cost so far; 0.0 with models that cost nothing. Raises
-    DatabaseError."""
-    return sum((cost.usd for cost in read_costs(migration)), 0.0)
+    """What this migration has cost so far, without questions; 0.0 with models that cost nothing.
+    Raises DatabaseError."""
+    return _sum_usd(read_costs(migration))
+
+
+def _sum_usd(costs: Sequence[ModelCost]) -> float:
+    """Questions are asked anyway, and no budget may stop them."""
+    return sum((cost.usd for cost in costs if not cost.model.endswith(QUESTIONS)), 0.0)
 
 
 def read_costs(migration: Migration) -> list[ModelCost]:
-    """By model, over all runs of this migration. Raises DatabaseError."""
+    """By model, over all runs of this migration; the questions of a rescue by themselves. Raises
+    DatabaseError."""
     with translate_errors("reading the cost ledger"), migration.engine.connect() as connection:
         return _read_costs(connection, migration)
 

@@ -69,6 +69,8 @@ def find_candidates(
 
 def document_sql(plan: RescuePlan, alias: str = "") -> str:
     """What is searched, and what an index has to be on."""
+    if plan.document:
+        return f"{alias}{quote_identifier(plan.document)}"
     content = quote_identifier(plan.content)
     return f"to_tsvector({language_sql(plan)}, {alias}{content})"
 

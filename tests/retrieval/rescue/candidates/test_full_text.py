@@ -1,17 +1,32 @@
 import pytest
 import sqlalchemy as sa
 
+from ragkit.database.wire.round_trip import ask
 from ragkit.migration.rescue.text_index import create_sql
 from ragkit.retrieval.rescue.candidates import full_text
 from ragkit.retrieval.rescue.candidates.full_text import find_candidates
 from ragkit.retrieval.rescue.filling import Bought, write
-from tests.conftest import TEXTS
+from tests.conftest import TEXTS, random_vectors
 from tests.retrieval.rescue.conftest import make_rescue
+
+GENERATED = "generated always as (to_tsvector('english', content)) stored"
+
+
+@pytest.fixture(params=["texts", "column"])
+def document(request, rescued):
+    """What is searched: the texts, or a column that the table has."""
+    if request.param == "texts":
+        return ""
+    with rescued.engine.begin() as connection:
+        add = f'alter table {rescued.quoted_table} add column "My lexemes" tsvector {GENERATED}'
+        connection.exec_driver_sql(add)
+    return "My lexemes"
 
 
 @pytest.fixture(params=[True, False], ids=["small", "large"])
-def find(request, rescued):
+def find(request, rescued, document):
     def find(question, **changes):
+        changes = {"document": document, **changes}
         plan = make_rescue(rescued, is_small=request.param, **changes)
         with rescued.engine.connect() as connection:
             return find_candidates(connection, rescued.new, plan, question, 10)
@@ -47,8 +62,8 @@ def test_operators_and_quotes_of_a_question_are_words(find):
 
 
 def test_another_language_has_other_forms(find):
-    assert find("jumper", language="simple") == {}
-    assert set(find("jumpers", language="simple")) == {"2"}
+    assert find("jumper", language="simple", document="") == {}
+    assert set(find("jumpers", language="simple", document="")) == {"2"}
 
 
 def test_ragkit_s_index_is_used(rescued):
@@ -73,6 +88,27 @@ def _index_scans(connection):
             "join pg_index i using (indexrelid) where indexprs is not null"
         )
     )
+
+
+def test_the_column_s_index_is_used_and_no_text_is_parsed(engine, plan):
+    """The plan is PostgreSQL's own choice."""
+    large = random_vectors(engine, plan, 20_000)
+    with engine.begin() as connection:
+        run = connection.exec_driver_sql
+        run(f"alter table {large.quoted_table} add column tsv tsvector {GENERATED}")
+        run(f"create index its_own on {large.quoted_table} using gin (tsv)")
+        run(f"update {large.quoted_table} set content = 'A piano, black' where id = 777")
+        connection.execute(sa.text(f"analyze {large.quoted_table}"))
+    rescue = make_rescue(large, document="tsv")
+    sql = full_text._candidates_sql(large.new, rescue)
+    assert "to_tsvector" not in sql
+    with engine.connect() as connection:
+        values = b"a black piano", (10).to_bytes(8, "big")
+        lines = [line for (line,) in ask(connection, f"explain (analyze) {sql}", values, {})]
+        assert list(find_candidates(connection, large.new, rescue, "a black piano", 10)) == ["777"]
+    scans = [line for line in lines if "Bitmap Index Scan on its_own" in line]
+    assert len(scans) == 2, lines
+    assert not [line for line in lines if "Seq Scan" in line], lines
 
 
 def test_rows_with_all_words_come_before_the_limit_of_those_with_any(rescued, monkeypatch, find):
