@@ -79,12 +79,16 @@ def is_marked(
     events: Sequence[int], key: sa.ColumnElement[str], vector: sa.ColumnElement[Any]
 ) -> sa.ColumnElement[bool]:
     """Whether the `vector` of the row with this key, as text, was made by a bridge; `events` are
-    those of find_events. False for NULL."""
+    those of find_events. False for NULL.
+
+    An aggregate, which PostgreSQL makes no join of: that would need the digest of every vector.
+    """
     if not events:
         return sa.false()
     digest = sa.cast(sa.func.md5(sa.cast(vector, sa.Text)), MARK.c.digest.type)
-    marks = sa.select(MARK.c.key, MARK.c.digest).where(MARK.c.event.in_(events)).subquery()
-    return sa.exists().where(marks.c.key == key, marks.c.digest == digest)
+    found = sa.select(sa.func.bool_or(MARK.c.digest == digest))
+    found = found.where(MARK.c.event.in_(events), MARK.c.key == key)
+    return sa.func.coalesce(found.scalar_subquery(), sa.false())
 
 
 def mark_sql(connection: sa.Connection, back: Migration, event: int) -> str:

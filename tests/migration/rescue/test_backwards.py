@@ -1,4 +1,4 @@
-"""Old vectors by the bridge: what a rescue has is kept for a rollback, and told from the model's."""
+"""Old vectors by the bridge, for a rollback to a rescued state, and told from the old model's."""
 
 import itertools
 
@@ -31,7 +31,7 @@ from ragkit.retrieval.rescue.plan import write_plan
 from ragkit.retrieval.route import NATIVE, RESCUE
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
-from tests.conftest import changed, column_of, make_table
+from tests.conftest import ROOT, changed, column_of, make_table, with_plan
 from tests.retrieval.rescue.conftest import make_rescue
 
 WORDS = ("kiosk", "bakery", "lounge", "florist", "saloon", "bank", "museum", "chapel", "garage",
@@ -249,15 +249,13 @@ class TestMarks:
         return native
 
     def test_no_sample_of_the_old_model_has_them(self, approximated, old_embedder):
-        keys, labels = {"1", "9000"}, {"n9000", TEXTS[0].partition(" is a ")[0]}
         spread = read_spread(approximated, 2 * ROWS)
         assert {row.key for row in spread} == set(map(str, range(2, ROWS + 1)))
-        assert read_keys(approximated, list(keys)) == []
+        assert read_keys(approximated, ["1", "9000"]) == []
         assert len(sample_vectors(approximated).labels) == ROWS - 1
         assert "n9000" not in sample_vectors(approximated).labels
         fidelity = measure_fidelity(approximated, approximated.old_vector, old_embedder, ROWS)
         assert (fidelity.rows, fidelity.foreign) == (ROWS - 1, [])
-        assert labels  # a label of many rows says nothing
 
     def test_whose_the_vectors_are_is_asked_of_the_model_s_only(self, approximated):
         with approximated.engine.begin() as connection:
@@ -297,6 +295,17 @@ class TestMarks:
     def test_the_status_says_what_keeps_the_old_column(self, approximated):
         told = "the bridge, not the old model: 2 approximate vectors"
         assert read_status(approximated, None).old_kept_by == told
+
+    def test_they_are_found_and_cleared_as_the_docs_say(self, approximated):
+        page = (ROOT / "docs" / "own-database.md").read_text()
+        block = next(b for b in page.split("```") if "ragkit.approximated" in b and "UPDATE" in b)
+        find, clear, _ = block.removeprefix("sql").replace("documents", '"Amenities"').split(";")
+        before = old(approximated)
+        with approximated.engine.begin() as connection:
+            found = connection.exec_driver_sql(find).all()
+            connection.exec_driver_sql(clear)
+        assert sorted(row.key for row in found) == ["1", "9000"]
+        assert old(approximated).keys() == before.keys() - {1, 9000}
 
     def test_a_retirement_leaves_none(self, approximated):
         with approximated.engine.begin() as connection:
@@ -367,7 +376,8 @@ class TestRefused:
     def test_by_a_bridge_that_cannot_be_verified(self, waiting):
         with waiting.engine.begin() as connection:
             connection.exec_driver_sql(
-                "update ragkit.rescue set bridge = set_byte(bridge, 100, 255 - get_byte(bridge, 100))"
+                "update ragkit.rescue "
+                "set bridge = set_byte(bridge, 100, 255 - get_byte(bridge, 100))"
             )
         self.check_nothing(waiting, "is not that of its plan: run the rescue again")
 
@@ -416,3 +426,67 @@ def test_the_table_is_walked_once_and_after_that_the_queue_is_read(native, monke
     sa.event.remove(native.engine, "before_cursor_execute", note)
     assert statements
     assert [s for s in statements if "Amenities" in s] == []
+
+
+class TestOldVectorsInASideTable:
+    """The second migration of a table, whose first one had chosen it."""
+
+    @pytest.fixture
+    def second(self, engine, plan, new_embedder, old_embedder) -> Migration:
+        make_table(engine, plan, TEXTS)
+        first = Migration.open(changed(plan, {"new.placement": "side_table"}), engine)
+        expand(first)
+        list(run_backfill(changed_batches(first), new_embedder))
+        places = {
+            "old.model": plan.new.model, "old.column": plan.new.column,
+            "old.placement": "side_table", "new.model": plan.old.model, "new.column": "third",
+            "backfill.batch_size": 0,
+        }  # fmt: skip
+        migration = Migration.open(changed(plan, places), engine)
+        expand(migration)
+        list(run_backfill(migration, old_embedder))
+        rescue(migration, bridge_of(migration))
+        return migration
+
+    def test_they_are_kept_and_marked_too(self, second, old_embedder):
+        backward = Backwards(second)
+        assert backward.approximate() == Approximation()
+        insert(second, 9000)
+        edit(second, 1)
+        before = old(second)
+        assert before.keys() == set(range(2, ROWS + 1))
+        list(run_backfill(second, old_embedder, wait=False))
+        assert backward.approximate() == Approximation(written=2)
+        now = old(second)
+        assert now.keys() == {*range(1, ROWS + 1), 9000}
+        for key, vector in before.items():
+            np.testing.assert_array_equal(now[key], vector)
+        assert marks(second) == {1, 9000}
+        assert {row.key for row in read_spread(second, 2 * ROWS)} == set(map(str, before))
+        assert len(sample_vectors(second).labels) == len(before)
+        assert not {"1", "9000"} & set(sample_old(second).keys)
+
+    def test_a_vector_that_came_meanwhile_stays(self, second, old_embedder, monkeypatch):
+        backward, to_old = Backwards(second), Bridge.to_old
+        backward.approximate()
+        insert(second, 9000)
+        list(run_backfill(second, old_embedder, wait=False))
+
+        def fill_first(self, vector):
+            with second.engine.begin() as connection:
+                connection.execute(
+                    sa.text(f"insert into {second.reversed().new_place[0]} values "
+                            "(9000, :vector, md5(:text)::uuid)"),
+                    {"vector": str([1.0] * 64), "text": TEXT},
+                )  # fmt: skip
+            return to_old(self, vector)
+
+        monkeypatch.setattr(Bridge, "to_old", fill_first)
+        assert backward.approximate().written == 0
+        np.testing.assert_array_equal(old(second)[9000], np.ones(64))
+        assert marks(second) == set()
+
+
+def changed_batches(migration):
+    """Many texts a request."""
+    return with_plan(migration, {"backfill.batch_size": 0})
