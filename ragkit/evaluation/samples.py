@@ -11,6 +11,7 @@ from ragkit.database.types import as_array
 from ragkit.errors import SpaceNotReady
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
+from ragkit.migration.rescue.approximated import find_events, is_marked
 
 MAX_ROWS = 2000
 """Rows in a sample of vectors: every pair of them is compared."""
@@ -44,7 +45,7 @@ class PairedVectors:
 
 
 def sample_vectors(migration: Migration) -> PairedVectors:
-    """At most MAX_ROWS rows that have both vectors.
+    """At most MAX_ROWS rows that have both vectors, each of its model.
 
     Raises SpaceNotReady when there are fewer than two, and DatabaseError.
     """
@@ -52,7 +53,8 @@ def sample_vectors(migration: Migration) -> PairedVectors:
     query = migration.sample(migration.label, migration.content, old, new, limit=MAX_ROWS)
     query = query.where(old.is_not(None), new.is_not(None))
     with translate_errors("comparing vectors"), migration.engine.connect() as connection:
-        rows = connection.execute(query).all()
+        is_ours = is_marked(find_events(connection, migration), migration.key_text, old)
+        rows = connection.execute(query.where(~is_ours)).all()
     if len(rows) < 2:
         raise SpaceNotReady(
             f"expected at least 2 rows with both vectors, found {len(rows)}: run the backfill first"

@@ -11,6 +11,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.audit import audit
+from ragkit.migration.rescue.approximated import remove_marks
 from ragkit.migration.rescue.service import end_rescue
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.online_ddl import run_online
@@ -84,12 +85,13 @@ def _require_new_model(app: App, model: str) -> None:
 
 
 def drop_old_column(connection: sa.Connection, migration: Migration, **detail: str) -> None:
-    """Drops column, triggers and binding, and records it with `detail`, in the connection's
+    """Drops column, triggers, binding and marks, and records it with `detail`, in the connection's
     transaction."""
     old = migration.plan.old
     back = migration.reversed()
     drop_triggers(connection, back)
     sweep.restart(connection, back)
     contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
+    remove_marks(connection, migration)
     connection.exec_driver_sql(statements.drop_column(migration))
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)

@@ -6,6 +6,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
+from ragkit.migration.rescue.approximated import MAX_COUNTED, count_marks
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.verdict import GO, find_verdict
 from ragkit.migration.work import queue
@@ -20,6 +21,8 @@ class Status:
     """`database` is where this is. `done` of `total` rows have a new vector; of a large table,
     these and the other counts are estimates: it is never counted here. `old_missing` rows lack an
     old vector after a cut-over or a rollback, until `follow` fills them; before, it is None.
+    `old_kept_by` says how many of them the bridge of a rescue made, instead of the old model; None
+    where it did not.
     `triggers`: what is wrong with them, "in place" when nothing is; None where there are none yet,
     or no more. `queue`: the keys of written rows that wait for a backfill or a follower. `serving`
     is the model that the app says it serves; None when it does not answer."""
@@ -32,6 +35,7 @@ class Status:
     empty: int
     dead_letters: int
     old_missing: int | None
+    old_kept_by: str | None
     triggers: str | None
     queue: str | None
     serving: str | None
@@ -40,7 +44,7 @@ class Status:
 
 def read_status(migration: Migration, serving: str | None) -> Status:
     """Raises DatabaseError."""
-    old_missing, triggers, waiting = None, None, None
+    old_missing, old_kept_by, triggers, waiting = None, None, None, None
     with translate_errors("reading the status"), migration.engine.connect() as connection:
         phase = ledger.phase(connection, migration.id)
         is_expanded = phase != phases.PLANNED
@@ -52,6 +56,8 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         if phase in phases.BOTH_KEPT:
             back = coverage.estimate_rows(connection, migration.reversed())
             old_missing = back.pending + back.dead_letters
+        if phase != phases.RETIRED and (marks := count_marks(connection, migration)) is not None:
+            old_kept_by = _by_bridge(marks)
         verdict = find_verdict(connection, migration)
     next_step = phases.NEXT_STEPS[phase]
     if phase == phases.COMPARED and verdict is None:
@@ -67,8 +73,14 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         empty=counts.empty,
         dead_letters=counts.dead_letters,
         old_missing=old_missing,
+        old_kept_by=old_kept_by,
         triggers=triggers,
         queue=waiting,
         serving=serving,
         next_step=next_step,
     )
+
+
+def _by_bridge(marks: int) -> str:
+    rows = f"{marks:,}" if marks <= MAX_COUNTED else f"more than {MAX_COUNTED:,}"
+    return f"the bridge, not the old model: {rows} approximate vectors"

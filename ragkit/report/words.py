@@ -183,6 +183,7 @@ def _status(status: Status) -> dict[str, str]:
         + (f" (dead letters: {status.dead_letters:,})" if status.dead_letters else ""),
         "serving": status.serving or "the app does not answer",
         **({"without an old vector": f"{missing:,} rows"} if missing else {}),
+        **({"old column kept by": status.old_kept_by} if status.old_kept_by else {}),
         **({"triggers": status.triggers} if status.triggers not in (None, IN_PLACE) else {}),
         **({"queue": status.queue} if status.queue not in (None, EMPTY) else {}),
         "next": status.next_step,

@@ -42,7 +42,8 @@ with input as materialized (
     returning locked.key, t.{column} is not null as is_there
 )
 """
-# A vector that is there gives way to that of the row's text only: nobody finds nothing meanwhile.
+# A vector that is there gives way to that of the row's text only, if it is of another text: nobody
+# finds nothing meanwhile.
 _UPSERT = """
 with written as (
     insert into {side} as s ({side_key}, {side_vector}, {side_digest})
@@ -52,6 +53,7 @@ with written as (
     set {side_vector} = excluded.{side_vector}, {side_digest} = excluded.{side_digest}
     where (select {row_digest} from {table} as r where r.{key} = excluded.{side_key})
           = excluded.{side_digest}
+      and s.{side_digest} <> excluded.{side_digest}
     returning s.{side_key}
 )
 """

@@ -27,6 +27,7 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
         empty=3,
         dead_letters=0,
         old_missing=2,
+        old_kept_by="the bridge",
         triggers="x is disabled",
         queue="12 keys, the oldest for 90 s",
         serving=None,
@@ -38,6 +39,7 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
     assert "queue: 12 keys, the oldest for 90 s" in text
     assert "dead letters" not in text
     assert "without an old vector: 2 rows" in text
+    assert "old column kept by: the bridge" in text
     assert "triggers: x is disabled" in text
     assert "the app does not answer" in text
     assert "go on &lt;b&gt;" in html
@@ -53,6 +55,7 @@ def test_the_status_card_shows_dead_letters(shown):
         empty=0,
         dead_letters=2,
         old_missing=None,
+        old_kept_by=None,
         triggers="in place",
         queue="empty",
         serving="old-model",
@@ -61,6 +64,7 @@ def test_the_status_card_shows_dead_letters(shown):
     _, text = shown(show.card, status)
     assert "9,998 of 10,000 (dead letters: 2)" in text
     assert "without an old vector" not in text
+    assert "kept by" not in text
     assert "triggers" not in text
 
 

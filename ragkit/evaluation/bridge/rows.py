@@ -13,6 +13,7 @@ from ragkit.migration.inspection.whose.vector_sample import some_pages
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
 from ragkit.migration.progress.dead_letters import is_dead_letter
+from ragkit.migration.rescue.approximated import find_events, is_marked
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,32 +29,38 @@ class SampledRow:
 
 
 def read_spread(migration: Migration, limit: int) -> list[SampledRow]:
-    """At most `limit` rows with a text and an old vector, those that have a new one first, the same
-    ones each time; of a large table, from some of its pages. Raises DatabaseError."""
+    """At most `limit` rows with a text and an old vector of the old model, the same ones each time,
+    those that have a new one first; of a large table, from some of its pages. Raises
+    DatabaseError."""
     names = migration.plan.table
     table = sa.table(names.name, sa.column(names.key), schema=names.schema_name)
     with translate_errors("sampling rows"), migration.engine.connect() as connection:
         keys = sa.select(some_pages(connection, table).c[names.key])
         order = migration.new_vector.is_(None), sa.func.md5(migration.key_text)
-        query = _query(migration, migration.key.in_(keys)).order_by(*order).limit(limit)
-        return list(map(_row, connection.execute(query)))
+        query = _query(connection, migration, migration.key.in_(keys))
+        return list(map(_row, connection.execute(query.order_by(*order).limit(limit))))
 
 
 def read_keys(migration: Migration, keys: Sequence[str]) -> list[SampledRow]:
-    """The rows of these keys that still have a text and an old vector. Raises DatabaseError."""
+    """The rows of these keys that still have a text and an old vector of the old model. Raises
+    DatabaseError."""
     is_one = migration.key == sa.any_(text_array(keys, migration.key_type))
     with translate_errors("sampling rows"), migration.engine.connect() as connection:
-        return list(map(_row, connection.execute(_query(migration, is_one))))
+        return list(map(_row, connection.execute(_query(connection, migration, is_one))))
 
 
-def _query(migration: Migration, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _query(
+    connection: sa.Connection, migration: Migration, where: sa.ColumnElement[bool]
+) -> sa.Select[Any]:
     columns = (
         migration.key_text, migration.content, migration.old_vector, migration.new_vector,
         is_dead_letter(migration).label("is_refused"),
     )  # fmt: skip
+    events = find_events(connection, migration)
     return migration.select(*columns).where(
-        where, migration.old_vector.is_not(None), has_text(migration.content)
-    )
+        where, migration.old_vector.is_not(None), has_text(migration.content),
+        ~is_marked(events, migration.key_text, migration.old_vector),
+    )  # fmt: skip
 
 
 def _row(row: Iterable[Any]) -> SampledRow:

@@ -19,9 +19,9 @@ MAX_ROWS, TARGET_SECONDS = 2048, 0.25
 """Of a write, for which nobody waits."""
 
 
-def open_writer(migration: Migration) -> Writer:
-    """For the column, or the side table, of the new vectors."""
-    return SideWriter(migration) if migration.new_side else Writer(migration)
+def open_writer(migration: Migration, also: str = "") -> Writer:
+    """For the column, or the side table, of the new vectors; `also` as of Writer."""
+    return (SideWriter if migration.new_side else Writer)(migration, also)
 
 
 def tidy(connection: sa.Connection, migration: Migration, keys: Sequence[str]) -> int:
@@ -44,9 +44,9 @@ class SideWriter(Writer):
 
     at_once = 2
 
-    def __init__(self, migration: Migration):
+    def __init__(self, migration: Migration, also: str = ""):
         super().__init__(migration)
-        self._sql, self._settings = write_sql(migration), SIDE_SETTINGS
+        self._sql, self._settings = write_sql(migration, also), SIDE_SETTINGS
         self.size = WriteSize(MAX_ROWS, TARGET_SECONDS)
 
     def send(

@@ -36,8 +36,9 @@ class Writer:
     at_once = 1
     """Writes that may run together: two would meet on the same pages, and fewer updates be HOT."""
 
-    def __init__(self, migration: Migration):
-        self._migration, self._sql = migration, write_sql(migration)
+    def __init__(self, migration: Migration, also: str = ""):
+        """`also`: a further part of each write's statement, for what must be true with it."""
+        self._migration, self._sql = migration, write_sql(migration, also)
         self._settings: Mapping[str, str] = SETTINGS
         self._round_trip, self._vector_oid = 0.0, 0
         self._free: list[sa.Connection] = []

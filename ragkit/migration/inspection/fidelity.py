@@ -13,6 +13,7 @@ from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.migration.backfill.model_calls.embed import embed_texts
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
+from ragkit.migration.rescue.approximated import find_events, is_marked
 from ragkit.migration.verdict import Gate
 
 FIDELITY_ROWS = 32
@@ -81,7 +82,7 @@ def measure_fidelity(
 ) -> Fidelity:
     """Embeds the texts of `limit` rows of a vector column again, the same rows each time: finds
     vectors of another model, and vectors of an earlier text. Rows that the model refuses are left
-    out.
+    out, and old vectors that a bridge made.
 
     Raises ModelError or DatabaseError.
     """
@@ -120,6 +121,9 @@ def _sample_rows(
     query = migration.sample(*columns, limit=limit)
     query = query.where(vector.is_not(None), has_text(migration.content))
     with translate_errors("checking the stored vectors"), migration.engine.connect() as connection:
+        if vector.key == migration.plan.old.column:
+            events = find_events(connection, migration)
+            query = query.where(~is_marked(events, migration.key_text, vector))
         return list(connection.execute(query))
 
 

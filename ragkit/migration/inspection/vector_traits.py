@@ -11,6 +11,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.deploy.project_checks import Check
 from ragkit.migration.migration import Migration
+from ragkit.migration.rescue.approximated import find_events, is_marked
 
 SAMPLE_ROWS = 1000
 NEIGHBOURS = 5
@@ -72,11 +73,13 @@ class VectorTraits:
 
 
 def read_traits(migration: Migration) -> VectorTraits | None:
-    """Of the old column; None while it holds no vector. Raises DatabaseError."""
+    """Of the old column, without what a bridge made; None while it holds no vector. Raises
+    DatabaseError."""
     vector = migration.old_vector
     query = migration.sample(vector, limit=SAMPLE_ROWS).where(vector.is_not(None))
     with translate_errors("inspecting old vectors"), migration.engine.connect() as connection:
-        rows = list(connection.scalars(query))
+        is_ours = is_marked(find_events(connection, migration), migration.key_text, vector)
+        rows = list(connection.scalars(query.where(~is_ours)))
     return VectorTraits.of(as_array(rows)) if rows else None
 
 

@@ -146,18 +146,18 @@ def requires_old(connection: sa.Connection, migration: Migration) -> bool:
     return bool(connection.scalar(_IS_NOT_NULL, names))
 
 
-def keep_old_column_current(migration: Migration) -> None:
-    """After the cut-over, a changed text clears the old vector too, so that `follow` fills it
-    again. Safe to repeat. Raises DatabaseError.
+def keep_old_column_current(migration: Migration, after: str = "the cut-over") -> None:
+    """After the cut-over, or a rescue, a changed text clears the old vector too, so that `follow`
+    fills it again. Safe to repeat. Raises DatabaseError.
     """
     back = migration.reversed()
     with translate_errors("keeping the old column current"):
         with migration.engine.connect() as connection:
             if ledger.phase(connection, back.id) != phases.PLANNED:
                 return
-        run_online(migration, lambda connection: _watch_old_column(connection, back))
+        run_online(migration, lambda connection: _watch_old_column(connection, back, after))
 
 
-def _watch_old_column(connection: sa.Connection, back: Migration) -> None:
+def _watch_old_column(connection: sa.Connection, back: Migration, after: str) -> None:
     add_triggers(connection, back)
-    ledger.record(connection, back.id, phases.EXPANDED, after="the cut-over")
+    ledger.record(connection, back.id, phases.EXPANDED, after=after)

@@ -24,9 +24,10 @@ select count(*), coalesce(bool_and(is_there), true) from written
 """
 
 
-def write_sql(migration: Migration) -> str:
+def write_sql(migration: Migration, also: str = "") -> str:
     """Of rows $1, $2, $3: arrays of keys and contents, as text, and of vectors. Answers how many
-    were written, and whether they kept their vectors."""
+    were written, and whether they kept their vectors. `also` is a further part of the
+    statement, which may read `written`."""
     table, column = migration.plan.table, migration.plan.new.column
     write = update_sql(migration.quoted_table, table.key, migration.key_type, table.content, column)
     missed = _MISSED.format(
@@ -35,4 +36,4 @@ def write_sql(migration: Migration) -> str:
         migration=quote_literal(migration.id), queue=queue_partition(migration.id),
         later=f"{LATER_SECONDS:d}",
     )  # fmt: skip
-    return write + missed.rstrip()
+    return write + also + missed.rstrip()

@@ -4,6 +4,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -14,8 +15,11 @@ from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.status import read_status
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from ragkit.retrieval.rescue.plan import write_plan
 from tests.conftest import column_of, gates_of, with_plan
 from tests.migration.backfill.vectors import check_vectors
+from tests.retrieval.rescue.conftest import make_rescue
 from tests.stand_ins.recording import RecordingEmbedder
 
 
@@ -208,3 +212,135 @@ def test_an_old_model_that_is_away_makes_no_follower_run_in_circles(
         time.sleep(6 * follower.POLL_SECONDS)
     told = [record for record in caplog.records if "not kept current" in record.message]
     assert 1 <= len(told) <= 2
+
+
+class TestByTheBridge:
+    """Where the old model cannot be called, and a rescue has left a bridge."""
+
+    @pytest.fixture(params=[phases.BACKFILLED, phases.CUT_OVER, phases.ROLLED_BACK])
+    def rescued(self, request, filled):
+        for phase in (phases.CUT_OVER, phases.ROLLED_BACK):
+            if request.param in (phase, phases.ROLLED_BACK):
+                filled.record(phase)
+        assert filled.phase() == request.param
+        return self.bridged(filled)
+
+    def bridged(self, migration, bridge=True):
+        made = Bridge("ridge", 9, np.eye(64, 256, dtype=np.float32)) if bridge else None
+        with migration.engine.begin() as connection:
+            plan = make_rescue(migration)
+            write_plan(connection, migration.new, plan, migration.plan.old.column, made)
+        return migration
+
+    def is_watched(self, migration):
+        with migration.engine.connect() as connection:
+            return ledger.phase(connection, migration.reversed().id) != phases.PLANNED
+
+    def test_what_is_written_and_edited_has_an_old_vector_within_seconds(
+        self, rescued, new_embedder, caplog
+    ):
+        caplog.set_level("INFO")
+        with following(rescued, new_embedder) as errors:
+            wait_for(lambda: self.is_watched(rescued))
+            before = vector(rescued, 1, "embedding")
+            insert(rescued, 100, "A new shop.")
+            edit = sa.update(rescued.table).where(rescued.key == 1).values(content="Edited.")
+            with rescued.engine.begin() as connection:
+                connection.execute(edit)
+            start = time.monotonic()
+            made = new_embedder.embed_query("Edited.")
+            wait_for(lambda: vector(rescued, 100, "embedding") is not None)
+            wait_for(lambda: vector(rescued, 1, "embedding") is not None)
+            assert time.monotonic() - start < 3
+        assert errors == []
+        stored = vector(rescued, 1, "embedding")
+        assert not np.array_equal(stored, before)
+        np.testing.assert_allclose(stored[:64] / np.linalg.norm(stored), made, atol=1e-6)
+        assert "kept by the bridge ridge" in caplog.text
+        assert "2 approximate vectors" in read_status(rescued, None).old_kept_by
+
+    def test_a_column_that_still_fills_does_not_make_it_wait(self, migration, new_embedder):
+        """Phase expanded: what is written then is filled by the same follower."""
+        expand(migration)
+        self.bridged(migration)
+        with following(migration, new_embedder):
+            wait_for(lambda: self.is_watched(migration))
+            insert(migration, 100, "A new shop.")
+            wait_for(lambda: vector(migration, 100, "embedding") is not None)
+
+    def test_a_model_that_went_away_is_replaced(self, after_cut_over, new_embedder, old_embedder):
+        def fail(texts):
+            raise ModelUnavailable("404 retired")
+
+        self.bridged(after_cut_over)
+        old = RecordingEmbedder(old_embedder, fail)
+        with following(after_cut_over, new_embedder, old) as errors:
+            insert(after_cut_over, 100, "A new shop.")
+            wait_for(lambda: vector(after_cut_over, 100, "embedding") is not None)
+        assert errors == []
+
+    def test_a_model_that_answers_goes_before_it(self, after_cut_over, new_embedder, old_embedder):
+        self.bridged(after_cut_over)
+        with following(after_cut_over, new_embedder, old_embedder):
+            insert(after_cut_over, 100, "A new shop.")
+            wait_for(lambda: vector(after_cut_over, 100, "embedding") is not None)
+        right = old_embedder.embed_query("A new shop.").tolist()
+        assert vector(after_cut_over, 100, "embedding") == pytest.approx(right, abs=1e-6)
+        assert read_status(after_cut_over, None).old_kept_by is None
+
+    def test_an_idle_follower_reads_only_the_queue_of_both(self, rescued, new_embedder):
+        statements = []
+
+        def note(connection, cursor, statement, *_):
+            statements.append(statement)
+
+        with following(rescued, new_embedder):
+            time.sleep(2)
+            sa.event.listen(rescued.engine, "before_cursor_execute", note)
+            time.sleep(2)
+            sa.event.remove(rescued.engine, "before_cursor_execute", note)
+        assert statements
+        assert [s for s in statements if "Amenities" in s or "rescue" in s] == []
+
+    @pytest.mark.parametrize("bridge", [False, True])
+    def test_without_a_bridge_that_can_be_verified_the_log_says_so_once(
+        self, after_cut_over, new_embedder, bridge, caplog, monkeypatch
+    ):
+        monkeypatch.setattr(follower, "CATCH_UP_SECONDS", 0.2)
+        self.bridged(after_cut_over, bridge)
+        with after_cut_over.engine.begin() as connection:
+            connection.exec_driver_sql("update ragkit.rescue set bridge = '\\x00'")
+        reason = "is not that of its plan" if bridge else "no bridge leads into the old column"
+        with following(after_cut_over, new_embedder) as errors:
+            insert(after_cut_over, 100, "A new shop.")
+            wait_for(lambda: vector(after_cut_over, 100) is not None)
+            wait_for(lambda: reason in caplog.text)
+            time.sleep(3 * follower.POLL_SECONDS)
+        assert errors == []
+        assert caplog.text.count("the old column is not kept current") == 1
+        assert vector(after_cut_over, 100, "embedding") is None
+
+    def test_a_migration_without_a_rescue_is_left_alone(self, filled, new_embedder, caplog):
+        with following(filled, new_embedder):
+            insert(filled, 100, "A new shop.")
+            wait_for(lambda: vector(filled, 100) is not None)
+        assert "not kept current" not in caplog.text
+        assert not self.is_watched(filled)
+
+    def test_a_table_that_stays_locked_ends_no_follower(
+        self, filled, new_embedder, caplog, monkeypatch
+    ):
+        """Its triggers come later; the new column is followed."""
+        monkeypatch.setattr(follower, "CATCH_UP_SECONDS", 0.3)
+        self.bridged(filled)
+        hurried = with_plan(filled, {"database.ddl_seconds": 0.3})
+        with filled.engine.connect() as other:
+            other.exec_driver_sql('lock table "Amenities" in row exclusive mode')
+            with following(hurried, new_embedder) as errors:
+                insert(filled, 100, "A new shop.")
+                wait_for(lambda: vector(filled, 100) is not None)
+                wait_for(lambda: "the table was locked by others" in caplog.text)
+                other.rollback()
+                wait_for(lambda: vector(filled, 100, "embedding") is not None)
+        assert errors == []
+        assert self.is_watched(filled)

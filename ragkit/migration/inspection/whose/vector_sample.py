@@ -13,6 +13,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import TREE
+from ragkit.migration.rescue.approximated import find_events, is_marked
 
 SAMPLE_ROWS = 32
 BLOCK_ROWS = 20_000
@@ -62,10 +63,11 @@ def read_sample(
     key: str,
     column: str,
     texts: Sequence[str],
+    marked: Sequence[int] = (),
 ) -> VectorSample:
     """Of rows that hold a vector in `column`, the same ones each time, rows with short texts first:
-    every text is sent to every model. NULL texts are read as "".
-    Raises DatabaseError.
+    every text is sent to every model. NULL texts are read as "". Without vectors that a bridge
+    made: `marked` are the events of find_events. Raises DatabaseError.
     """
     with translate_errors("sampling vectors"), engine.connect() as connection:
         source = some_pages(connection, table)
@@ -75,8 +77,8 @@ def read_sample(
         lengths = (sa.func.coalesce(sa.func.length(c), 0) for c in columns[2:])
         is_long = sum(lengths, start=sa.literal(0)) > SHORT_CHARACTERS
         query = sa.select(*(c.label(f"c{n}") for n, c in enumerate(columns)))
-        query = query.where(vector.is_not(None)).order_by(is_long, sa.func.md5(key_text))
-        query = query.limit(SAMPLE_ROWS)
+        query = query.where(vector.is_not(None), ~is_marked(marked, key_text, vector))
+        query = query.order_by(is_long, sa.func.md5(key_text)).limit(SAMPLE_ROWS)
         found: list[Sequence[Any]] = [tuple(row) for row in connection.execute(query)]
     rows = [row for row in found if any((text or "").strip() for text in row[2:])]
     by_column = {name: [row[2 + n] or "" for row in rows] for n, name in enumerate(texts)}
@@ -101,12 +103,13 @@ def sample_old(migration: Migration) -> VectorSample:
     plan = migration.plan
     with translate_errors("sampling vectors"), migration.engine.connect() as connection:
         names = connection.scalars(_TEXT_COLUMNS, {"table": migration.quoted_table}).all()
+        events = find_events(connection, migration)
     wanted = [plan.table.content, plan.table.label, *names]
     texts = [n for n in dict.fromkeys(wanted) if n in names and n != plan.table.key][:MAX_COLUMNS]
     vector = sa.column(plan.old.column, migration.old_vector.type)
     columns = (sa.column(name, sa.Text) for name in {plan.table.key, *texts})
     if plan.old.is_beside:
         rows = migration.select(*columns, migration.old_vector).subquery()
-        return read_sample(migration.engine, rows, plan.table.key, plan.old.column, texts)
+        return read_sample(migration.engine, rows, plan.table.key, plan.old.column, texts, events)
     table = sa.table(plan.table.name, *columns, vector, schema=plan.table.schema_name)
-    return read_sample(migration.engine, table, plan.table.key, plan.old.column, texts)
+    return read_sample(migration.engine, table, plan.table.key, plan.old.column, texts, events)

@@ -30,13 +30,13 @@ select count(*) from unfit
 """
 
 
-def write_sql(migration: Migration) -> str:
+def write_sql(migration: Migration, also: str = "") -> str:
     """Of rows $1, $2, $3: arrays of keys as text, of digests and of vectors. Answers how many were
-    written, and true."""
+    written, and true. `also` is a further part of the statement, which may read `written`."""
     side = migration.new_side
     assert side is not None
     write = upsert_sql(migration.quoted_table, migration.key_type, side)
-    return f"{write}\nselect count(*), true from written"
+    return f"{write}{also}\nselect count(*), true from written"
 
 
 def tidy_sql(migration: Migration) -> str:
