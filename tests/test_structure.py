@@ -42,6 +42,7 @@ OF_EVERY_NOTEBOOK = ["params", "run_dir", "set"]
 OF_ONE_STEP = {
     "02_backfill": ["retry"], "04_cutover": ["apply", "override", "confirmed"],
     "05_retire": ["retire", "confirmed"], "90_rollback": ["confirmed"],
+    "rescue": ["apply", "anyway"],
 }  # fmt: skip
 
 

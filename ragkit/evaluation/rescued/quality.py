@@ -70,13 +70,6 @@ class Step:
     quality: Quality | None
 
 
-def refuse(quality: Quality | None, limit: float) -> str:
-    """Why such candidates may not serve, "" when they may: the whole interval is below `limit`."""
-    if quality is None or quality.best.high >= limit:
-        return ""
-    return f"the rescued search can reach {quality}: below its limit of {limit:g}"
-
-
 class QualityTrial:
     """The questions' candidates by full text are found once, and their vectors bought once."""
 

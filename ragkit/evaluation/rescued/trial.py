@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ragkit.embedding.embedder import Embedder
+from ragkit.errors import SpaceNotReady
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.trec import Rankings, score_questions
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.migration.backfill.model_calls.metering import meter_requests
 from ragkit.migration.migration import LABEL_CHARACTERS, Migration
+from ragkit.migration.rescue.service import find_plan
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.rescue.search import RescuedAnswer, RescuedSearch
@@ -60,11 +62,12 @@ class Trial:
     bought: tuple[float, float]
 
 
-def ask_service(
-    migration: Migration, embedder: Embedder, plan: RescuePlan, questions: QuestionSet
-) -> Trial:
+def ask_service(migration: Migration, embedder: Embedder, questions: QuestionSet) -> Trial:
     """From this machine, by the search that the function uses; what is bought is written to the
-    new column. `questions` are one at least. Raises ModelError or DatabaseError."""
+    new column. `questions` are one at least. Raises SpaceNotReady without a rescue, ModelError or
+    DatabaseError."""
+    if (plan := find_plan(migration)) is None:
+        raise SpaceNotReady("the contract has no rescue: start it first (ragkit rescue)")
     names, k = migration.plan.table, migration.plan.evaluation.k
     shown = [names.key, names.label or names.content]
     service = RescuedSearch(migration.engine, meter_requests(migration, embedder), shown)

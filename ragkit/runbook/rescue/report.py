@@ -21,6 +21,7 @@ def write_rescue(rescue: RescueRun) -> Path:
 def figures(rescue: RescueRun) -> dict[str, Any]:
     """`quality_estimated` is the quality of the candidates, `quality_measured` the nDCG of the
     answers; `refused` says why there is no bridge."""
+    bridge = rescue.curve[-1].fitting.bridge if rescue.curve else None
     result = rescue.curve[-1].fitting.result if rescue.curve else None
     quality, trial = rescue.quality, rescue.trial
     return {
@@ -30,7 +31,7 @@ def figures(rescue: RescueRun) -> dict[str, Any]:
         "method": (result.method or None) if result else None,
         "overlap": _interval(result.overlap) if result else None,
         "refused": result.refused if result else "rescue.pairs is 0",
-        "map_ms": time_map(rescue.bridge) if rescue.bridge else None,
+        "map_ms": time_map(bridge) if bridge else None,
         "quality_estimated": _interval(quality.best) if quality else None,
         "quality_by_way": {way: _interval(each) for way, each in quality.ways.items()}
         if quality else None,

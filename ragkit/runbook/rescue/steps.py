@@ -11,18 +11,17 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from ragkit.embedding.embedder import PROBE_TEXT
-from ragkit.errors import PhaseError, SpaceNotReady
+from ragkit.errors import PhaseError
 from ragkit.evaluation.bridge.sample import grow_sample
 from ragkit.evaluation.questions import QuestionSet
-from ragkit.evaluation.rescued.quality import Quality, QualityTrial, Step, refuse
+from ragkit.evaluation.rescued.gate import RescueGate
+from ragkit.evaluation.rescued.quality import Quality, Step
 from ragkit.evaluation.rescued.questions import choose_questions
 from ragkit.evaluation.rescued.trial import Trial, ask_service
 from ragkit.migration.cutover import TrafficSwitch
 from ragkit.migration.rescue.diagnosis import Diagnosis, diagnose
-from ragkit.migration.rescue.service import Rescue, deploy_new_model, find_plan, start_rescue
+from ragkit.migration.rescue.service import Rescue, deploy_new_model, start_rescue
 from ragkit.migration.rescue.service_log import DOWN, OLD, note_service
-from ragkit.retrieval.rescue.candidates.bridge import Bridge
-from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.runbook import Runbook
 
@@ -49,18 +48,15 @@ class BridgeStep:
 @dataclass
 class RescueRun:
     """Each step may be taken again. `seconds` is the time from the beginning to the first right
-    answer of the new model; None before. `quality` is that of the candidates as they are served,
-    by `candidates`."""
+    answer of the new model; None before. `curve` is that of the last fit."""
 
     runbook: Runbook
     began: float = field(default_factory=time.monotonic)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     diagnosis: Diagnosis | None = None
-    quality: Quality | None = None
     curve: list[Step] = field(default_factory=list)
     seconds: float | None = None
     trial: Trial | None = None
-    candidates: QualityTrial | None = None
     anyway: bool = False
 
     def diagnose(self) -> Diagnosis:
@@ -81,14 +77,12 @@ class RescueRun:
 
     def start(self, report: Report = lambda text: None) -> Rescue:
         """Column, full text and contract; with a bridge only where full text is not enough."""
-        keep = self.runbook.plan.rescue.pairs > 0
-        rescue = self._start(keep_bridge=keep)
+        rescue = self._start()
         if self.diagnosis and self.diagnosis.serving != self.runbook.plan.new.model:
             before = OLD if self.diagnosis.serving else DOWN
             note_service(self.runbook.migration, before, self.began_at)
-        if rescue.refused != "no" and keep:
-            self.fit(report)
-            rescue = self._start(keep_bridge=True)
+        if rescue.refused != "no" and self.fit(report):
+            rescue = self._start()
         return rescue
 
     def outlook(self) -> str:
@@ -113,10 +107,14 @@ class RescueRun:
         if not pairs:
             return self.curve
         for fitting in grow_sample(runbook.migration, runbook.new_embedder, pairs):
-            quality = self._measure(self._plan(), fitting.bridge)
-            self.curve.append(Step(fitting, quality))
+            self.curve.append(Step(fitting, self._gate.measure(fitting.bridge)))
             report(f"fitting the bridge into the old column: {fitting.result.pairs:,} pairs")
-        self._start(bridge=self.curve[-1].fitting.bridge)
+        start_rescue(
+            runbook.migration,
+            runbook.new_embedder,
+            self.curve[-1].fitting.bridge,
+            judge=self._gate.judge,
+        )
         return self.curve
 
     def bridges(self) -> list[BridgeStep]:
@@ -133,30 +131,27 @@ class RescueRun:
 
     def ask(self) -> Trial:
         """Some questions, through the search that serves. Raises SpaceNotReady without a rescue."""
-        plan = self._plan()
-        questions = self._questions_to_ask()
-        self.trial = ask_service(self.runbook.migration, self.runbook.new_embedder, plan, questions)
+        runbook = self.runbook
+        self.trial = ask_service(runbook.migration, runbook.new_embedder, self._questions_to_ask())
         return self.trial
 
     @property
-    def bridge(self) -> Bridge | None:
-        """The last one that was fitted here."""
-        return self.curve[-1].fitting.bridge if self.curve else None
+    def quality(self) -> Quality | None:
+        """That of the candidates as they are served; None where no question tells."""
+        return self._gate.quality
 
-    def _start(self, bridge: Bridge | None = None, keep_bridge: bool = False) -> Rescue:
+    def _start(self) -> Rescue:
+        """A bridge that is there stays, where the plan wants one."""
         runbook = self.runbook
+        keep = runbook.plan.rescue.pairs > 0
         return start_rescue(
-            runbook.migration, runbook.new_embedder, bridge, keep_bridge, self._judge
+            runbook.migration, runbook.new_embedder, keep_bridge=keep, judge=self._gate.judge
         )
 
-    def _judge(self, plan: RescuePlan, bridge: Bridge | None) -> str:
-        self.quality = self._measure(plan, bridge)
-        return refuse(self.quality, self.runbook.plan.rescue.min_quality)
-
-    def _measure(self, plan: RescuePlan, bridge: Bridge | None) -> Quality | None:
-        if self.candidates is None:
-            self.candidates = QualityTrial(self.runbook.migration, plan, self._questions)
-        return self.candidates.measure(bridge, self.runbook.new_embedder)
+    @cached_property
+    def _gate(self) -> RescueGate:
+        runbook = self.runbook
+        return RescueGate(runbook.migration, lambda: self._questions, runbook.new_embedder)
 
     @cached_property
     def _questions(self) -> QuestionSet:
@@ -170,9 +165,3 @@ class RescueRun:
         texts = dict(list(asked.texts.items())[:ASKED])
         texts = texts or {"smoke": self.runbook.smoke_question or PROBE_TEXT}
         return QuestionSet(texts, asked.qrels, is_proxy=asked.is_proxy)
-
-    def _plan(self) -> RescuePlan:
-        plan = find_plan(self.runbook.migration)
-        if plan is None:
-            raise SpaceNotReady("the contract has no rescue: start it first")
-        return plan

@@ -12,33 +12,11 @@ from ragkit.evaluation.rescued.quality import (
     BRIDGE,
     FULL_TEXT,
     TOGETHER,
-    Quality,
     QualityTrial,
-    refuse,
 )
 from ragkit.evaluation.rescued.questions import choose_questions
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
-
-
-def quality(low, mean, high):
-    return Quality(50, 10, 20, {FULL_TEXT: Interval(mean, low, high)}, is_proxy=False)
-
-
-class TestTheGate:
-    def test_it_forbids_what_is_below_its_limit_for_sure(self):
-        reason = refuse(quality(0.1, 0.15, 0.2), 0.3)
-        assert reason == (
-            "the rescued search can reach an nDCG@10 of 0.150 (0.100 to 0.200) at best, with 20 "
-            "candidates of 50 judged questions: below its limit of 0.3"
-        )
-
-    @pytest.mark.parametrize("known", [None, quality(0.1, 0.2, 0.4), quality(0.5, 0.6, 0.7)])
-    def test_it_forbids_nothing_else(self, known):
-        assert not refuse(known, 0.3)
-
-    def test_no_limit_forbids_nothing(self):
-        assert not refuse(quality(0, 0, 0), 0.0)
 
 
 def test_full_text_that_has_all_right_rows_can_reach_everything(rescued, rescue_plan, judged):

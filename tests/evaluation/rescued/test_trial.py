@@ -1,15 +1,17 @@
 import numpy as np
 import pytest
 
+from ragkit.errors import SpaceNotReady
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.rescued.trial import Latency, ask_service, time_map
+from ragkit.migration.rescue.service import end_rescue
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from tests.conftest import column_of
 from tests.evaluation.rescued.conftest import PLACES
 
 
-def test_a_question_is_paid_for_once(rescued, rescue_plan, judged, new_embedder):
-    trial = ask_service(rescued, new_embedder, rescue_plan, judged)
+def test_a_question_is_paid_for_once(rescued, judged, new_embedder):
+    trial = ask_service(rescued, new_embedder, judged)
     assert [asked.question for asked in trial.asked] == list(judged.texts.values())
     assert trial.asked[0].bought == 10  # the rows with that word
     assert trial.bought[1] == 0
@@ -22,8 +24,8 @@ def test_a_question_is_paid_for_once(rescued, rescue_plan, judged, new_embedder)
     }
 
 
-def test_it_shows_labels_and_scores_what_is_judged(rescued, rescue_plan, judged, new_embedder):
-    trial = ask_service(rescued, new_embedder, rescue_plan, judged)
+def test_it_shows_labels_and_scores_what_is_judged(rescued, judged, new_embedder):
+    trial = ask_service(rescued, new_embedder, judged)
     assert trial.asked[0].rows.count(" · ") == 2
     assert "Loom" in trial.asked[0].rows
     assert trial.quality.mean == pytest.approx(1.0)
@@ -32,9 +34,9 @@ def test_it_shows_labels_and_scores_what_is_judged(rescued, rescue_plan, judged,
 
 
 @pytest.mark.parametrize("changes", [{"qrels": {}}, {"is_proxy": True}])
-def test_without_judgements_there_is_no_score(rescued, rescue_plan, judged, new_embedder, changes):
+def test_without_judgements_there_is_no_score(rescued, judged, new_embedder, changes):
     given = {"texts": judged.texts, "qrels": judged.qrels, **changes}
-    assert ask_service(rescued, new_embedder, rescue_plan, QuestionSet(**given)).quality is None
+    assert ask_service(rescued, new_embedder, QuestionSet(**given)).quality is None
 
 
 def test_the_percentiles_are_of_the_times():
@@ -46,3 +48,9 @@ def test_a_map_takes_some_time():
         time_map(Bridge("ridge", 9, np.ones((size, size), np.float32))) for size in (64, 3072)
     )
     assert 0 < few < many < 1000
+
+
+def test_without_a_rescue_it_says_what_to_do(rescued, judged, new_embedder):
+    end_rescue(rescued)
+    with pytest.raises(SpaceNotReady, match="start it first"):
+        ask_service(rescued, new_embedder, judged)

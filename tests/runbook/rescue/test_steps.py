@@ -49,7 +49,7 @@ def test_a_service_is_down_then_rescued_then_native(down):
     assert figures["seconds_to_first_answer"] == rescue.seconds
     assert figures["quality_measured"]["low"] <= figures["quality_measured"]["mean"]
     assert figures["texts_bought_per_request"]["again"] == 0
-    assert (figures["refused"] is None) == (rescue.bridge is not None)
+    assert (figures["refused"] is None) == (steps[-1].fitting.bridge is not None)
     assert not needs_rescue(runbook)  # it answers
     list(run_backfill(runbook.migration, runbook.new_embedder))
     index.build(runbook.migration)
