@@ -13,7 +13,7 @@ from ragkit.retrieval.rescue.plan import RescuePlan
 
 @dataclass
 class RescueGate:
-    """`quality` is that of the candidates as they were last judged; None where no question tells.
+    """`quality` is the last one that was judged; None where no question tells.
     `embedder` is the new model's; `questions` is called at the first judgement, when the new column
     is there."""
 
@@ -28,7 +28,7 @@ class RescueGate:
         ModelError or DatabaseError."""
         if self.trial is None:
             self.trial = QualityTrial(self.migration, plan, self.questions())
-        self.quality = self.trial.measure(bridge, self.embedder)
+        self.quality = self.trial.measure(bridge, self.embedder) or self.quality
         return refuse(self.quality, self.migration.plan.rescue.min_quality)
 
     def measure(self, bridge: Bridge | None) -> Quality | None:

@@ -5,6 +5,8 @@ import pytest
 from ragkit.evaluation.metrics.bootstrap import Interval
 from ragkit.evaluation.rescued.gate import RescueGate, refuse
 from ragkit.evaluation.rescued.quality import FULL_TEXT, Quality
+from ragkit.evaluation.rescued.questions import choose_questions
+from ragkit.migration.backfill.pipeline import run_backfill
 from tests.conftest import with_plan
 
 
@@ -39,3 +41,14 @@ def test_the_plan_has_the_limit(rescued, rescue_plan, judged, new_embedder, limi
     assert reason.endswith(says)
     assert bool(reason) == bool(says)
     assert gate.measure(None) == gate.quality
+
+
+def test_the_last_judgement_stays_when_no_question_is_left(rescued, rescue_plan, new_embedder):
+    """Questions of rows, all of which have their vector then."""
+    gate = RescueGate(rescued, lambda: choose_questions(rescued, None), new_embedder)
+    gate.judge(rescue_plan, None)
+    judged = gate.quality
+    list(run_backfill(rescued, new_embedder))
+    assert gate.measure(None) is None
+    assert not gate.judge(rescue_plan, None)
+    assert gate.quality == judged
