@@ -5,7 +5,7 @@ Run functions, "Traffic splitting".
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from ragkit.errors import DeployError
 
 CHECKS = 10
 """Questions to the app after each step of a canary."""
+LOOKS = 3
+"""Questions that an app must all fail, to be taken for down."""
 
 
 class CloudApp(RevisionedApp):
@@ -46,10 +48,8 @@ class CloudApp(RevisionedApp):
 
     def commands(self, model: str) -> list[str]:
         """OLD and NEW stand for revisions."""
-        return [
-            "python -m ragkit vendor",
-            *map(gcloud.shell_line, self._deployment.cut_over(model)),
-        ]
+        lines = self._deployment.cut_over(model, self._canary())
+        return ["python -m ragkit vendor", *map(gcloud.shell_line, lines)]
 
     def stage(self, model: str) -> Revision:
         """Pins the traffic to what serves, deploys beside it, and tags the new revision."""
@@ -72,7 +72,8 @@ class CloudApp(RevisionedApp):
 
     def promote(self, revision: Revision) -> None:
         """A new revision gets its traffic in steps, with questions after each; an older one,
-        which is the way back, gets all of it at once."""
+        which is the way back, gets all of it at once, and so does one beside which nothing
+        answers."""
         serving, deployment = self.serving(), self._deployment
         if serving is None or serving == revision:
             gcloud.run(*deployment.move_traffic({revision.name: 100}))
@@ -80,7 +81,7 @@ class CloudApp(RevisionedApp):
         order = [known.name for known in self.revisions()]
         is_older = order.index(revision.name) < order.index(serving.name)
         try:
-            for share in () if is_older else deployment.canary:
+            for share in () if is_older else self._canary():
                 split = {revision.name: share, serving.name: 100 - share}
                 gcloud.run(*deployment.move_traffic(split))
                 self._check_answers(revision.model)
@@ -120,19 +121,35 @@ class CloudApp(RevisionedApp):
             source = build_source(Path(folder) / "function")
             gcloud.run(*self._deployment.deploy(model, source), *flags)
 
+    def _canary(self) -> Sequence[int]:
+        """Shares in percent; none while the app is down: they would keep the rest of it down."""
+        try:
+            with self.client() as client:
+                is_up = any(self._is_up(client) for _ in range(LOOKS))
+        except DeployError:  # no address yet, or nobody here who may ask for it
+            is_up = True
+        return self._deployment.canary if is_up else ()
+
+    def _is_up(self, client: httpx.Client) -> bool:
+        """A caller who may not ask (403) cannot tell that it is down."""
+        try:
+            return self._ask(client).status_code < httpx.codes.INTERNAL_SERVER_ERROR
+        except DeployError:
+            return False
+
+    def _ask(self, client: httpx.Client) -> httpx.Response:
+        try:
+            return client.post("/", json={"name": self._deployment.question})
+        except httpx.HTTPError as error:
+            raise DeployError(f"the app does not answer: {type(error).__name__}") from None
+
     def _check_answers(self, model: str) -> None:
         """Judges the answers of `model`; those of the revision that goes are not its fault."""
         with self.client() as client:
             for _ in range(CHECKS):
-                try:
-                    answer = client.post("/", json={"name": self._deployment.question})
-                    is_judged = answer.headers.get("X-Embedding-Model", "") in ("", model)
-                    failed = is_judged and not (
-                        answer.status_code == httpx.codes.OK and answer.json()["results"]
-                    )
-                except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-                    raise DeployError(f"the app does not answer: {type(error).__name__}") from None
-                if failed:
+                answer = self._ask(client)
+                is_judged = answer.headers.get("X-Embedding-Model", "") in ("", model)
+                if is_judged and not _is_answer(answer):
                     raise DeployError(f"the app answered {answer.status_code} during the canary")
 
     def _require_apply(self, model: str) -> None:
@@ -141,6 +158,13 @@ class CloudApp(RevisionedApp):
                 f"this was a dry run: set app.apply: true to deploy {model}, or run the commands "
                 f"above by hand and then this step again; it continues once the app serves {model}"
             )
+
+
+def _is_answer(answer: httpx.Response) -> bool:
+    try:
+        return answer.status_code == httpx.codes.OK and bool(answer.json()["results"])
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _embedding_model(revision: dict[str, Any]) -> str:

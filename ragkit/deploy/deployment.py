@@ -3,6 +3,7 @@
 Sources: gcloud reference, "functions deploy" and "run services update-traffic".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,9 +62,10 @@ class Deployment:
     def remove_tag(self) -> Command:
         return (*self._update_traffic, f"--remove-tags={TAG}")
 
-    def cut_over(self, model: str) -> list[Command]:
-        """A whole cut-over in order; OLD and NEW stand for revisions."""
-        steps = [{"NEW": share, "OLD": 100 - share} for share in self.canary]
+    def cut_over(self, model: str, canary: Sequence[int]) -> list[Command]:
+        """A whole cut-over in order, with these shares in percent; OLD and NEW stand for
+        revisions."""
+        steps = [{"NEW": share, "OLD": 100 - share} for share in canary]
         return [
             self.move_traffic({"OLD": 100}),
             self.deploy(model, Path("function")),

@@ -122,10 +122,29 @@ def test_failures_of_the_old_revision_are_not_those_of_the_new_one(cloud, old):
     app = cloud_app(canary=[50])
     new = app.stage(NEW)
     state = cloud.read()
-    state["revisions"][0]["ill"] = True
+    state["revisions"][0] |= {"ill": True, "well": 1}
     cloud.write(revisions=state["revisions"])
     app.promote(new)
     assert app.serving() == new
+    assert any(f"{new.name}=50" in call for call in changing_commands(cloud))
+
+
+def test_where_the_app_is_down_the_new_revision_gets_all_traffic_at_once(cloud, old):
+    """A canary would leave most of it with what fails."""
+    app = cloud_app()
+    steps = app.commands(NEW)
+    new = app.stage(NEW)
+    state = cloud.read()
+    state["revisions"][0]["ill"] = True
+    cloud.write(revisions=state["revisions"])
+    app.promote(new)
+    splits = [call for call in changing_commands(cloud) if "--to-revisions" in call]
+    assert [call.rpartition("=")[0].endswith(f"={new.name}") for call in splits[1:]] == [True]
+    assert app.serving() == new
+    cloud.write(traffic={old.name: 100})
+    at_once = app.commands(NEW)
+    assert [line for line in steps if line not in at_once] != []
+    assert [line for line in at_once if "NEW=5," in line or "NEW=50," in line] == []
 
 
 @pytest.mark.parametrize(

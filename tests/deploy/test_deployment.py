@@ -37,7 +37,9 @@ def test_a_tag_gives_a_revision_its_own_address():
 
 
 def test_a_cut_over_pins_the_traffic_before_it_deploys():
-    pin, deploy, revisions, tag, *canary = map(" ".join, DEPLOYMENT.cut_over("text-embedding-005"))
+    pin, deploy, revisions, tag, *canary = map(
+        " ".join, DEPLOYMENT.cut_over("text-embedding-005", DEPLOYMENT.canary)
+    )
     assert pin == f"{TRAFFIC} --to-revisions=OLD=100"
     assert "--source=function" in deploy
     assert revisions == "run revisions list --service=rag-fn --region=us-central1"

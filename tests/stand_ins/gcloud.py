@@ -50,6 +50,14 @@ class Cloud:
         fresh.write_text(json.dumps(state | changes, indent=1))
         fresh.replace(file)
 
+    def still_well(self, revision: dict) -> bool:
+        """Whether an ill revision answers once more: as often as its "well" says."""
+        revisions = self.read()["revisions"]
+        (found,) = (r for r in revisions if r["name"] == revision["name"])
+        found["well"] -= 1
+        self.write(revisions=revisions)
+        return found["well"] >= 0
+
     @property
     def calls(self) -> list[str]:
         """Every command so far, one line each, without --quiet and --format."""
@@ -98,7 +106,7 @@ def _front(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
                 headers |= {n: v for n, v in answer.headers.items() if n.startswith("x-")}
             else:
                 status, text = (
-                    503 if revision["ill"] else 200,
+                    503 if revision["ill"] and not cloud.still_well(revision) else 200,
                     json.dumps(
                         {"model": revision["model"], "results": [{"name": "A", "description": "B"}]}
                     ).encode(),
@@ -164,7 +172,7 @@ def _deploy(cloud: Cloud, state: dict, function: str, options: dict, flags: set)
     port, pid = _start(cloud, state, source, env) if state["secrets"] else (0, 0)
     revision = {
         "name": name, "model": env["EMBEDDING_MODEL"], "env": env, "port": port, "pid": pid,
-        "ill": False, "at": time.time_ns(),
+        "ill": False, "well": 0, "at": time.time_ns(),
     }  # fmt: skip
     changes = {"revisions": [*state["revisions"], revision]}
     if not state["pinned"] or "--serve-all-traffic-latest-revision" in flags:
