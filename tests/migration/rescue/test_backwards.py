@@ -17,6 +17,7 @@ from ragkit.evaluation.samples import normalise, sample_vectors
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection.fidelity import measure_fidelity
+from ragkit.migration.inspection.vector_traits import read_traits
 from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
@@ -35,6 +36,7 @@ from ragkit.retrieval.route import NATIVE, RESCUE
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
 from tests.conftest import PYTHON, ROOT, changed, column_of, environment, make_table, with_plan
+from tests.migration.partitions.tables import make_partitioned
 from tests.retrieval.rescue.conftest import make_rescue
 
 WORDS = ("kiosk", "bakery", "lounge", "florist", "saloon", "bank", "museum", "chapel", "garage",
@@ -67,7 +69,7 @@ def rescue(migration, bridge):
         )
 
 
-@pytest.fixture(params=["column", "side_table", "halfvec"])
+@pytest.fixture(params=["column", "side_table", "halfvec", "partitioned"])
 def placement(request):
     return request.param
 
@@ -75,7 +77,10 @@ def placement(request):
 @pytest.fixture
 def native(engine, plan, new_embedder, placement) -> Migration:
     """A rescued migration that is complete: its new column is full."""
-    make_table(engine, plan, TEXTS)
+    if placement == "partitioned":
+        make_partitioned(engine, plan, TEXTS)
+    else:
+        make_table(engine, plan, TEXTS)
     if placement == "halfvec":
         with engine.begin() as connection:
             connection.exec_driver_sql(
@@ -301,6 +306,7 @@ class TestMarks:
         assert read_keys(approximated, ["1", "9000"]) == []
         assert len(sample_vectors(approximated).labels) == ROWS - 1
         assert "n9000" not in sample_vectors(approximated).labels
+        assert read_traits(approximated).rows == ROWS - 1
         fidelity = measure_fidelity(approximated, approximated.old_vector, old_embedder, ROWS)
         assert (fidelity.rows, fidelity.foreign) == (ROWS - 1, [])
 
