@@ -1,6 +1,8 @@
 """Old vectors by the bridge, for a rollback to a rescued state, and told from the old model's."""
 
 import itertools
+import subprocess
+import time
 
 import hypothesis
 import hypothesis.strategies as st
@@ -15,6 +17,7 @@ from ragkit.evaluation.samples import normalise, sample_vectors
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection.fidelity import measure_fidelity
+from ragkit.migration.inspection.vector_traits import read_traits
 from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
@@ -25,13 +28,15 @@ from ragkit.migration.retirement import drop_old_column
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.status import read_status
 from ragkit.migration.work import queue
+from ragkit.migration.work.tables import WORKER
 from ragkit.retrieval import contract_changes
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.plan import write_plan
 from ragkit.retrieval.route import NATIVE, RESCUE
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
-from tests.conftest import ROOT, changed, column_of, make_table, with_plan
+from tests.conftest import PYTHON, ROOT, changed, column_of, environment, make_table, with_plan
+from tests.migration.partitions.tables import make_partitioned
 from tests.retrieval.rescue.conftest import make_rescue
 
 WORDS = ("kiosk", "bakery", "lounge", "florist", "saloon", "bank", "museum", "chapel", "garage",
@@ -64,7 +69,7 @@ def rescue(migration, bridge):
         )
 
 
-@pytest.fixture(params=["column", "side_table", "halfvec"])
+@pytest.fixture(params=["column", "side_table", "halfvec", "partitioned"])
 def placement(request):
     return request.param
 
@@ -72,7 +77,10 @@ def placement(request):
 @pytest.fixture
 def native(engine, plan, new_embedder, placement) -> Migration:
     """A rescued migration that is complete: its new column is full."""
-    make_table(engine, plan, TEXTS)
+    if placement == "partitioned":
+        make_partitioned(engine, plan, TEXTS)
+    else:
+        make_table(engine, plan, TEXTS)
     if placement == "halfvec":
         with engine.begin() as connection:
             connection.exec_driver_sql(
@@ -196,6 +204,50 @@ def test_it_is_safe_to_repeat_and_to_end_anywhere(native, new_embedder, monkeypa
         np.testing.assert_array_equal(vector, before[key])
 
 
+KILLED = """
+import sys, time
+import sqlalchemy as sa
+from ragkit.migration.migration import Migration
+from ragkit.migration.rescue import backwards
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from tests.conftest import make_plan
+
+def slowly(self, vector, to_old=Bridge.to_old):
+    time.sleep(0.02)
+    return to_old(self, vector)
+
+Bridge.to_old, backwards.LIMITS = slowly, backwards.RequestLimits(2, 2**20)
+migration = Migration.open(make_plan(), sa.create_engine(sys.argv[1]))
+backwards.Backwards(migration).approximate()
+"""
+
+
+@pytest.mark.parametrize("placement", ["column"], indirect=True)
+def test_a_process_that_is_killed_leaves_no_vector_without_its_mark(native, new_embedder):
+    Backwards(native).approximate()
+    keys = set(range(9000, 9040))
+    for key in keys:
+        insert(native, key, f"{TEXT} {key}")
+    fill_new(native, new_embedder)
+    url = native.engine.url.render_as_string(hide_password=False)
+    process = subprocess.Popen([PYTHON, "-c", KILLED, url], env=environment(), cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 30
+        while len(marks(native)) < 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait(10)
+    made = marks(native)
+    assert 4 <= len(made) < len(keys)
+    assert old(native).keys() & keys == made
+    with native.engine.begin() as connection:  # its lease would last for 10 s more
+        connection.execute(sa.update(WORKER).values(until=sa.func.now()))
+    assert Backwards(native).approximate().written == len(keys) - len(made)
+    assert marks(native) == keys
+
+
 def test_a_row_that_is_edited_again_is_approximated_again(native, new_embedder):
     backward = Backwards(native)
     backward.approximate()
@@ -254,6 +306,7 @@ class TestMarks:
         assert read_keys(approximated, ["1", "9000"]) == []
         assert len(sample_vectors(approximated).labels) == ROWS - 1
         assert "n9000" not in sample_vectors(approximated).labels
+        assert read_traits(approximated).rows == ROWS - 1
         fidelity = measure_fidelity(approximated, approximated.old_vector, old_embedder, ROWS)
         assert (fidelity.rows, fidelity.foreign) == (ROWS - 1, [])
 
