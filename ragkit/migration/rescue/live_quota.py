@@ -2,8 +2,8 @@
 the ledger: it may write neither of them.
 
 It runs by the rights of its owner. Rates, price and names are constants of its body, so that a
-caller can tell only how much was used: the backfill is held up by MAX_AHEAD_SECONDS at most,
-whoever calls it, and never goes faster.
+caller can tell only how much was used: a call holds the backfill up by MAX_AHEAD_SECONDS at most,
+and no call makes it faster.
 """
 
 import sqlalchemy as sa
@@ -23,9 +23,10 @@ from ragkit.retrieval.contract import SCHEMA
 
 MAX_AHEAD_SECONDS = 60.0
 """A quota is per minute: what was used before that is free again."""
-PENALTY_SECONDS = 1.5
+PENALTY_SECONDS = 1.0
 """For which the backfill pauses when a question's request was refused (429), so that its next try
-goes through: the client's first two pauses are shorter together."""
+goes through: the client's first pause is half of it at most. Longer ones cost the backfill more
+than they save questions."""
 _MAX_REQUESTS, _MAX_TOKENS = 1_000, 10_000_000
 """Of one call."""
 

@@ -25,8 +25,8 @@ from tests.conftest import TEXTS, changed, column_of, make_table, with_plan
 
 MODEL = find_model("text-embedding-005")
 UNITS = ("requests", "tokens")
-WORDS = [f"word{number}" for number in range(160)]
-PLACES = [f"Place {n} is a {WORDS[n]} of {WORDS[7 * n % 160]}." for n in range(160)]
+WORDS = [f"word{number}" for number in range(128)]
+PLACES = [f"Place {n} is a {WORDS[n]} of {WORDS[7 * n % 128]}." for n in range(128)]
 
 
 @pytest.fixture
@@ -197,12 +197,12 @@ class Run:
 
 class TestTogether:
     """The service enforces its quota of 20 requests a second. The backfill alone uses all of it,
-    and six questions a second come in."""
+    and eight questions a second come in."""
 
     def test_questions_have_precedence(self, engine, plan, embedder, vertex):
         limits = {
-            "backfill.batch_size": 2, "backfill.in_flight": 4, "rescue.rerank": 3,
-            "backfill.requests_per_minute": 1200, "rescue.seconds": 1.5,
+            "backfill.batch_size": 2, "backfill.in_flight": 8, "rescue.rerank": 3,
+            "backfill.requests_per_minute": 1200, "rescue.seconds": 3.0,
         }  # fmt: skip
         migration = open_migration(engine, plan, PLACES, **limits)
         start_rescue(migration, embedder)
@@ -219,7 +219,7 @@ class TestTogether:
         without = self.run(migration, embedder, vertex)
         assert min(first.asked, without.asked) >= 20
         assert first.degraded == 0
-        assert first.refusals < without.refusals / 2, (first, without)
+        assert first.refusals < without.refusals / 3, (first, without)
 
     def run(self, migration, embedder, vertex) -> Run:
         name = migration.plan.table.qualified_name
@@ -234,7 +234,7 @@ class TestTogether:
                     threading.Thread(target=lambda t=text: answers.append(service.search(t, 3)))
                 )
                 asking[-1].start()
-                if stop.wait(1 / 6):
+                if stop.wait(1 / 8):
                     return
 
         clock = threading.Thread(target=traffic)
@@ -247,7 +247,7 @@ class TestTogether:
             for thread in (clock, *asking):
                 thread.join()
         assert (last.done, last.total) == (len(PLACES), len(PLACES))
-        assert time.monotonic() - start < 20
+        assert time.monotonic() - start < 30
         refused = sum("RETRIEVAL_QUERY" in tasks for tasks in vertex.over_quota)
         degraded = sum(bool(answer.degraded) for answer in answers)
         assert len(answers) == len(asking)
