@@ -44,13 +44,14 @@ class TokenCounter(Protocol):
 
 @runtime_checkable
 class JointEmbedder(Embedder, Protocol):
-    """An embedder of a service that takes a question and rows in one request."""
+    """An embedder of a service that takes a question and rows together."""
 
     def embed_jointly(
         self, question: str, texts: Sequence[str]
-    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-        """The question's vector, and those of the texts by position: as many as one request holds,
-        without the ones that the model refuses. Raises ModelError."""
+    ) -> tuple[np.ndarray, dict[int, np.ndarray | None]]:
+        """The question's vector, and those of the texts by position: None for one that the model
+        does not take, nothing for one whose request failed. Raises ModelError where the question's
+        own request did."""
         ...
 
 

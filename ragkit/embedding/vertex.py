@@ -7,6 +7,7 @@ and 100 MB. Reference: Vertex AI, "Text embeddings API".
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from ragkit.embedding.vertex_ai.service import (
     shape_instances,
     shape_parameters,
 )
-from ragkit.errors import PartialRefusal, RowRefused, TextTooLong
+from ragkit.errors import ModelBusy, PartialRefusal, RowRefused, TextTooLong
 
 Answer = tuple[np.ndarray, dict[int, str]]
 """Vectors of shape (texts, dimension), and by position why a vector must not be used."""
@@ -78,18 +79,34 @@ class VertexEmbedder:
 
     def embed_jointly(
         self, question: str, texts: Sequence[str]
-    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-        """One request over REST; texts beyond its limits are left out."""
-        fitting = next(pack_requests([question, *texts], self.model, self._estimator))
-        sent = texts[: len(fitting) - 1]
+    ) -> tuple[np.ndarray, dict[int, np.ndarray | None]]:
+        """One request over REST, and beside it those that do not fit: gemini-embedding-001 takes
+        one text in each."""
+        everything = [question, *texts]
         instances = [
             *shape_instances([question], self.model.query_task),
-            *shape_instances(sent, self.model.document_task),
+            *shape_instances(texts, self.model.document_task),
         ]
-        vectors, refused = self._send(self._questions, [question, *sent], instances)
-        if 0 in refused:
-            raise TextTooLong(refused[0])
-        return vectors[0], {n: vectors[n + 1] for n in range(len(sent)) if n + 1 not in refused}
+
+        def send(places: range) -> dict[int, np.ndarray | None]:
+            part = slice(places.start, places.stop)
+            try:
+                vectors, refused = self._send(self._questions, everything[part], instances[part])
+            except (RowRefused, ModelBusy) as error:
+                if 0 in places:
+                    raise
+                is_refused = isinstance(error, RowRefused) and len(places) == 1
+                return {places[0]: None} if is_refused else {}
+            return {places[n]: None if n in refused else each for n, each in enumerate(vectors)}
+
+        packed = list(pack_requests(everything, self.model, self._estimator))
+        with ThreadPoolExecutor(min(self.model.in_flight, len(packed))) as pool:
+            found = dict(pair for part in pool.map(send, packed) for pair in part.items())
+        if (vector := found.pop(0)) is None:
+            raise TextTooLong(
+                f"the question has {len(question)} characters: {self.model.name} would cut it"
+            )
+        return vector, {place - 1: each for place, each in found.items()}
 
     def _predict_documents(self, client: PredictionClient, texts: Sequence[str]) -> Answer:
         try:

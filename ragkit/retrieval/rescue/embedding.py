@@ -18,6 +18,10 @@ KEPT = 1000
 """Texts whose vectors are remembered: some megabytes."""
 log = logging.getLogger(__name__)
 
+Vectors = Mapping[int, np.ndarray | None]
+"""By a text's position: None for one that the model does not take, nothing for one whose request
+failed."""
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -31,11 +35,12 @@ class Embedded:
 
 class RememberingModel:
     """Remembers the vectors of the last texts: one that is asked for again before it is written, or
-    by a role that may not write, is not paid for again. Safe to share."""
+    by a role that may not write, is not paid for again; nor is one that the model does not take.
+    Safe to share."""
 
     def __init__(self, embedder: Embedder):
         self._embedder, self._lock = embedder, threading.Lock()
-        self._vectors: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._vectors: OrderedDict[str, np.ndarray | None] = OrderedDict()
 
     def embed(self, question: str, texts: Mapping[str, str], deadline: float) -> Embedded:
         """The question and texts by key, until `deadline` on time.monotonic(). Raises TextTooLong
@@ -54,21 +59,20 @@ class RememberingModel:
             return Embedded(None)
         keys = list(new)
         bought = {keys[place]: each for place, each in vectors.items()}
-        return Embedded(vector, {**known, **bought}, len(bought))
+        rows = {key: each for key, each in {**known, **bought}.items() if each is not None}
+        return Embedded(vector, rows, sum(each is not None for each in bought.values()))
 
-    def _ask(
-        self, question: str, texts: Sequence[str]
-    ) -> tuple[np.ndarray, Mapping[int, np.ndarray]]:
+    def _ask(self, question: str, texts: Sequence[str]) -> tuple[np.ndarray, Vectors]:
         """An answer that comes too late is remembered too."""
         vector, vectors = embed_jointly(self._embedder, question, texts)
         self._add({texts[place]: each for place, each in vectors.items()})
         return vector, vectors
 
-    def _find(self, texts: Mapping[str, str]) -> dict[str, np.ndarray]:
+    def _find(self, texts: Mapping[str, str]) -> dict[str, np.ndarray | None]:
         with self._lock:
             return {k: self._vectors[text] for k, text in texts.items() if text in self._vectors}
 
-    def _add(self, vectors: Mapping[str, np.ndarray]) -> None:
+    def _add(self, vectors: Mapping[str, np.ndarray | None]) -> None:
         """By text."""
         with self._lock:
             for text, vector in vectors.items():
@@ -80,9 +84,8 @@ class RememberingModel:
 
 def embed_jointly(
     embedder: Embedder, question: str, texts: Sequence[str]
-) -> tuple[np.ndarray, Mapping[int, np.ndarray]]:
-    """The question's vector, and those of the texts by position, in one request where the service
-    takes both; a text that is refused has none. Raises ModelError."""
+) -> tuple[np.ndarray, Vectors]:
+    """Together where the service takes both. Raises ModelError for the question."""
     if isinstance(embedder, JointEmbedder):
         try:
             return embedder.embed_jointly(question, texts)
@@ -98,9 +101,9 @@ def embed_jointly(
         return vector, dict(enumerate(embedder.embed_documents(texts)))
     except PartialRefusal as refusal:
         return vector, {
-            place: each for place, each in enumerate(refusal.vectors)
-            if place not in refusal.refused
-        }  # fmt: skip
+            place: None if place in refusal.refused else each
+            for place, each in enumerate(refusal.vectors)
+        }
     except (RowRefused, ModelBusy) as error:
         log.warning("rescue: %d texts are not embedded: %s", len(texts), error)
         return vector, {}
