@@ -7,8 +7,8 @@ and 100 MB. Reference: Vertex AI, "Text embeddings API".
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ class VertexEmbedder:
             return {places[n]: None if n in refused else each for n, each in enumerate(vectors)}
 
         packed = list(pack_requests(everything, self.model, self._estimator))
-        with ThreadPoolExecutor(min(self.model.in_flight, len(packed))) as pool:
+        with ThreadPool(min(self.model.in_flight, len(packed))) as pool:  # keeps no process alive
             found = dict(pair for part in pool.map(send, packed) for pair in part.items())
         if (vector := found.pop(0)) is None:
             raise TextTooLong(
