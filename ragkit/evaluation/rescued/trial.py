@@ -25,14 +25,15 @@ MAPPED = 100
 
 @dataclass(frozen=True)
 class Asked:
-    """`rows` are the first labels, best first; `ms` the first time and `ms_again` the second.
-    `bought` texts were embedded for it; `degraded` says what the answer lacks, "" for nothing."""
+    """`rows` are the first labels, best first; it took `first_ms` the first time, and `again_ms` the
+    second. `bought` texts were embedded for it; `degraded` says what the answer lacks, "no" for
+    nothing."""
 
     question: str
     rows: str
     bought: int
-    ms: float
-    ms_again: float
+    first_ms: float
+    again_ms: float
     degraded: str
 
 
@@ -75,17 +76,18 @@ def ask_service(migration: Migration, embedder: Embedder, questions: QuestionSet
     rankings: Rankings = {}
     again: list[RescuedAnswer] = []
     for name, text in questions.texts.items():
-        first, ms = _ask(service, migration, plan, text, k)
+        first, first_ms = _ask(service, migration, plan, text, k)
         service.filling.wait()
-        second, ms_again = _ask(service, migration, plan, text, k)
+        second, again_ms = _ask(service, migration, plan, text, k)
         labels = [str(row[shown[1]])[:LABEL_CHARACTERS] for row in first.rows[:3]]
-        asked.append(Asked(text, " · ".join(labels), first.bought, ms, ms_again, first.degraded))
+        shown_rows, degraded = " · ".join(labels), first.degraded or "no"
+        asked.append(Asked(text, shown_rows, first.bought, first_ms, again_ms, degraded))
         rankings[name] = [str(row[names.key]) for row in first.rows]
         again.append(second)
     return Trial(
         asked,
-        Latency.of([each.ms for each in asked]),
-        Latency.of([each.ms_again for each in asked]),
+        Latency.of([each.first_ms for each in asked]),
+        Latency.of([each.again_ms for each in asked]),
         _score(questions, rankings, k, migration.plan.evaluation.seed),
         (_mean([each.bought for each in asked]), _mean([each.bought for each in again])),
     )

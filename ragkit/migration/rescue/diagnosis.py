@@ -13,12 +13,12 @@ ANSWERS = "answers"
 @dataclass(frozen=True)
 class Diagnosis:
     """What each of them does now: ANSWERS, or why not. `serving` is the model by which the app
-    answers; "" when it does not answer."""
+    answers; None when it does not."""
 
     old_model: str
     new_model: str
     app: str
-    serving: str
+    serving: str | None
 
 
 def diagnose(load_old: Callable[[], Embedder], new: Embedder, app: App, question: str) -> Diagnosis:
@@ -36,12 +36,12 @@ def _ask(embedder: Embedder) -> str:
     return ANSWERS
 
 
-def _ask_app(app: App, question: str) -> tuple[str, str]:
+def _ask_app(app: App, question: str) -> tuple[str, str | None]:
     try:
         serving = app.serving()
         if serving is None:
-            return f"nothing serves at {app.url!r}", ""
+            return f"nothing serves at {app.url!r}", None
         app.smoke_test(question, serving.model)
         return ANSWERS, serving.model
     except (ConfigError, DeployError) as error:
-        return str(error), ""
+        return str(error), None

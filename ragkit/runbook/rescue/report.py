@@ -44,7 +44,7 @@ def figures(rescue: RescueRun) -> dict[str, Any]:
         "latency_ms": _latency(trial) if trial else None,
         "texts_bought_per_request": dict(zip(("first", "again"), trial.bought, strict=True))
         if trial else None,
-        "degraded": sum(bool(asked.degraded) for asked in trial.asked) if trial else None,
+        "degraded": sum(asked.degraded != "no" for asked in trial.asked) if trial else None,
     }  # fmt: skip
 
 

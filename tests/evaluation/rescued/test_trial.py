@@ -15,7 +15,7 @@ def test_a_question_is_paid_for_once(rescued, judged, new_embedder):
     assert [asked.question for asked in trial.asked] == list(judged.texts.values())
     assert trial.asked[0].bought == 10  # the rows with that word
     assert trial.bought[1] == 0
-    assert {asked.degraded for asked in trial.asked} == {""}
+    assert {asked.degraded for asked in trial.asked} == {"no"}
     filled = column_of(rescued.engine, rescued, rescued.plan.new.column)
     is_right = {n: any(word in text for word in judged.texts.values())
                 for n, text in enumerate(PLACES, 1)}  # fmt: skip

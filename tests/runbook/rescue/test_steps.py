@@ -29,7 +29,7 @@ def test_a_service_is_down_then_rescued_then_native(down):
     rescue = RescueRun(runbook)
     found = rescue.diagnose()
     assert "is not in the catalogue" in found.old_model
-    assert (found.new_model, found.serving) == ("answers", "")
+    assert (found.new_model, found.serving) == ("answers", None)
     assert rescue.start().refused == "no"
     assert set(rescue.quality.ways) == {FULL_TEXT}
     assert "the answers can reach an nDCG@10 of" in rescue.outlook()
