@@ -25,8 +25,8 @@ MAPPED = 100
 
 @dataclass(frozen=True)
 class Asked:
-    """`rows` are the first labels, best first; it took `first_ms` the first time, and `again_ms` the
-    second. `bought` texts were embedded for it; `degraded` says what the answer lacks, "no" for
+    """`rows` are the first labels, best first; they took `first_ms`, and `again_ms` the second
+    time. `bought` texts were embedded for it; `degraded` says what the answer lacks, "no" for
     nothing."""
 
     question: str

@@ -118,9 +118,12 @@ class RescuedSearch:
         self, binding: Binding, plan: RescuePlan, lists: Sequence[Iterable[str] | None],
         vector: np.ndarray, wanted: int,
     ) -> list[Candidate]:  # fmt: skip
-        """The candidates of all lists, and of the new vectors that are there, best first."""
-        new = self._try(find_nearest, binding, plan.key, vector, wanted) if plan.is_small else None
-        found = [list(keys) for keys in (*lists, new) if keys is not None]
+        """The candidates of all lists, best first; where the table is small or they are empty, of
+        the new vectors that are there too."""
+        found = [list(keys) for keys in lists if keys is not None]
+        if plan.is_small or not any(found):
+            new = self._try(find_nearest, binding, plan.key, vector, wanted)
+            found += [] if new is None else [new]
         if not found:
             raise DatabaseError("search: neither the full text nor the vectors can be searched")
         return self._read_rows(binding, plan, fuse(found)[:wanted], vector)

@@ -25,10 +25,13 @@ def rescue_command(runbook: Runbook, terminal: Terminal, anyway: bool) -> None:
         started = rescue.start(report)
     terminal.record("rescue", started)
     terminal.line(rescue.outlook(), "quality")
-    terminal.lines("commands", runbook.app.commands(runbook.plan.new.model))
+    new_model = runbook.plan.new.model
+    terminal.line(f"the one setting that changes: EMBEDDING_MODEL={new_model}", "setting")
+    terminal.lines("commands", runbook.app.commands(new_model))
     with terminal.working("switching the app to the new model"):
         switch = rescue.deploy()
     terminal.record("switch", switch)
+    terminal.record("asked", runbook.ask())
     with terminal.working("fitting the bridge into the old column") as report:
         rescue.fit(report)
     for bridge in rescue.bridges()[-1:]:

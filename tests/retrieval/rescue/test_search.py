@@ -139,9 +139,13 @@ def test_a_question_that_is_too_long_is_the_caller_s_fault(ask, model):
         ask()
 
 
-def test_a_question_without_a_usable_word_has_no_answer(ask):
+def test_a_question_without_a_usable_word_finds_rows_that_have_their_vector(ask):
+    """Of a large table too, which has no other way to answer it."""
     answer = ask("the of and")
     assert (answer.rows, answer.bought, answer.degraded) == ([], 0, "")
+    ask("a train between terminals")
+    answer = ask("the of and")
+    assert (names(answer), answer.bought) == (["Skytrack"], 0)
 
 
 def test_a_text_that_changes_while_it_is_embedded_gets_no_vector(ask, model, rescued):
