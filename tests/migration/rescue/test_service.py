@@ -15,6 +15,7 @@ from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.questions import read_questions
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue
 from ragkit.migration.schema import index
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
@@ -23,7 +24,7 @@ from ragkit.runbook import Runbook
 from ragkit.runbook.parameters import Parameters
 from ragkit.runbook.start_sandbox import start_sandbox
 from ragkit.sandbox.sample import DATA, QUESTIONS
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, changed, embedder_of, free_port, make_plan
 
 SANDBOX = ROOT / "params" / "sandbox.yaml"
 MIN_SHARE = 0.97
@@ -137,3 +138,22 @@ class TestRepeated:
         with migration.engine.begin() as connection:
             connection.exec_driver_sql("update ragkit.rescue set bridge = '\\x00'")
         assert start_rescue(migration, new_embedder, keep_bridge=True).bridge == "none"
+
+
+def test_an_app_of_ones_own_calls_the_library_as_the_docs_say(engine, monkeypatch, capsys):
+    page = (ROOT / "docs" / "own-database.md").read_text()
+    code = next(b for b in page.split("```") if "SearchService(engine" in b)
+    plan = changed(make_plan(), {
+        "table.name": "documents", "table.content": "body", "table.label": "title",
+        "new.model": "wordllama-64",
+    })  # fmt: skip
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "create table documents (id int primary key, title text, body text, "
+            "embedding vector(256)); insert into documents values "
+            "(1, 'Quiet Room', 'A silent space, quiet all day.', null), (2, 'Bar', 'Music.', null)"
+        )
+    start_rescue(Migration.open(plan, engine), embedder_of("wordllama-64"))
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    exec(code.removeprefix("python").replace("text-embedding-005", "wordllama-64"), {})
+    assert capsys.readouterr().out == "rescue  ['Quiet Room']\n"
