@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # notebook 02 shows one only after a rescue
 
 COLOURS = {FULL_TEXT: GREY, BRIDGE: OPEN, TOGETHER: NEW}
 STATES = {DOWN: LOSS, OLD: GREY, RESCUED: OPEN, NATIVE: GAIN}
+MIN_SHARE = 0.01
+"""Of the width, so that a state that has just begun is seen."""
 UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 """In seconds; the largest of which there are two is the axis's."""
 
@@ -69,7 +71,7 @@ def service_over_time(
     axes = figure.subplots()
     for state, end in zip(states, ends, strict=True):
         left, width = (state.since - begin).total_seconds(), (end - state.since).total_seconds()
-        height = names.index(state.state)
+        height, width = names.index(state.state), max(width, MIN_SHARE * total)
         axes.barh(height, width / size, 0.6, left=left / size, color=STATES[state.state])
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)

@@ -72,5 +72,10 @@ def test_a_service_that_is_down_still_has_one_bar():
     assert len(figure.axes[0].patches) == 1
 
 
+def test_a_state_that_has_just_begun_is_seen():
+    figure = service_over_time(states(0, 99, 100), BEGAN + timedelta(seconds=100))
+    assert figure.axes[0].patches[-1].get_width() > 0
+
+
 def test_without_a_rescue_there_is_no_chart_of_the_service():
     assert service_over_time([]) is None
