@@ -25,8 +25,8 @@ from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.candidates.bridged import find_nearest
 from ragkit.retrieval.rescue.candidates.full_text import find_candidates
 from ragkit.retrieval.rescue.candidates.ranking import fuse, to_rank
+from ragkit.retrieval.rescue.candidates.source import CANDIDATES
 from ragkit.retrieval.rescue.plan import RescuePlan
-from ragkit.retrieval.rescue.search import CANDIDATES
 
 MIN_QUESTIONS = 10
 SECONDS = 20.0
