@@ -58,10 +58,10 @@ class Chain:
         return [row[:length] for row, length in zip(ids, lengths, strict=True)]
 
     def _follow(self, places: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """The pair of words behind any pair that is the same; `places` are those of first words."""
+        """The places of the words behind any pair that is the same as the one at `places`."""
         group = self._group[places]
         offsets = (random.random(len(places)) * self._sizes[group]).astype(np.int64)
         followed = self._places[self._starts[group] + offsets] + 1
-        is_over = self._ids[followed + 1] == END
+        is_over = self._ids[places + 1] == END
         followed[is_over] = random.choice(self._begin, int(is_over.sum()))
         return followed
