@@ -72,9 +72,12 @@ SOUGHT = (
 
 def ratio(rescued: np.ndarray, native: np.ndarray, seed: int) -> Interval:
     """The mean of `rescued` ÷ that of `native`, of shape (n,): the same questions, which are
-    resampled together."""
+    resampled together. Few questions that the native search does not answer can be all of a
+    resample, which is left out then."""
     drawn = np.random.default_rng(seed).integers(len(native), size=(RESAMPLES, len(native)))
-    ratios = rescued[drawn].mean(axis=1) / native[drawn].mean(axis=1)
+    means = rescued[drawn].mean(axis=1), native[drawn].mean(axis=1)
+    is_answered = means[1] > 0
+    ratios = means[0][is_answered] / means[1][is_answered]
     return percentile_interval(float(rescued.mean() / native.mean()), ratios)
 
 

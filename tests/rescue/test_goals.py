@@ -17,6 +17,7 @@ def test_questions_that_the_native_search_does_not_answer_count():
     native = np.tile([0.0, 2.0], 50)
     found = ratio(np.ones(100), native, seed=1)
     assert found.low < found.mean == 1 < found.high
+    assert ratio(np.ones(2), np.array([0.0, 2.0]), seed=1).high == 1
 
 
 @pytest.mark.parametrize("sought", SOUGHT, ids=lambda each: each.goal.name)

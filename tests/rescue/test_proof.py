@@ -15,7 +15,7 @@ NAMES = {
     "pairs", "method", "quality_estimated", "quality_measured", "seconds_to_first_answer",
     "latency_ms", "texts_bought_per_request", "map_ms", "refused", "quality_by_coverage",
 }  # fmt: skip
-TINY = "--only sandbox real large --questions 12 --sample 3 --states 0 5 --rows 4000"
+TINY = "--only sandbox real large --questions 12 --sample 12 --states 0 5 --rows 4000"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the Cranfield collection is missing")
 
 
