@@ -8,14 +8,14 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test notebooks chaos chaos-short bench bench-large attack cranfield first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test notebooks chaos chaos-short bench bench-large attack cranfield rescue first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## unit, integration, function; what takes longer has targets of its own
 	$(PYTEST) --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour \
-	  --ignore=tests/bench --ignore=tests/notebooks
+	  --ignore=tests/bench --ignore=tests/notebooks --ignore=tests/rescue
 
 notebooks: .venv/installed    ## by nbval, in a kernel, and as whole runs; three minutes
 	$(PYTEST) tests/notebooks
@@ -37,6 +37,9 @@ attack: .venv/installed       ## bad requests and Schemathesis against the funct
 
 cranfield: .venv/installed    ## the comparison on a judged collection, where ../shared/data has it
 	$(BIN)/python -m pytest tests/cranfield
+
+rescue: .venv/installed       ## what a rescued service is worth, in runs/; a quarter of an hour
+	$(BIN)/python -m pytest tests/rescue && $(BIN)/python -m tests.rescue
 
 first-hour: .venv/installed   ## a strange database, from ragkit init to the report; two minutes
 	$(BIN)/python -m pytest tests/first_hour

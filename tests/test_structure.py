@@ -182,6 +182,7 @@ def test_every_test_module_has_its_module():
         "first_hour",
         "function",
         "notebooks",
+        "rescue",
         "stand_ins",
     }
     for file in (ROOT / "tests").rglob("test_*.py"):

@@ -42,6 +42,12 @@ def truncate(text, embedder):
 def migration(server, old_embedder, minilm):
     server.create("cranfield", owner=ROLE)
     engine = server.engine(ROLE, "cranfield")
+    yield migrate(engine, old_embedder, minilm)
+    engine.dispose()
+
+
+def migrate(engine, old_embedder, minilm):
+    """The finished migration of the table "abstracts", which it makes."""
     documents = [json.loads(line) for line in (DATA / "corpus.jsonl").read_text().splitlines()]
     table = sa.Table(
         "abstracts", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True),
@@ -68,8 +74,7 @@ def migration(server, old_embedder, minilm):
     expand(migration)
     list(run_backfill(migration, minilm))
     index.build(migration)
-    yield migration
-    engine.dispose()
+    return migration
 
 
 @pytest.fixture(scope="session")

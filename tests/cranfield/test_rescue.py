@@ -38,7 +38,12 @@ class Known:
 
 @pytest.fixture(scope="module")
 def rescued(migration, minilm):
-    """A copy of the table, as if it were a large one: its new vectors are not scanned."""
+    return rescue_copy(migration, minilm)
+
+
+def rescue_copy(migration, minilm):
+    """A copy of the table, as if it were a large one: its new vectors are not scanned. With the
+    model, and the bridge of PAIRS pairs that serves."""
     plan = changed(migration.plan, {"table.name": "rescued abstracts", "rescue.seconds": 30.0})
     with migration.engine.begin() as connection:
         connection.execute(sa.text(

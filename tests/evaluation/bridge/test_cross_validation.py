@@ -44,6 +44,11 @@ def swapped(sample, share, seed=3):
 
 @pytest.fixture(scope="module")
 def real():
+    return read_real()
+
+
+def read_real():
+    """The rows of both models' files."""
     vectors = {}
     for model, file in FILES.items():
         with file.open(newline="", encoding="utf-8") as lines:
