@@ -9,7 +9,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import DamagedContract, GateError
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
@@ -59,12 +59,13 @@ def start_rescue(
 ) -> Rescue:
     """Adds the new column, and the rescue to the contract, with the bridge into the old column.
     `embedder` is the new model's. `keep_bridge`: without a bridge, one that is there stays. Safe to
-    repeat: the settings are those of the plan again. What `judge` refuses answers 503.
+    repeat: the settings are those of the plan again. What `judge` refuses answers 503. A column that
+    is filled is not judged: it answers by itself as soon as its index is valid.
 
-    Raises PhaseError once the column is filled, ConfigError, SpaceMismatch, ModelError or
+    Raises PhaseError after the cut-over, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.
     """
-    migration.require_phase("rescue")
+    is_filled = migration.require_phase("rescue") in phases.COMPLETE
     expand(migration, embedder)
     table, settings = migration.plan.table, migration.plan.rescue
     document = choose_document(migration)
@@ -81,7 +82,7 @@ def start_rescue(
     has_index = build_text_index(migration, plan)
     if keep_bridge and bridge is None:
         bridge = find_bridge(migration)
-    plan = replace(plan, refused=judge(plan, bridge))
+    plan = replace(plan, refused="" if is_filled else judge(plan, bridge))
     with translate_errors("writing the rescue"), migration.engine.begin() as connection:
         for statement in lock_schema():
             connection.exec_driver_sql(statement)
