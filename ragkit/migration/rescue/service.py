@@ -17,6 +17,7 @@ from ragkit.migration.rescue.document import choose_document
 from ragkit.migration.rescue.live_quota import create_live_quota, drop_live_quota
 from ragkit.migration.rescue.text_index import MIN_ROWS, build_text_index, drop_text_index
 from ragkit.migration.schema.expansion import allow_missing_old, expand
+from ragkit.migration.schema.index.current import state
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.statements import lock_schema, qualified_index
 from ragkit.retrieval.contract import SCHEMA
@@ -78,8 +79,9 @@ def start_rescue(
     )  # fmt: skip
     with translate_errors("counting pages"), migration.engine.connect() as connection:
         is_small = estimate_rows(connection, migration) < MIN_ROWS
+        answers = is_filled and (not plan.index or state(connection, migration).valid)
     plan = replace(plan, is_small=is_small)
-    has_index = build_text_index(migration, plan)
+    has_index = not answers and build_text_index(migration, plan)
     if keep_bridge and bridge is None:
         bridge = find_bridge(migration)
     plan = replace(plan, refused="" if is_filled else judge(plan, bridge))

@@ -16,6 +16,7 @@ from ragkit.evaluation.questions import read_questions
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue
+from ragkit.migration.rescue.text_index import MIN_ROWS
 from ragkit.migration.schema import index
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.service import SearchService
@@ -23,7 +24,7 @@ from ragkit.runbook import Runbook
 from ragkit.runbook.parameters import Parameters
 from ragkit.runbook.start_sandbox import start_sandbox
 from ragkit.sandbox.sample import DATA, QUESTIONS
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, free_port, random_vectors
 
 SANDBOX = ROOT / "params" / "sandbox.yaml"
 MIN_SHARE = 0.97
@@ -115,6 +116,16 @@ def test_it_leaves_nothing_behind(runbook):
     with runbook.engine.connect() as connection:
         assert connection.scalar(sa.text("select count(*) from ragkit.rescue")) == 0
     assert ask(runbook).headers["X-Served-By"] == "native"
+
+
+def test_a_filled_column_with_its_index_waits_for_no_text_index(engine, plan, new_embedder):
+    large = random_vectors(engine, plan, MIN_ROWS + 500)
+    list(run_backfill(large, new_embedder))
+    assert large.phase() == phases.BACKFILLED
+    assert start_rescue(large, new_embedder).text_index
+    end_rescue(large)
+    assert index.build(large).valid
+    assert not start_rescue(large, new_embedder).text_index
 
 
 class TestRepeated:
