@@ -6,6 +6,9 @@ from ragkit.errors import PhaseError
 PLANNED, EXPANDED, BACKFILLED, COMPARED = "planned", "expanded", "backfilled", "compared"
 CUT_OVER, ROLLED_BACK, RETIRED = "cut over", "rolled back", "retired"
 
+COMPLETE = (BACKFILLED, COMPARED)
+"""Phases in which the new column is filled, and no app has been given it."""
+
 FOLLOWERS: dict[str, tuple[str, ...]] = {
     PLANNED: (EXPANDED,),
     EXPANDED: (BACKFILLED,),
@@ -33,7 +36,7 @@ NEXT_STEPS = {
 
 NEEDED: dict[str, tuple[str, ...]] = {
     "backfill": (EXPANDED, BACKFILLED, COMPARED, CUT_OVER, ROLLED_BACK, RETIRED),
-    "rescue": (PLANNED, EXPANDED),
+    "rescue": (PLANNED, EXPANDED, BACKFILLED, COMPARED),
     "compare": (EXPANDED, BACKFILLED, COMPARED, CUT_OVER, ROLLED_BACK),
     "cut over": (BACKFILLED, COMPARED, CUT_OVER, ROLLED_BACK),
     "roll back": (EXPANDED, BACKFILLED, COMPARED, CUT_OVER, ROLLED_BACK),

@@ -19,7 +19,7 @@ from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.trec import score_questions
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.samples import vectors_by_key
-from ragkit.migration.backfill.model_calls.metering import meter_requests
+from ragkit.migration.backfill.model_calls.metering import meter_questions
 from ragkit.migration.migration import Migration
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.candidates.bridged import find_nearest
@@ -116,7 +116,7 @@ class QualityTrial:
         """None of a question that the model or the bridge does not take."""
         try:
             if name not in self._vectors:
-                metered = meter_requests(self._migration, embedder)
+                metered = meter_questions(self._migration, embedder)
                 self._vectors[name] = metered.embed_query(self._questions.texts[name])
             mapped = bridge.to_old(self._vectors[name])
         except (RowRefused, BadVectors):

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import SpaceNotReady
+from ragkit.errors import SpaceNotReady, TextTooLong
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.trec import Rankings, score_questions
 from ragkit.evaluation.questions import QuestionSet
-from ragkit.migration.backfill.model_calls.metering import meter_requests
 from ragkit.migration.migration import LABEL_CHARACTERS, Migration
 from ragkit.migration.rescue.service import find_plan
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
@@ -27,7 +26,7 @@ MAPPED = 100
 class Asked:
     """`rows` are the first labels, best first; they took `first_ms`, and `again_ms` the second
     time. `bought` texts were embedded for it; `degraded` says what the answer lacks, "no" for
-    nothing."""
+    nothing, or why there is none."""
 
     question: str
     rows: str
@@ -71,7 +70,7 @@ def ask_service(migration: Migration, embedder: Embedder, questions: QuestionSet
         raise SpaceNotReady("the contract has no rescue: start it first (ragkit rescue)")
     names, k = migration.plan.table, migration.plan.evaluation.k
     shown = [names.key, names.label or names.content]
-    service = RescuedSearch(migration.engine, meter_requests(migration, embedder), shown)
+    service = RescuedSearch(migration.engine, embedder, shown)
     asked: list[Asked] = []
     rankings: Rankings = {}
     again: list[RescuedAnswer] = []
@@ -81,7 +80,8 @@ def ask_service(migration: Migration, embedder: Embedder, questions: QuestionSet
         second, again_ms = _ask(service, migration, plan, text, k)
         labels = [str(row[shown[1]])[:LABEL_CHARACTERS] for row in first.rows[:3]]
         shown_rows, degraded = " · ".join(labels), first.degraded or "no"
-        asked.append(Asked(text, shown_rows, first.bought, first_ms, again_ms, degraded))
+        question = text[:LABEL_CHARACTERS]
+        asked.append(Asked(question, shown_rows, first.bought, first_ms, again_ms, degraded))
         rankings[name] = [str(row[names.key]) for row in first.rows]
         again.append(second)
     return Trial(
@@ -107,8 +107,12 @@ def time_map(bridge: Bridge) -> float:
 def _ask(
     service: RescuedSearch, migration: Migration, plan: RescuePlan, question: str, k: int
 ) -> tuple[RescuedAnswer, float]:
+    """A question that is too long is answered too: the function says so (400)."""
     start = time.perf_counter()
-    answer = service.search(migration.new, plan, migration.old, question, k)
+    try:
+        answer = service.search(migration.new, plan, migration.old, question, k)
+    except TextTooLong as error:
+        answer = RescuedAnswer([], 0, str(error))
     return answer, round((time.perf_counter() - start) * 1000, 2)
 
 

@@ -21,7 +21,12 @@ _CONFIGURATIONS = sa.text("""
         select sum(length(to_tsvector(c.oid::regconfig, t))) from unnest(cast(:texts as text[])) t)
     from pg_ts_config c where cfgnamespace = 'pg_catalog'::regnamespace order by 2, 1
 """)
-_EXISTS = sa.text("select exists (select from pg_ts_config where cfgname = :name)")
+_KNOWN = sa.text("select cfgname from pg_ts_config where pg_ts_config_is_visible(oid) order by 1")
+_EXISTS = sa.text("""
+    select exists (
+        select from pg_ts_config where cfgname = :name and pg_ts_config_is_visible(oid))
+""")
+"""Without its schema in the search path, no search would find it."""
 
 
 def choose_language(migration: Migration) -> str:
@@ -35,7 +40,7 @@ def choose_language(migration: Migration) -> str:
         if not wanted:
             return _detect(connection, migration)
         if not connection.scalar(_EXISTS, {"name": wanted}):
-            known = connection.scalars(sa.text("select cfgname from pg_ts_config order by 1"))
+            known = connection.scalars(_KNOWN)
             raise ConfigError(
                 f"rescue.language is {wanted!r}: the server's text search configurations are "
                 f"{', '.join(known)}"

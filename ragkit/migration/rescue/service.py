@@ -9,7 +9,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import DamagedContract, GateError
-from ragkit.migration import ledger
+from ragkit.migration import ledger, phases
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
@@ -17,6 +17,7 @@ from ragkit.migration.rescue.document import choose_document
 from ragkit.migration.rescue.live_quota import create_live_quota, drop_live_quota
 from ragkit.migration.rescue.text_index import MIN_ROWS, build_text_index, drop_text_index
 from ragkit.migration.schema.expansion import allow_missing_old, expand
+from ragkit.migration.schema.index.current import state
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.statements import lock_schema, qualified_index
 from ragkit.retrieval.contract import SCHEMA
@@ -59,12 +60,13 @@ def start_rescue(
 ) -> Rescue:
     """Adds the new column, and the rescue to the contract, with the bridge into the old column.
     `embedder` is the new model's. `keep_bridge`: without a bridge, one that is there stays. Safe to
-    repeat: the settings are those of the plan again. What `judge` refuses answers 503.
+    repeat: the settings are those of the plan again. What `judge` refuses answers 503. A column that
+    is filled is not judged: it answers by itself as soon as its index is valid.
 
-    Raises PhaseError once the column is filled, ConfigError, SpaceMismatch, ModelError or
+    Raises PhaseError after the cut-over, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.
     """
-    migration.require_phase("rescue")
+    is_filled = migration.require_phase("rescue") in phases.COMPLETE
     expand(migration, embedder)
     table, settings = migration.plan.table, migration.plan.rescue
     document = choose_document(migration)
@@ -77,11 +79,12 @@ def start_rescue(
     )  # fmt: skip
     with translate_errors("counting pages"), migration.engine.connect() as connection:
         is_small = estimate_rows(connection, migration) < MIN_ROWS
+        answers = is_filled and (not plan.index or state(connection, migration).valid)
     plan = replace(plan, is_small=is_small)
-    has_index = build_text_index(migration, plan)
+    has_index = not answers and build_text_index(migration, plan)
     if keep_bridge and bridge is None:
         bridge = find_bridge(migration)
-    plan = replace(plan, refused=judge(plan, bridge))
+    plan = replace(plan, refused="" if is_filled else judge(plan, bridge))
     with translate_errors("writing the rescue"), migration.engine.begin() as connection:
         for statement in lock_schema():
             connection.exec_driver_sql(statement)

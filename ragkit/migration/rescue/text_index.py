@@ -11,7 +11,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.index.session import BuildingSession, building_session
-from ragkit.migration.schema.statements import MAX_NAME
+from ragkit.migration.schema.statements import fit_name
 from ragkit.retrieval.rescue.candidates.full_text import document_sql, language_sql, searchable_sql
 from ragkit.retrieval.rescue.plan import RescuePlan
 
@@ -96,7 +96,7 @@ def drop_text_index(migration: Migration) -> None:
 
 def text_index(migration: Migration) -> str:
     """Its name as SQL."""
-    name = f"{migration.plan.table.name}_ragkit_text"[-MAX_NAME:]
+    name = fit_name(f"{migration.plan.table.name}_ragkit_text")
     return quote_identifier(migration.plan.table.schema_name, name)
 
 

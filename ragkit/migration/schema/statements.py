@@ -12,7 +12,7 @@ from ragkit.retrieval.contract import CONTRACT, SCHEMA
 
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
 MAX_NAME = 63
-"""Of an identifier, in characters."""
+"""Of an identifier, in bytes."""
 
 
 def lock_schema() -> tuple[str, str]:
@@ -88,9 +88,17 @@ def index_name(migration: Migration) -> str:
     if side := migration.new_side:
         return f"{side.name.partition('.')[2]}_{plan.index.type}"
     name = f"{migration.table.name}_{plan.new.column}_{plan.index.type}"
-    if len(name) > MAX_NAME and migration.table.name != plan.table.name:  # each partition has one
-        return f"{name[: MAX_NAME - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return name[-MAX_NAME:]
+    is_partition = migration.table.name != plan.table.name  # each one has an index
+    if len(whole := name.encode()) > MAX_NAME and is_partition:
+        start = whole[: MAX_NAME - 9].decode(errors="ignore")
+        return f"{start}_{hashlib.sha256(whole).hexdigest()[:8]}"
+    return fit_name(name)
+
+
+def fit_name(name: str) -> str:
+    """Its end, where it has more than MAX_NAME bytes. PostgreSQL would keep the start, which may be
+    the table's own name."""
+    return name.encode()[-MAX_NAME:].decode(errors="ignore")
 
 
 def index_schema(migration: Migration) -> str:

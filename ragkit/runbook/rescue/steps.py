@@ -19,6 +19,7 @@ from ragkit.evaluation.rescued.quality import Quality, Step
 from ragkit.evaluation.rescued.questions import choose_questions
 from ragkit.evaluation.rescued.trial import Trial, ask_service
 from ragkit.migration.cutover import TrafficSwitch
+from ragkit.migration.phases import COMPLETE
 from ragkit.migration.rescue.diagnosis import Diagnosis, diagnose
 from ragkit.migration.rescue.service import Rescue, deploy_new_model, start_rescue
 from ragkit.migration.rescue.service_log import DOWN, OLD, note_service
@@ -60,14 +61,20 @@ class RescueRun:
     anyway: bool = False
 
     def diagnose(self) -> Diagnosis:
-        """Raises PhaseError when the app still answers, and the plan does not say `anyway`, or
-        ModelError when the new model does not answer."""
+        """Raises PhaseError when the app still answers, and the plan does not say `anyway`, or the
+        column is filled: then a verdict is possible. Raises ModelError when the new model does not answer."""
         runbook = self.runbook
         self.diagnosis = diagnose(
             lambda: runbook.old_embedder, runbook.new_embedder, runbook.app, runbook.smoke_question
         )
         old = runbook.plan.old.model
         may_switch = self.anyway or runbook.plan.rescue.anyway
+        is_filled = runbook.migration.phase() in COMPLETE
+        if self.diagnosis.serving == old and is_filled:
+            raise PhaseError(
+                f"there is nothing to rescue: the app answers by {old}, and the new column is "
+                "filled. Compare both, and cut over (ragkit compare, ragkit cutover)"
+            )
         if self.diagnosis.serving == old and not may_switch:
             raise PhaseError(
                 f"there is nothing to rescue: the app answers by {old}. Fill the new column beside "
@@ -87,6 +94,8 @@ class RescueRun:
 
     def outlook(self) -> str:
         """How good the answers can be, in a sentence."""
+        if self.runbook.migration.phase() in COMPLETE:
+            return "the new column is filled, and answers by itself once its index is there"
         if self.quality is None:
             return "how good the answers are is not known: there is no question that tells"
         return f"the answers can reach {self.quality}"

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
+from ragkit.embedding.catalogue import find_model
+from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.errors import SpaceNotReady
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.rescued.trial import Latency, ask_service, time_map
-from ragkit.migration.rescue.service import end_rescue
+from ragkit.migration.rescue.service import end_rescue, start_rescue
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
-from tests.conftest import column_of
+from tests.conftest import column_of, with_plan
 from tests.evaluation.rescued.conftest import PLACES
 
 
@@ -31,6 +33,19 @@ def test_it_shows_labels_and_scores_what_is_judged(rescued, judged, new_embedder
     assert trial.quality.mean == pytest.approx(1.0)
     assert 0 < trial.cold.p50 <= trial.cold.p95
     assert 0 < trial.warm.p50 <= trial.warm.p95
+
+
+def test_a_question_that_the_model_does_not_take_has_its_reason(rescued, judged, vertex):
+    env = {"GCP_PROJECT_ID": "p", "VERTEX_ENDPOINT": vertex.address}
+    paid = VertexEmbedder(find_model("text-embedding-005"), env)
+    migration = with_plan(rescued, {"new.model": paid.model.name, "new.column": "embedding_005"})
+    start_rescue(migration, paid)
+    texts = {"q0": "fish " * 9000, **judged.texts}
+    trial = ask_service(migration, paid, QuestionSet(texts, judged.qrels))
+    long, *others = trial.asked
+    assert "would cut it" in long.degraded
+    assert (long.rows, long.bought, len(long.question)) == ("", 0, 60)
+    assert {asked.degraded for asked in others} == {"no"}
 
 
 @pytest.mark.parametrize("changes", [{"qrels": {}}, {"is_proxy": True}])

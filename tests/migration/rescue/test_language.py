@@ -43,6 +43,14 @@ def test_a_language_without_a_dictionary_is_refused_with_those_that_have_one(mig
         choose_language(klingon)
 
 
+def test_a_language_that_no_search_would_find_is_refused(migration):
+    with migration.engine.begin() as connection:
+        connection.exec_driver_sql("create schema apart")
+        connection.exec_driver_sql("create text search configuration apart.own (copy = english)")
+    with pytest.raises(ConfigError, match="configurations are"):
+        choose_language(with_plan(migration, {"rescue.language": "own"}))
+
+
 def test_a_name_cannot_be_more_than_a_name(engine, plan, amenities):
     odd = Migration.open(changed(plan, {"rescue.language": "x'; drop table y; --"}), engine)
     with pytest.raises(ConfigError, match="configurations are"):

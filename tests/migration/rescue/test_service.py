@@ -17,6 +17,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue
+from ragkit.migration.rescue.text_index import MIN_ROWS
 from ragkit.migration.schema import index
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.service import SearchService
@@ -24,7 +25,7 @@ from ragkit.runbook import Runbook
 from ragkit.runbook.parameters import Parameters
 from ragkit.runbook.start_sandbox import start_sandbox
 from ragkit.sandbox.sample import DATA, QUESTIONS
-from tests.conftest import ROOT, changed, embedder_of, free_port, make_plan
+from tests.conftest import ROOT, changed, embedder_of, free_port, make_plan, random_vectors
 
 SANDBOX = ROOT / "params" / "sandbox.yaml"
 MIN_SHARE = 0.97
@@ -104,7 +105,8 @@ def test_the_service_is_rescued_filled_and_native_without_a_lost_request(runbook
         events = [event.kind for event in ledger.events(connection, migration.id)]
     assert events.count("rescue") == 4
     assert migration.phase() == phases.BACKFILLED
-    with pytest.raises(PhaseError, match="rescue needs the phase 'planned' or 'expanded'"):
+    migration.record(phases.CUT_OVER)
+    with pytest.raises(PhaseError, match="rescue needs the phase 'planned' or"):
         start_rescue(migration, runbook.new_embedder)
 
 
@@ -115,6 +117,16 @@ def test_it_leaves_nothing_behind(runbook):
     with runbook.engine.connect() as connection:
         assert connection.scalar(sa.text("select count(*) from ragkit.rescue")) == 0
     assert ask(runbook).headers["X-Served-By"] == "native"
+
+
+def test_a_filled_column_with_its_index_waits_for_no_text_index(engine, plan, new_embedder):
+    large = random_vectors(engine, plan, MIN_ROWS + 500)
+    list(run_backfill(large, new_embedder))
+    assert large.phase() == phases.BACKFILLED
+    assert start_rescue(large, new_embedder).text_index
+    end_rescue(large)
+    assert index.build(large).valid
+    assert not start_rescue(large, new_embedder).text_index
 
 
 class TestRepeated:

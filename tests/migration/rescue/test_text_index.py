@@ -5,13 +5,14 @@ import sqlalchemy as sa
 
 from ragkit.migration.rescue import text_index
 from ragkit.migration.rescue.text_index import build_text_index, create_sql, drop_text_index
+from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.retrieval.rescue.candidates.full_text import (
     document_sql,
     find_candidates,
     searchable_sql,
 )
-from tests.conftest import random_vectors
+from tests.conftest import changed, random_vectors
 from tests.retrieval.rescue.conftest import make_rescue
 
 
@@ -38,6 +39,18 @@ def test_a_large_table_gets_one_and_only_one(large):
     drop_text_index(large)
     drop_text_index(large)
     assert indexes(large) == set()
+
+
+def test_a_name_of_letters_of_several_bytes_is_not_taken_for_the_table_s(engine, plan):
+    """PostgreSQL keeps the first 63 bytes of a name."""
+    long = random_vectors(
+        engine, changed(plan, {"table.name": "日" * 21}), text_index.MIN_ROWS + 500
+    )
+    assert build_text_index(long, make_rescue(long))
+    assert {name[-12:] for name in indexes(long)} == {"_ragkit_text"}
+    assert index.build(long).valid
+    drop_text_index(long)
+    assert indexes(long) == set()
 
 
 def test_a_small_table_needs_none(migration):

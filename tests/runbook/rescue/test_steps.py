@@ -10,6 +10,7 @@ from ragkit.evaluation.rescued.quality import BRIDGE, FULL_TEXT, TOGETHER
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.rescue.service_log import DOWN, NATIVE, RESCUED
 from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
 from ragkit.runbook.rescue.need import needs_rescue
 from ragkit.runbook.rescue.report import RESCUE, write_rescue
 from ragkit.runbook.rescue.service import service_states
@@ -54,8 +55,11 @@ def test_a_service_is_down_then_rescued_then_native(down):
     list(run_backfill(runbook.migration, runbook.new_embedder))
     index.build(runbook.migration)
     assert states(runbook) == [DOWN, RESCUED, NATIVE]
-    with pytest.raises(PhaseError, match="rescue needs the phase"):
-        RescueRun(runbook).start()
+    again = RescueRun(runbook)  # a step may run twice
+    again.diagnose()
+    again.start()
+    assert again.deploy().already
+    assert states(runbook) == [DOWN, RESCUED, NATIVE]
 
 
 def test_a_kernel_that_begins_again_goes_on(down):
@@ -94,6 +98,34 @@ def test_where_full_text_is_not_enough_the_bridge_comes_first_and_may_be_enough(
     assert enough.deploy().revision.model == runbook.plan.new.model
     bought = enough.ask().bought
     assert bought[0] > bought[1] == 0
+
+
+def test_a_column_that_is_filled_brings_the_app_back_whatever_full_text_reaches(down):
+    """The rescue was refused, said to fill the column, and nothing else could switch the app: there
+    is no verdict without the old model."""
+    refused = RescueRun(down(GONE, "rescue.pairs=0", "rescue.min_quality=1"))
+    assert "below its limit" in refused.start().refused
+    runbook = refused.runbook
+    list(run_backfill(runbook.migration, runbook.new_embedder))
+    assert needs_rescue(runbook)
+    rescue = RescueRun(runbook)
+    rescue.diagnose()
+    assert rescue.start().refused == "no"
+    assert "the new column is filled" in rescue.outlook()
+    rescue.deploy()
+    index.build(runbook.migration)
+    answer = httpx.post(runbook.app.url, json={"name": "restaurants"}, timeout=30)
+    assert answer.status_code == 200
+    assert states(runbook)[-1] == NATIVE
+
+
+def test_no_rescue_takes_the_place_of_a_verdict(down):
+    runbook = down("rescue.anyway=true")
+    runbook.app.promote(runbook.app.stage(runbook.plan.old.model))
+    expand(runbook.migration)
+    list(run_backfill(runbook.migration, runbook.new_embedder))
+    with pytest.raises(PhaseError, match=r"the new column is filled. Compare both, and cut over"):
+        RescueRun(runbook).diagnose()
 
 
 def test_an_app_that_answers_is_left_alone_unless_that_is_wanted(down):

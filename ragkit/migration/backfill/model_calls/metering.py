@@ -107,6 +107,14 @@ def meter_requests(
     return embedder
 
 
+def meter_questions(migration: Migration, embedder: Embedder) -> Embedder:
+    """The embedder with its requests held to the quota, if it is metered, and recorded as those of
+    questions, which no budget stops."""
+    if isinstance(embedder, MeteredEmbedder):
+        return embedder.with_meter(CostMeter(migration, embedder.model, are_questions=True))
+    return embedder
+
+
 class CostMeter:
     """A RequestMeter that keeps its books in the database."""
 
@@ -116,8 +124,10 @@ class CostMeter:
         model: Model,
         sleep: Callable[[float], None] = time.sleep,
         reading: Reading | None = None,
+        are_questions: bool = False,
     ):
         self._migration, self._model, self._sleep = migration, model, sleep
+        self._are_questions = are_questions
         self._reading = reading or Reading()
         self._quota = Quota.of(model, migration.plan.backfill)
         with translate_errors("opening the cost ledger"), migration.engine.begin() as connection:
@@ -128,7 +138,8 @@ class CostMeter:
         seconds = self._quota.seconds(1, tokens)
         engine = self._migration.engine
         with translate_errors("reading the cost ledger"), engine.begin() as connection:
-            self._require_budget(connection, tokens)
+            if not self._are_questions:
+                self._require_budget(connection, tokens)
             names = {"model": self._model.served_name}
             if seconds:
                 wait = connection.scalar(_RESERVE, {**names, "seconds": seconds})
@@ -140,8 +151,9 @@ class CostMeter:
 
     def after(self, tokens: int) -> None:
         """Raises DatabaseError."""
+        name = self._model.name + (QUESTIONS if self._are_questions else "")
         row = {
-            "migration": self._migration.id, "model": self._model.name,
+            "migration": self._migration.id, "model": name,
             "requests": 1, "tokens": tokens, "usd": self._model.price(tokens),
         }  # fmt: skip
         entry = insert(SPENDING).values(row)

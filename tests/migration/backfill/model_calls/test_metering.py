@@ -14,6 +14,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.model_calls.metering import (
     CostMeter,
     Reading,
+    meter_questions,
     meter_requests,
     read_costs,
 )
@@ -96,6 +97,15 @@ def test_a_budget_stops_the_run_and_the_next_run_continues(migration, embedder):
     assert list(run_backfill(migration, embedder))[-1].done == 40
 
 
+def test_no_budget_stops_questions_and_they_are_recorded_by_themselves(migration, embedder):
+    limited = with_plan(migration, {"backfill.budget_usd": 20e-6})
+    with pytest.raises(BudgetExceeded):
+        list(run_backfill(limited, embedder))
+    meter_questions(limited, embedder).embed_query("a shop")
+    rows, questions = read_costs(migration)
+    assert (questions.model, questions.requests) == (f"{rows.model}, questions", 1)
+
+
 def test_workers_that_share_a_quota_send_no_burst(migration, embedder):
     """Four workers, 1,200 requests a minute: one request every 50 ms."""
     shared, sent_at = with_plan(migration, {"backfill.requests_per_minute": 1200}), []
@@ -128,4 +138,5 @@ def test_a_quota_of_tokens_delays_requests(migration, embedder):
 
 def test_a_local_model_is_not_metered(migration, new_embedder):
     assert meter_requests(migration, new_embedder) is new_embedder
+    assert meter_questions(migration, new_embedder) is new_embedder
     assert read_costs(migration) == []
