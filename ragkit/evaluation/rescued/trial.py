@@ -24,8 +24,8 @@ MAPPED = 100
 
 @dataclass(frozen=True)
 class Asked:
-    """`rows` are the first labels, best first; it took `first_ms` the first time, and `again_ms` the
-    second. `bought` texts were embedded for it; `degraded` says what the answer lacks, "no" for
+    """`rows` are the first labels, best first; it took `first_ms` the first time, and `again_ms`
+    the second. `bought` texts were embedded for it; `degraded` says what the answer lacks, "no" for
     nothing, or why there is none."""
 
     question: str
