@@ -60,8 +60,8 @@ def start_rescue(
 ) -> Rescue:
     """Adds the new column, and the rescue to the contract, with the bridge into the old column.
     `embedder` is the new model's. `keep_bridge`: without a bridge, one that is there stays. Safe to
-    repeat: the settings are those of the plan again. What `judge` refuses answers 503. A column that
-    is filled is not judged: it answers by itself as soon as its index is valid.
+    repeat: the settings are those of the plan again. What `judge` refuses answers 503. A column
+    that is filled is not judged: it answers by itself as soon as its index is valid.
 
     Raises PhaseError after the cut-over, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.

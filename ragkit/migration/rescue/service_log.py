@@ -1,7 +1,7 @@
 """What the app's users got since a rescue began, as the ledger keeps it: down, rescued, native."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -45,16 +45,15 @@ def observe(migration: Migration, app: App, model: Model, question: str) -> str:
             return DOWN
 
 
-def note_service(migration: Migration, state: str, since: datetime | None = None) -> None:
-    """Nothing when that is the last state that was noted. `since`: now. Raises PhaseError before
-    expand, or DatabaseError."""
+def note_service(migration: Migration, state: str, seconds: float = 0.0) -> None:
+    """Nothing when that is the last state that was noted. It began `seconds` ago, by the server's
+    clock, which is that of all states. Raises PhaseError before expand, or DatabaseError."""
     with translate_errors("noting the service"), migration.engine.begin() as connection:
         states = _read(connection, migration)
         if not states or states[-1].state != state:
-            at = since or connection.scalar(sa.select(sa.func.clock_timestamp()))
-            ledger.record(
-                connection, migration.id, SERVICE, state=state, since=at.isoformat() if at else ""
-            )
+            now = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+            at = now - timedelta(seconds=seconds)
+            ledger.record(connection, migration.id, SERVICE, state=state, since=at.isoformat())
 
 
 def read_service(migration: Migration) -> list[ServiceState]:

@@ -7,7 +7,6 @@ full text alone is below the plan's limit the bridge comes first.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 
 from ragkit.embedding.embedder import PROBE_TEXT
@@ -53,7 +52,6 @@ class RescueRun:
 
     runbook: Runbook
     began: float = field(default_factory=time.monotonic)
-    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     diagnosis: Diagnosis | None = None
     curve: list[Step] = field(default_factory=list)
     seconds: float | None = None
@@ -62,7 +60,8 @@ class RescueRun:
 
     def diagnose(self) -> Diagnosis:
         """Raises PhaseError when the app still answers, and the plan does not say `anyway`, or the
-        column is filled: then a verdict is possible. Raises ModelError when the new model does not answer."""
+        column is filled: then a verdict decides. Raises ModelError when the new model does not
+        answer."""
         runbook = self.runbook
         self.diagnosis = diagnose(
             lambda: runbook.old_embedder, runbook.new_embedder, runbook.app, runbook.smoke_question
@@ -70,12 +69,13 @@ class RescueRun:
         old = runbook.plan.old.model
         may_switch = self.anyway or runbook.plan.rescue.anyway
         is_filled = runbook.migration.phase() in COMPLETE
-        if self.diagnosis.serving == old and is_filled:
+        answers = self.diagnosis.serving == old and self.diagnosis.app_answers
+        if answers and is_filled:
             raise PhaseError(
                 f"there is nothing to rescue: the app answers by {old}, and the new column is "
                 "filled. Compare both, and cut over (ragkit compare, ragkit cutover)"
             )
-        if self.diagnosis.serving == old and not may_switch:
+        if answers and not may_switch:
             raise PhaseError(
                 f"there is nothing to rescue: the app answers by {old}. Fill the new column beside "
                 "it (ragkit backfill), or set rescue.anyway: true to switch now all the same"
@@ -86,8 +86,8 @@ class RescueRun:
         """Column, full text and contract; with a bridge only where full text is not enough."""
         rescue = self._start()
         if self.diagnosis and self.diagnosis.serving != self.runbook.plan.new.model:
-            before = OLD if self.diagnosis.serving else DOWN
-            note_service(self.runbook.migration, before, self.began_at)
+            before = OLD if self.diagnosis.app_answers else DOWN
+            note_service(self.runbook.migration, before, time.monotonic() - self.began)
         if rescue.refused != "no" and self.fit(report):
             rescue = self._start()
         return rescue

@@ -18,8 +18,9 @@ CANDIDATES_MS = 2000
 """Less than a connection may be silent in the function, so that other candidates can serve."""
 
 MAX_RANKED = 2000
-"""Rows of a large table that are ranked for a question: its text is parsed again for each. Those
-with all of the question's words come before those with any of them."""
+"""Rows of a large table that are ranked for a question, of each kind: those with all of its words,
+and those with any of its rarest words, as many as are in so few rows. A text is parsed again for
+it."""
 
 # The words are lexemes by then, quoted where one holds a space: " & " is the operator's alone.
 _WORDS = """
@@ -27,6 +28,7 @@ with words as materialized (
     select w as every, replace(w::text, ' & ', ' | ')::tsquery as any_of
     from plainto_tsquery({language}, $1::text) as p (w)
 )"""
+_QUOTED_LEXEME = r"'''' || replace(replace(word, '\', '\\'), '''', '''''') || ''''"
 # "offset 0" keeps PostgreSQL from parsing a text once for the condition and once for the order.
 _OF_ALL_ROWS = """
 select d.key, d.text
@@ -38,13 +40,34 @@ from (
 where d.document @@ words.any_of
 order by ts_rank(d.document, words.any_of) desc, d.key limit $2
 """
-_OF_SOME_ROWS = """, found as materialized (
+# The server knows the shares of the commonest words, once the index or column was analysed. All
+# others are rarer; without any, all words count as rare.
+_OF_SOME_ROWS = """, shares as materialized (
+    select e.word, e.share
+    from pg_stats as s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs)
+         as e (word, share)
+    where e.word is not null and (s.schemaname, s.tablename, s.attname) in (
+        select n.nspname, c.relname, a.attname
+        from pg_class as c
+        join pg_namespace as n on n.oid = c.relnamespace
+        join pg_attribute as a on a.attrelid = c.oid and a.atttypid = 'tsvector'::regtype
+        where c.oid in (select to_regclass({name}) union all
+                        select indexrelid from pg_index where indrelid = to_regclass({name})))
+), lexemes as (
+    select l.word, coalesce(shares.share, (select min(share) from shares), 0) as share
+    from unnest(tsvector_to_array(to_tsvector({language}, $1::text))) as l (word)
+    left join (select word, max(share) as share from shares group by word) as shares using (word)
+), rare as materialized (
+    select string_agg({lexeme}, ' | ')::tsquery as any_of
+    from (select word, sum(share) over (order by share, word) - share as rarer from lexemes) as o
+    where rarer * (select reltuples from pg_class where oid = to_regclass({name})) < {most}
+), found as materialized (
     select distinct key from (
         (select r.{key} as key from {table} as r
          where {searchable} and {document} @@ (select every from words) limit {most})
         union all
         (select r.{key} as key from {table} as r
-         where {searchable} and {document} @@ (select any_of from words) limit {most})
+         where {searchable} and {document} @@ (select any_of from rare) limit {most})
     ) as f
 )
 select r.{key}::text, case when {stored} is null then r.{content} end
@@ -91,5 +114,6 @@ def _candidates_sql(binding: Binding, plan: RescuePlan) -> str:
         key=quote_identifier(plan.key), content=quote_identifier(plan.content),
         table=regclass(binding.table), language=language_sql(plan),
         document=document_sql(plan, "r."), searchable=searchable_sql(plan, "r."),
-        stored=stored_vector_sql(binding), most=MAX_RANKED,
+        stored=stored_vector_sql(binding), most=MAX_RANKED, lexeme=_QUOTED_LEXEME,
+        name=quote_literal(regclass(binding.table)),
     ).strip()  # fmt: skip

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import sqlalchemy as sa
 
@@ -101,7 +103,7 @@ def test_the_column_s_index_is_used_and_no_text_is_parsed(engine, plan):
         connection.execute(sa.text(f"analyze {large.quoted_table}"))
     rescue = make_rescue(large, document="tsv")
     sql = full_text._candidates_sql(large.new, rescue)
-    assert "to_tsvector" not in sql
+    assert re.findall(r"to_tsvector\(\S+ (\S+)\)", sql) == ["$1::text"]  # of the question alone
     with engine.connect() as connection:
         values = b"a black piano", (10).to_bytes(8, "big")
         lines = [line for (line,) in ask(connection, f"explain (analyze) {sql}", values, {})]
@@ -122,3 +124,61 @@ def test_rows_with_all_words_come_before_the_limit_of_those_with_any(rescued, mo
         assert next(iter(find("wool scarves and socks"))) == "100"
     finally:
         full_text._candidates_sql.cache_clear()
+
+
+class TestManyRows:
+    """Of a large table, whose rows are not all ranked."""
+
+    @pytest.fixture
+    def large(self, engine, plan):
+        """A word of each third row, one of each hundredth, and one of a single row."""
+        texts = [
+            f"place {n} {'wool ' if n % 3 == 0 else ''}{'ferry ' if n % 100 == 0 else ''}"
+            f"{'zither' if n == 5000 else ''}"
+            for n in range(6000)
+        ]
+        make_table(engine, plan, ["nothing"])
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text('insert into "Amenities" (id, content) values (:id, :content)'),
+                [{"id": n + 10, "content": text} for n, text in enumerate(texts)],
+            )
+        migration = Migration.open(plan, engine)
+        expand(migration)
+        return migration
+
+    @pytest.fixture
+    def analysed(self, large):
+        with large.engine.connect() as connection:
+            sql = create_sql(large, make_rescue(large)).replace(" concurrently", "")
+            connection.exec_driver_sql(sql)
+            connection.exec_driver_sql(f"analyze {large.quoted_table}")
+            connection.commit()
+        return large
+
+    def ranked(self, migration, question, monkeypatch, most=100):
+        monkeypatch.setattr(full_text, "MAX_RANKED", most)
+        full_text._candidates_sql.cache_clear()
+        try:
+            with migration.engine.connect() as connection:
+                rescue = make_rescue(migration)
+                return find_candidates(connection, migration.new, rescue, question, 200)
+        finally:
+            full_text._candidates_sql.cache_clear()
+
+    def test_the_rarest_words_of_a_question_are_looked_for(self, analysed, monkeypatch):
+        """The common word is in more rows than may be ranked, and would leave no room."""
+        found = self.ranked(analysed, "wool zither ferry", monkeypatch)
+        assert "5010" in found  # the only row with that word
+        ferries = {str(n + 10) for n in range(0, 6000, 100)}
+        assert set(found) == ferries | {"5010"}
+
+    def test_a_question_of_common_words_alone_still_finds_some(self, analysed, monkeypatch):
+        assert len(self.ranked(analysed, "wool", monkeypatch)) == 100
+
+    def test_without_statistics_all_words_are_looked_for(self, large, monkeypatch):
+        assert len(self.ranked(large, "wool zither ferry", monkeypatch)) >= 100
+
+    @pytest.mark.parametrize("question", ["o'brien \\ 'two' & | ! :*", "' \\", "é ñ 字"])
+    def test_no_word_breaks_the_query(self, analysed, monkeypatch, question):
+        assert self.ranked(analysed, question, monkeypatch) == {}
