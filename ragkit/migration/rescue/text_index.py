@@ -1,12 +1,13 @@
 """The index of the full text search, for as long as the rescue takes."""
 
+import logging
 import time
 
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.errors import PhaseError
+from ragkit.errors import DatabaseError, DatabaseUnavailable, PhaseError
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.schema.index.estimate import estimate_rows
@@ -18,6 +19,8 @@ from ragkit.retrieval.rescue.plan import RescuePlan
 MIN_ROWS = 2000
 """With fewer, reading all texts takes no longer than the model."""
 PATIENCE_SECONDS, POLL_SECONDS = 600.0, 0.5
+ANALYSE_SECONDS = 30.0
+log = logging.getLogger(__name__)
 _STATE = sa.text("""
     select indisvalid and :document = ''
            and coalesce(strpos(pg_get_expr(indexprs, indrelid), :language), 0) > 0
@@ -56,7 +59,22 @@ def build_text_index(migration: Migration, plan: RescuePlan) -> bool:
             run(drop_sql(migration))
         if not state:
             run(create_sql(migration, plan))
+    if not state:
+        _analyse(migration)
     return True
+
+
+def _analyse(migration: Migration) -> None:
+    """So that the search knows which words are rare; blocks nobody. It goes without too."""
+    try:
+        with translate_errors("analysing the table"), migration.engine.begin() as connection:
+            for setting in (f"statement_timeout = '{ANALYSE_SECONDS:g}s'", "lock_timeout = '2s'"):
+                connection.exec_driver_sql(f"set local {setting}")
+            connection.exec_driver_sql(f"analyze {migration.quoted_table}")
+    except DatabaseUnavailable:
+        raise
+    except DatabaseError as error:
+        log.warning("the rarest words of a question are not known: %s", error)
 
 
 def _state(connection: sa.Connection, migration: Migration, plan: RescuePlan) -> bool | None:

@@ -41,6 +41,24 @@ def test_a_large_table_gets_one_and_only_one(large):
     assert indexes(large) == set()
 
 
+def test_the_server_knows_the_shares_of_words_then(large):
+    build_text_index(large, make_rescue(large))
+    with large.engine.connect() as connection:
+        shares = connection.scalar(sa.text(
+            "select most_common_elem_freqs from pg_stats where tablename = 'Amenities_ragkit_text'"
+        ))  # fmt: skip
+    assert shares
+
+
+def test_a_table_that_is_locked_is_not_waited_for(large, caplog):
+    """By another session, which analyses it, or builds an index."""
+    build_text_index(large, make_rescue(large))
+    with large.engine.connect() as other:
+        other.exec_driver_sql(f"lock table {large.quoted_table} in share update exclusive mode")
+        text_index._analyse(large)
+    assert "the rarest words of a question are not known" in caplog.text
+
+
 def test_a_name_of_letters_of_several_bytes_is_not_taken_for_the_table_s(engine, plan):
     """PostgreSQL keeps the first 63 bytes of a name."""
     long = random_vectors(

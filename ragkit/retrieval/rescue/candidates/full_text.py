@@ -18,9 +18,9 @@ CANDIDATES_MS = 2000
 """Less than a connection may be silent in the function, so that other candidates can serve."""
 
 MAX_RANKED = 2000
-"""Rows of a large table that are ranked for a question, of each kind: those with all of its words,
-and those with any of its rarest words, as many as are in so few rows. A text is parsed again for
-it."""
+"""Rows of a large table that are ranked for a question: so many with all of its words, and so many
+with any of them. Of these, first come those with its rarest words, as many words as are in so few
+rows. A text is parsed again for it."""
 
 # The words are lexemes by then, quoted where one holds a space: " & " is the operator's alone.
 _WORDS = """
@@ -41,7 +41,7 @@ where d.document @@ words.any_of
 order by ts_rank(d.document, words.any_of) desc, d.key limit $2
 """
 # The server knows the shares of the commonest words, once the index or column was analysed. All
-# others are rarer; without any, all words count as rare.
+# others count as 0: without statistics, each word is as rare as any.
 _OF_SOME_ROWS = """, shares as materialized (
     select e.word, e.share
     from pg_stats as s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs)
@@ -50,24 +50,33 @@ _OF_SOME_ROWS = """, shares as materialized (
         select n.nspname, c.relname, a.attname
         from pg_class as c
         join pg_namespace as n on n.oid = c.relnamespace
-        join pg_attribute as a on a.attrelid = c.oid and a.atttypid = 'tsvector'::regtype
+        join pg_attribute as a on a.attrelid = c.oid
+             and (a.atttypid = 'tsvector'::regtype or starts_with(a.attname::text, 'to_tsvector'))
         where c.oid in (select to_regclass({name}) union all
                         select indexrelid from pg_index where indrelid = to_regclass({name})))
 ), lexemes as (
-    select l.word, coalesce(shares.share, (select min(share) from shares), 0) as share
+    select l.word, coalesce(shares.share, 0) as share
     from unnest(tsvector_to_array(to_tsvector({language}, $1::text))) as l (word)
     left join (select word, max(share) as share from shares group by word) as shares using (word)
 ), rare as materialized (
     select string_agg({lexeme}, ' | ')::tsquery as any_of
-    from (select word, sum(share) over (order by share, word) - share as rarer from lexemes) as o
-    where rarer * (select reltuples from pg_class where oid = to_regclass({name})) < {most}
+    from (select word, row_number() over by_share as place, sum(share) over by_share as shares
+          from lexemes window by_share as (order by share, word)) as o
+    where place = 1
+       or shares * (select reltuples from pg_class where oid = to_regclass({name})) <= {most}
+), rarest as materialized (
+    select r.{key} as key from {table} as r
+    where {searchable} and {document} @@ (select any_of from rare) limit {most}
 ), found as materialized (
     select distinct key from (
         (select r.{key} as key from {table} as r
          where {searchable} and {document} @@ (select every from words) limit {most})
         union all
+        select key from rarest
+        union all
         (select r.{key} as key from {table} as r
-         where {searchable} and {document} @@ (select any_of from rare) limit {most})
+         where {searchable} and {document} @@ (select any_of from words)
+         limit greatest({most} - (select count(*) from rarest), 0))
     ) as f
 )
 select r.{key}::text, case when {stored} is null then r.{content} end

@@ -4,11 +4,13 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.database.wire.round_trip import ask
+from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.text_index import create_sql
+from ragkit.migration.schema.expansion import expand
 from ragkit.retrieval.rescue.candidates import full_text
 from ragkit.retrieval.rescue.candidates.full_text import find_candidates
 from ragkit.retrieval.rescue.filling import Bought, write
-from tests.conftest import TEXTS, random_vectors
+from tests.conftest import TEXTS, make_table, random_vectors
 from tests.retrieval.rescue.conftest import make_rescue
 
 GENERATED = "generated always as (to_tsvector('english', content)) stored"
@@ -103,14 +105,14 @@ def test_the_column_s_index_is_used_and_no_text_is_parsed(engine, plan):
         connection.execute(sa.text(f"analyze {large.quoted_table}"))
     rescue = make_rescue(large, document="tsv")
     sql = full_text._candidates_sql(large.new, rescue)
-    assert re.findall(r"to_tsvector\(\S+ (\S+)\)", sql) == ["$1::text"]  # of the question alone
+    assert re.findall(r"to_tsvector\(\S+ ([^)]+)\)", sql) == ["$1::text"]  # of the question alone
     with engine.connect() as connection:
         values = b"a black piano", (10).to_bytes(8, "big")
         lines = [line for (line,) in ask(connection, f"explain (analyze) {sql}", values, {})]
         assert list(find_candidates(connection, large.new, rescue, "a black piano", 10)) == ["777"]
     scans = [line for line in lines if "Bitmap Index Scan on its_own" in line]
-    assert len(scans) == 2, lines
-    assert not [line for line in lines if "Seq Scan" in line], lines
+    assert len(scans) == 3, lines
+    assert not [line for line in lines if f"Seq Scan on {large.quoted_table}" in line], lines
 
 
 def test_rows_with_all_words_come_before_the_limit_of_those_with_any(rescued, monkeypatch, find):
@@ -169,15 +171,16 @@ class TestManyRows:
     def test_the_rarest_words_of_a_question_are_looked_for(self, analysed, monkeypatch):
         """The common word is in more rows than may be ranked, and would leave no room."""
         found = self.ranked(analysed, "wool zither ferry", monkeypatch)
-        assert "5010" in found  # the only row with that word
         ferries = {str(n + 10) for n in range(0, 6000, 100)}
-        assert set(found) == ferries | {"5010"}
+        assert ferries | {"5010"} <= set(found)  # the only row with that word among them
 
     def test_a_question_of_common_words_alone_still_finds_some(self, analysed, monkeypatch):
         assert len(self.ranked(analysed, "wool", monkeypatch)) == 100
 
     def test_without_statistics_all_words_are_looked_for(self, large, monkeypatch):
-        assert len(self.ranked(large, "wool zither ferry", monkeypatch)) >= 100
+        found = self.ranked(large, "wool zither ferry", monkeypatch)
+        assert len(found) >= 100
+        assert "5010" not in found
 
     @pytest.mark.parametrize("question", ["o'brien \\ 'two' & | ! :*", "' \\", "é ñ 字"])
     def test_no_word_breaks_the_query(self, analysed, monkeypatch, question):
