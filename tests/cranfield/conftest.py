@@ -21,6 +21,7 @@ PLAN = make_plan(
         "new.model": "all-minilm-l6-v2",
         "new.column": "embedding_minilm",
         "backfill.batch_size": 64,
+        "backfill.slow_factor": 1e6,  # there is no app to protect
         "evaluation.k": 10,
     }
 )

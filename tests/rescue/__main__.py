@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.bench.figures import Figure
 from tests.conftest import ROOT, embedder_of
 from tests.cranfield.conftest import DATA
 from tests.cranfield.test_rescue import Known
@@ -31,11 +32,13 @@ ABSENT = "../shared/data does not have it"
 
 
 class Proof:
-    """The sections of rescue.json so far. A part that fails does not take the others with it."""
+    """The sections of rescue.json, which is written after each part. A part that fails does not
+    take the others with it."""
 
     def __init__(self, given: argparse.Namespace):
         self.given, self.sections = given, dict[str, Any]()
         self.reasons = dict[str, str]()
+        self.folder = given.runs / f"rescue-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         self._start = time.monotonic()
 
     def part(self, name: str, measure: Callable[[], dict[str, Any]], is_there: bool = True) -> None:
@@ -49,14 +52,19 @@ class Proof:
             logging.exception("the part %s failed", name)
             self.reasons[name] = f"{type(error).__name__}: {error}"
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+        self.write()
+
+    def write(self) -> Path:
+        seconds = time.monotonic() - self._start
+        return report.write(self.folder, self.figures, self.sections, self.reasons, seconds)
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [sought.figure(self.sections, self.reasons) for sought in SOUGHT]
 
     @property
     def has_failed(self) -> bool:
         return any(reason not in (ABSENT, "left out") for reason in self.reasons.values())
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._start
 
 
 def measure_sandbox(given: argparse.Namespace) -> dict[str, Any]:
@@ -100,11 +108,9 @@ def main(given: argparse.Namespace) -> int:
     proof.part("real", lambda: {"real_vectors": bridges.real()}, REAL)
     proof.part("cranfield", measure_cranfield, DATA.exists())
     proof.part("large", lambda: measure_large(given), DATA.exists())
-    figures = [sought.figure(proof.sections, proof.reasons) for sought in SOUGHT]
-    print(*figures, sep="\n")
-    folder = given.runs / f"rescue-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    print(f"report: {report.write(folder, figures, proof.sections, proof.reasons, proof.seconds)}")
-    return int(proof.has_failed or any(figure.passed is False for figure in figures))
+    print(*proof.figures, sep="\n")
+    print(f"report: {proof.write()}")
+    return int(proof.has_failed or any(figure.passed is False for figure in proof.figures))
 
 
 def parser() -> argparse.ArgumentParser:
