@@ -12,9 +12,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.partitions import tree
 from ragkit.migration.partitions.leaf import LeafMigration, of_leaves
 from ragkit.migration.progress.dead_letters import is_dead_letter
-
-_NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
-"""A character that is not white space, as a PostgreSQL regular expression."""
+from ragkit.retrieval.rescue.coverage import NOT_BLANK
 
 PAGES, STRETCHES = 256, 16
 """What an estimate reads: so many pages, in so many stretches."""
@@ -98,7 +96,7 @@ def in_blocks(first: int, end: int) -> tuple[sa.ColumnElement[bool], sa.ColumnEl
 
 def has_text(content: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """True for a text with a character that is not white space."""
-    return sa.func.coalesce(content.regexp_match(_NOT_BLANK), sa.false())
+    return sa.func.coalesce(content.regexp_match(NOT_BLANK), sa.false())
 
 
 def is_pending(migration: Migration) -> sa.ColumnElement[bool]:

@@ -11,6 +11,8 @@ from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.search import STATEMENT_MS
 from ragkit.retrieval.space import Binding
 
+NOT_BLANK = r"[^\s\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
+"""A character that is not white space, as PostgreSQL's regular expressions say it."""
 PAGES = 64
 """That are read, of 8 kB each; a smaller table is read whole."""
 _BYTES = sa.text("""
@@ -35,5 +37,5 @@ def _share_sql(binding: Binding, plan: RescuePlan, percent: float) -> str:
     return (
         f"select avg(({stored_vector_sql(binding)} is not null)::int) "
         f"from {regclass(binding.table)} as r tablesample system ({percent:.6f}) "
-        f"where r.{quote_identifier(plan.content)} <> ''"
+        f"where r.{quote_identifier(plan.content)} ~ '{NOT_BLANK}'"
     )

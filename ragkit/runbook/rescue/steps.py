@@ -4,14 +4,16 @@ The app is switched as soon as full text serves; the bridge is fitted while it a
 full text alone is below the plan's limit the bridge comes first.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from ragkit.embedding.embedder import PROBE_TEXT
-from ragkit.errors import PhaseError
+from ragkit.errors import ConfigError, PhaseError
 from ragkit.evaluation.bridge.sample import grow_sample
+from ragkit.evaluation.comparison import require_rows
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.rescued.gate import RescueGate
 from ragkit.evaluation.rescued.quality import Quality, Step
@@ -25,6 +27,7 @@ from ragkit.migration.rescue.service_log import DOWN, OLD, note_service
 from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.runbook import Runbook
 
+log = logging.getLogger(__name__)
 ASKED = 20
 """Questions of the trial."""
 Report = Callable[[str], object]
@@ -164,13 +167,23 @@ class RescueRun:
 
     @cached_property
     def _questions(self) -> QuestionSet:
-        return choose_questions(self.runbook.migration, self.runbook.questions)
+        return choose_questions(self.runbook.migration, self._own_questions)
+
+    @cached_property
+    def _own_questions(self) -> QuestionSet | None:
+        """The plan's, if they can be used: they are no reason to leave an app down."""
+        try:
+            questions = self.runbook.questions
+            return require_rows(self.runbook.migration, questions) if questions else None
+        except ConfigError as error:
+            log.warning("the questions of the plan are not used: %s", error)
+            return None
 
     def _questions_to_ask(self) -> QuestionSet:
         """Those of the plan, judged or not; else words of rows, or the smoke question."""
         asked = self._questions
-        if self._questions.is_proxy and self.runbook.questions:
-            asked = self.runbook.questions
+        if asked.is_proxy and self._own_questions:
+            asked = self._own_questions
         texts = dict(list(asked.texts.items())[:ASKED])
         texts = texts or {"smoke": self.runbook.smoke_question or PROBE_TEXT}
         return QuestionSet(texts, asked.qrels, is_proxy=asked.is_proxy)

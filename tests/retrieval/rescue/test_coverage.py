@@ -27,6 +27,15 @@ def test_it_is_the_share_of_the_rows_with_a_text(rescued, new_embedder):
     assert estimate(rescued) == 1
 
 
+def test_a_text_of_white_space_alone_is_none(rescued, new_embedder):
+    with rescued.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"update {rescued.quoted_table} set content = E' \\n\\t' where id = 1"
+        )
+    list(run_backfill(rescued, new_embedder))
+    assert estimate(rescued) == 1
+
+
 def test_a_table_without_a_text_is_covered(rescued):
     with rescued.engine.begin() as connection:
         connection.exec_driver_sql(f"delete from {rescued.quoted_table}")

@@ -128,6 +128,22 @@ def test_no_rescue_takes_the_place_of_a_verdict(down):
         RescueRun(runbook).diagnose()
 
 
+def test_questions_that_cannot_be_used_keep_no_app_down(down, tmp_path, caplog):
+    """Judgements of another table."""
+    qrels = tmp_path / "others.tsv"
+    qrels.write_text("query-id\tcorpus-id\tscore\n")
+    known = "evaluation.questions=known-items", "evaluation.qrels="
+    runbook = down(GONE, "rescue.pairs=0", *known)
+    wrong = down(GONE, "rescue.pairs=0", f"evaluation.qrels={qrels}")
+    for each in (runbook, wrong):
+        rescue = RescueRun(each)
+        assert rescue.start().refused == "no"
+        assert rescue.quality.is_proxy
+    assert "the questions of the plan are not used" in caplog.text
+    assert rescue.deploy().revision.model == wrong.plan.new.model
+    assert rescue.ask().asked
+
+
 def test_an_app_that_answers_is_left_alone_unless_that_is_wanted(down):
     runbook = down()
     runbook.app.promote(runbook.app.stage(runbook.plan.old.model))
