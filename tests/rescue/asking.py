@@ -48,8 +48,12 @@ class TimedModel:
 class ForgetfulSearch(RescuedSearch):
     """The search of a function that may be made to forget the texts it has embedded."""
 
+    def __init__(self, engine, embedder, columns):
+        super().__init__(engine, embedder, columns)
+        self._asked = embedder
+
     def forget(self) -> None:
-        self._model = RememberingModel(self.meter.around(self._embedder))
+        self._model = RememberingModel(self.meter.around(self._asked))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.candidates.bridged import find_nearest
 from ragkit.retrieval.rescue.candidates.full_text import find_candidates
 from ragkit.retrieval.rescue.candidates.ranking import fuse, to_rank
-from ragkit.retrieval.rescue.search import CANDIDATES
+from ragkit.retrieval.rescue.candidates.source import CANDIDATES
 from tests.bench.rows import document_stream
 from tests.conftest import make_plan
 from tests.rescue.asking import Asking, K, cost, ndcg, rows_of
