@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test notebooks chaos chaos-short bench bench-large attack cranfield rescue first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test notebooks chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
@@ -39,7 +39,10 @@ cranfield: .venv/installed    ## the comparison on a judged collection, where ..
 	$(BIN)/python -m pytest tests/cranfield
 
 rescue: .venv/installed       ## what a rescued service is worth, in runs/; a quarter of an hour
-	$(BIN)/python -m pytest tests/rescue && $(BIN)/python -m tests.rescue
+	$(BIN)/python -m tests.rescue
+
+rescue-short: .venv/installed ## the same of a few rows; a minute
+	$(BIN)/python -m pytest tests/rescue
 
 first-hour: .venv/installed   ## a strange database, from ragkit init to the report; two minutes
 	$(BIN)/python -m pytest tests/first_hour
