@@ -87,12 +87,12 @@ class RescueRun:
 
     def start(self, report: Report = lambda text: None) -> Rescue:
         """Column, full text and contract; with a bridge only where full text is not enough."""
-        rescue = self._start()
+        rescue = self._start(keep_bridge=self.runbook.plan.rescue.pairs > 0)
         if self.diagnosis and self.diagnosis.serving != self.runbook.plan.new.model:
             before = OLD if self.diagnosis.app_answers else DOWN
             note_service(self.runbook.migration, before, time.monotonic() - self.began)
         if rescue.refused != "no" and self.fit(report):
-            rescue = self._start()
+            rescue = self._start(keep_bridge=True)
         return rescue
 
     def outlook(self) -> str:
@@ -121,12 +121,8 @@ class RescueRun:
         for fitting in grow_sample(runbook.migration, runbook.new_embedder, pairs):
             self.curve.append(Step(fitting, self._gate.measure(fitting.bridge)))
             report(f"fitting the bridge into the old column: {fitting.result.pairs:,} pairs")
-        start_rescue(
-            runbook.migration,
-            runbook.new_embedder,
-            self.curve[-1].fitting.bridge,
-            judge=self._gate.judge,
-        )
+        if self._start(self.curve[-1]).refused != "no":
+            self._start()  # a bridge turns off nothing that full text alone may serve
         return self.curve
 
     def bridges(self) -> list[BridgeStep]:
@@ -152,12 +148,11 @@ class RescueRun:
         """That of the candidates as they are served; None where no question tells."""
         return self._gate.quality
 
-    def _start(self) -> Rescue:
-        """A bridge that is there stays, where the plan wants one."""
-        runbook = self.runbook
-        keep = runbook.plan.rescue.pairs > 0
+    def _start(self, step: Step | None = None, keep_bridge: bool = False) -> Rescue:
+        """With the bridge of a step, one that is there already, or by full text alone."""
+        runbook, bridge = self.runbook, step.fitting.bridge if step else None
         return start_rescue(
-            runbook.migration, runbook.new_embedder, keep_bridge=keep, judge=self._gate.judge
+            runbook.migration, runbook.new_embedder, bridge, keep_bridge, self._gate.judge
         )
 
     @cached_property
