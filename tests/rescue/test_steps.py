@@ -15,7 +15,9 @@ from ragkit.runbook.rescue.need import needs_rescue
 from ragkit.runbook.rescue.report import RESCUE, write_rescue
 from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.rescue.steps import RescueRun
-from tests.runbook.rescue.conftest import GONE
+from tests.runbook.rescue.conftest import GONE, down
+
+__all__ = ["down"]
 
 MAX_SECONDS = 60
 
