@@ -41,7 +41,7 @@ cranfield: .venv/installed    ## the comparison on a judged collection, where ..
 rescue: .venv/installed       ## what a rescued service is worth, in runs/; a quarter of an hour
 	$(BIN)/python -m tests.rescue
 
-rescue-short: .venv/installed ## the same of a few rows; a minute
+rescue-short: .venv/installed ## the same of a few rows, its steps, its quota; three minutes
 	$(BIN)/python -m pytest tests/rescue
 
 first-hour: .venv/installed   ## a strange database, from ragkit init to the report; two minutes
