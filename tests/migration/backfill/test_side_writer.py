@@ -17,13 +17,14 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import queue
 from ragkit.migration.work.rows import Row
+from ragkit.retrieval.guarded_write import SIDE_SETTINGS
 from tests.conftest import ROLE, TEXTS, changed, column_of
 from tests.migration.backfill.vectors import check_no_orphans, check_vectors
 
 ROWS = [Row(str(number), text) for number, text in enumerate(TEXTS, 1)]
 ONES = np.ones((6, 64), np.float32)
-NO_WAIT = 0.15
-"""Less than a write would wait for a lock."""
+WAITS, NO_WAIT = "5s", 2
+"""How long a write would wait for a lock here, and much less than that, in seconds."""
 
 
 @pytest.fixture
@@ -56,8 +57,9 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_row_that_is_being_changed_is_not_waited_for_and_ends_right(
-    beside, engine, new_embedder, change
+    beside, engine, new_embedder, change, monkeypatch
 ):
+    monkeypatch.setitem(SIDE_SETTINGS, "lock_timeout", WAITS)
     vectors(beside)  # the session is there
     with engine.begin() as app:
         app.exec_driver_sql(change)
@@ -82,6 +84,7 @@ def test_the_app_does_not_wait_for_a_write_that_is_under_way(beside, engine, new
         SideWriter(beside).send(ours, ROWS, ONES)
         start = time.monotonic()
         with engine.begin() as app:
+            app.exec_driver_sql(f"set local lock_timeout = '{WAITS}'")
             app.exec_driver_sql(change)
         assert time.monotonic() - start < NO_WAIT
     assert vectors(beside).get(2) is None
