@@ -1,0 +1,119 @@
+"""Whether a mean is above or below a limit, looked at after every observation.
+
+A fixed-n interval that is looked at again and again ends up wrong more often than it says. A test
+by betting does not (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by
+betting"): whoever bets on each next value that the mean is above the limit cannot win, on average,
+if it is not; so a capital of 1 / ERROR has a chance of at most ERROR (Ville's inequality), however
+often one looks. The bets are a fixed mixture of stakes, and need no tuning.
+"""
+
+from dataclasses import dataclass
+from math import ceil, inf, log
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+ERROR = 0.05
+"""Of each direction, over all looks together."""
+STAKES = np.geomspace(0.005, 0.95, 24)
+"""Shares of the largest bet that cannot lose everything."""
+HALVINGS = 20
+"""Of the range, in the search for a bound."""
+MAX_MORE = 100_000
+"""Observations: what takes more will not be decided."""
+
+
+@dataclass(frozen=True)
+class SequentialResult:
+    """What `n` observations show of a mean and of `limit`.
+
+    `above` is True or False once the evidence has decided, at any look, and None before. `low` and
+    `high` hold the mean at this look, at twice the ERROR, whenever one looks. `more` is about how
+    many further observations decide, if they are like those before: 0 after a decision, None where
+    they do not. `decided_at` counts the observations of the first decision.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    limit: float
+    above: bool | None
+    decided_at: int | None
+    more: int | None
+
+
+def sequential_test(
+    values: ArrayLike, limit: float, bounds: tuple[float, float] = (-1.0, 1.0)
+) -> SequentialResult:
+    """`values`, of shape (n,), in the order in which they were seen; each lies within `bounds`, and
+    so does `limit`, but for the ends. Raises ValueError for others."""
+    seen = np.asarray(values, float)
+    least, most = bounds
+    if not least < limit < most:
+        raise ValueError(f"the limit is {limit}, expected a value between {least} and {most}")
+    if seen.size and not (least <= seen.min() and seen.max() <= most):
+        raise ValueError(f"expected {least} to {most}, got {seen.min()} to {seen.max()}")
+    above, below = _Bets(seen, limit, least), _Bets(-seen, -limit, -most)
+    won = above.won_at() <= below.won_at()
+    decided_at = min(above.won_at(), below.won_at())
+    is_decided = decided_at < inf
+    low, high = _bound(seen, least, most), -_bound(-seen, -most, -least)
+    return SequentialResult(
+        mean=float(seen.mean()) if seen.size else limit,
+        low=max(low, limit) if is_decided and won else low,
+        high=min(high, limit) if is_decided and not won else high,
+        n=seen.size,
+        limit=limit,
+        above=won if is_decided else None,
+        decided_at=int(decided_at) if is_decided else None,
+        more=0 if is_decided else min((b.more() for b in (above, below)), key=_last_if_none),
+    )
+
+
+class _Bets:
+    """Bets on each of `values`, in turn, that their mean is above `limit`; none is below `least`.
+
+    `growth` has shape (n, stakes): the logarithm of the capital of each stake after each value.
+    """
+
+    def __init__(self, values: np.ndarray, limit: float, least: float):
+        gains = (values - limit) / (limit - least)
+        self.growth = np.cumsum(np.log1p(np.outer(gains, STAKES)), axis=0)
+
+    def won_at(self) -> float:
+        """How many values had been seen when the capital first reached 1 / ERROR; else inf."""
+        reached = np.flatnonzero(_mixture(self.growth) >= log(1 / ERROR))
+        return float(reached[0] + 1) if reached.size else inf
+
+    def more(self) -> int | None:
+        """How many values like these are missing; None for more than MAX_MORE."""
+        if not len(self.growth):
+            return None
+        last, counts = self.growth[-1], np.geomspace(1, MAX_MORE, 200)
+        later = _mixture(last + np.outer(counts, last / len(self.growth)))
+        reached = np.flatnonzero(later >= log(1 / ERROR))
+        return ceil(counts[reached[0]]) if reached.size else None
+
+
+def _mixture(growth: np.ndarray) -> np.ndarray:
+    """The logarithm of the mean capital of all stakes, over the last axis."""
+    largest: np.ndarray = growth.max(axis=-1)
+    mean: np.ndarray = np.exp(growth - largest[..., None]).mean(axis=-1)
+    return largest + np.log(mean)
+
+
+def _bound(values: np.ndarray, least: float, most: float) -> float:
+    """The smallest mean that bets on more have not refuted: they gain less, the higher it is."""
+    distinct, counts = np.unique(values, return_counts=True)
+    low, high = least, most
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        gains = (distinct - middle) / (middle - least)
+        refuted = _mixture(counts @ np.log1p(np.outer(gains, STAKES))) >= log(1 / ERROR)
+        low, high = (middle, high) if refuted else (low, middle)
+    return low
+
+
+def _last_if_none(count: int | None) -> float:
+    return inf if count is None else count
