@@ -28,7 +28,7 @@ class SequentialResult:
     """What `n` observations show of a mean and of `limit`.
 
     `above` is True or False once the evidence has decided, at any look, and None before. `low` and
-    `high` hold the mean at this look, at twice the ERROR, whenever one looks. `more` is about how
+    `high` hold the mean, at whatever look, but for a share of 2 * ERROR. `more` is about how
     many further observations decide, if they are like those before: 0 after a decision, None where
     they do not. `decided_at` counts the observations of the first decision.
     """
@@ -47,7 +47,7 @@ def sequential_test(
     values: ArrayLike, limit: float, bounds: tuple[float, float] = (-1.0, 1.0)
 ) -> SequentialResult:
     """`values`, of shape (n,), in the order in which they were seen; each lies within `bounds`, and
-    so does `limit`, but for the ends. Raises ValueError for others."""
+    so does `limit`, without the ends. Raises ValueError for others."""
     seen = np.asarray(values, float)
     least, most = bounds
     if not least < limit < most:
@@ -100,7 +100,8 @@ def _mixture(growth: np.ndarray) -> np.ndarray:
     """The logarithm of the mean capital of all stakes, over the last axis."""
     largest: np.ndarray = growth.max(axis=-1)
     mean: np.ndarray = np.exp(growth - largest[..., None]).mean(axis=-1)
-    return largest + np.log(mean)
+    mixed: np.ndarray = largest + np.log(mean)
+    return mixed
 
 
 def _bound(values: np.ndarray, least: float, most: float) -> float:
