@@ -180,6 +180,7 @@ def test_every_test_module_has_its_module():
         "bench",
         "chaos",
         "cranfield",
+        "end_to_end",
         "first_hour",
         "function",
         "notebooks",
