@@ -6,7 +6,8 @@ import numpy as np
 
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.cutoff import CutoffCalibration, recalibrate
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement, measure_index
+from ragkit.evaluation.index.loss import IndexLoss, index_losses
+from ragkit.evaluation.index.recall import IndexMeasurement, measure_index
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods, compare_neighbourhoods
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary, read_shadow_log
 from ragkit.evaluation.label_free.storage import StorageVariant, storage_variants
@@ -24,10 +25,10 @@ _NEIGHBOUR_FIGURES = ("k", "rows", "duplicates", "overlap", "rbo", "spearman", "
 class Evidence:
     """What a comparison measured. The same seed gives the same figures, except times.
 
-    `comparison` is None without questions or without the old model; `differences` and `slices`
-    are empty without judgements; `left_out` says which slices are not made, and why; `cutoff` is
-    None for a distance other than cosine, `shadow` without a log. The rest needs stored vectors
-    only.
+    `comparison` is None without questions or without the old model; `differences`, `slices`
+    and `losses` are empty without judgements; `left_out` says which slices are not made, and why;
+    `cutoff` is None without questions and for a distance other than cosine, `shadow` without a
+    log. The rest needs stored vectors only.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class Evidence:
     neighbourhoods: Neighbourhoods
     cutoff: CutoffCalibration | None
     index: list[IndexMeasurement]
+    losses: list[IndexLoss]
     storage: list[StorageVariant]
     shadow: ShadowSummary | None
 
@@ -77,6 +79,7 @@ class Evidence:
             "neighbours": neighbours,
             "cutoff": _cutoff_figures(self.cutoff) if self.cutoff else None,
             "index": [asdict(measurement) for measurement in self.index],
+            "index_losses": [asdict(loss) for loss in self.losses],
             "variants": [asdict(variant) for variant in self.storage],
             "shadow": asdict(self.shadow) if self.shadow else None,
         }
@@ -101,11 +104,22 @@ def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evi
         slices=slices,
         left_out=left_out,
         neighbourhoods=compare_neighbourhoods(migration),
-        cutoff=recalibrate(migration, comparison),
-        index=measure_index(migration),
+        cutoff=_calibrate(migration, comparison),
+        index=measure_index(migration, *((comparison.old, comparison.new) if comparison else ())),
+        losses=_index_losses(judged, seed) if judged else [],
         storage=storage_variants(migration),
         shadow=_read_shadow(migration),
     )
+
+
+def _calibrate(migration: Migration, comparison: Comparison | None) -> CutoffCalibration | None:
+    if comparison is None or migration.plan.table.distance != "cosine":
+        return None
+    return recalibrate(comparison, migration.plan.evaluation.cutoff, migration.plan.evaluation.seed)
+
+
+def _index_losses(judged: Comparison, seed: int) -> list[IndexLoss]:
+    return index_losses(judged.questions.qrels, judged.old, judged.new, judged.k, seed)
 
 
 def _read_shadow(migration: Migration) -> ShadowSummary | None:
@@ -125,6 +139,7 @@ def _question_counts(comparison: Comparison) -> dict[str, object]:
         "gone": questions.missing_rows,
         "proxy": questions.is_proxy,
         "alike": comparison.duplicates,
+        "unfindable": len(comparison.unfindable),
     }
 
 
@@ -145,11 +160,9 @@ def _latencies(comparison: Comparison, percentile: float) -> dict[str, float]:
 
 
 def _cutoff_figures(calibration: CutoffCalibration) -> dict[str, object]:
-    """Without the distances of all pairs."""
-    by_recall = calibration.by_recall
+    """Without the distances of each question."""
     return {
-        "old": calibration.old,
-        "new": asdict(calibration.new),
-        "selectivity": calibration.selectivity,
-        "recalled": asdict(by_recall) if by_recall else None,
+        name: value
+        for name, value in asdict(calibration).items()
+        if not isinstance(value, np.ndarray)
     }

@@ -8,7 +8,7 @@ import pandas as pd
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.evaluation.evidence import Evidence
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement
+from ragkit.evaluation.index.recall import IndexMeasurement
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
@@ -167,7 +167,8 @@ def _index_gate(measurement: IndexMeasurement, limits: GatesSection) -> Gate:
     recall = measurement.recall
     return Gate(
         name="index: recall of exact search",
-        observed=f"{recall.mean:.3f} ({recall.bounds()}) at {measurement.setting}",
+        observed=f"{recall.mean:.3f} ({recall.bounds()}) at {measurement.setting}, of "
+        f"{measurement.n} {measurement.queries}",
         limit=f"≥ {limits.index_recall:g}",
         passed=_is_above(recall, limits.index_recall),
     )

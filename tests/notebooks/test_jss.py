@@ -224,7 +224,7 @@ def test_the_real_vectors_arrive_and_compare_as_is_known_of_them(site, migrated)
     for key, vector in wanted.items():
         np.testing.assert_allclose(stored[key], vector, rtol=1e-6, atol=1e-9)
     figures = json.loads((migrated[1] / "comparison.json").read_text())
-    near, cutoff = figures["neighbours"], figures["cutoff"]
+    near = figures["neighbours"]
     assert (near["rows"], near["duplicates"]) == (120, 7)
     assert figures["overlap"]["mean"] == pytest.approx(0.72, abs=0.005)
     assert figures["overlap"]["low"] == pytest.approx(0.69, abs=0.015)
@@ -232,8 +232,7 @@ def test_the_real_vectors_arrive_and_compare_as_is_known_of_them(site, migrated)
     assert figures["cka"]["mean"] == pytest.approx(0.93, abs=0.005)
     assert figures["cka"]["low"] < 0.93 < figures["cka"]["high"]
     assert near["cosine"] == pytest.approx(0.027, abs=0.001)
-    assert cutoff["selectivity"] == pytest.approx(0.97, abs=0.005)
-    assert cutoff["new"]["mean"] == pytest.approx(0.653, abs=0.003)
+    assert figures["cutoff"] is None  # it takes questions
 
 
 def test_rolled_back_in_one_step(site, migrated):

@@ -72,8 +72,8 @@ class EvaluationSection(Section):
     cutoff: Annotated[float, Field(gt=0, le=2)] = Field(
         0.5, description="the distance beyond which the app shows no row"
     )
-    carry_cutoff: Literal["no", "selectivity", "recall"] = Field(
-        "no", description="`selectivity` or `recall` writes both cut-offs into the contract"
+    carry_cutoff: Literal["no", "questions"] = Field(
+        "no", description="`questions` writes both cut-offs into the contract"
     )
     shadow_log: str = Field("", description="a log of the function's shadow mode; empty: none")
     seed: int = Field(1, description="random seed of the bootstrap and the randomisation test")

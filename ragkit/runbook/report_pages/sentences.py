@@ -84,7 +84,19 @@ def _quality(figures: dict[str, Any]) -> list[str]:
     return [
         f"{name} {verb} from {metric['old']:.3f} to {metric['new']:.3f}, "
         f"{_change(change)}{chance}; of {metric['n']:,} {asked}, {metric['wins']} gain and "
-        f"{metric['losses']} lose."
+        f"{metric['losses']} lose.",
+        *_unfindable(figures),
+    ]
+
+
+def _unfindable(figures: dict[str, Any]) -> list[str]:
+    counts = figures["questions"]
+    if not counts.get("unfindable"):
+        return []
+    return [
+        f"For {counts['unfindable']} of {counts['judged']} judged questions no relevant row has a "
+        "new vector, so that no model could find one: embed those rows first, or judge the model "
+        "by the others."
     ]
 
 
