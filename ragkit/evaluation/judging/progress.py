@@ -3,6 +3,7 @@
 The test may be looked at after every judgement: see `ragkit.sequential.betting`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ragkit.evaluation.judging.record.lines import Relevance
@@ -12,10 +13,13 @@ from ragkit.sequential.betting import SequentialResult, sequential_test
 
 @dataclass(frozen=True)
 class Progress:
-    """`figure` and `outlook` are sentences. `bounds` are what the figure can be at all."""
+    """`figure` and `outlook` are sentences. `bounds` are what the figure can be at all, and `ends`
+    what they mean; `limit` is the limit as it is shown."""
 
     test: SequentialResult
     bounds: tuple[float, float]
+    ends: tuple[str, str]
+    limit: str
     figure: str
     outlook: str
 
@@ -28,9 +32,10 @@ def preference_progress(judgements: Judgements, margin: float, left: int) -> Pro
     return Progress(
         test,
         (-1.0, 1.0),
-        f"Net preference for the new model: {_points(test.mean)} ({_points(test.low)} to "
-        f"{_points(test.high)}) over {_questions(test.n)}",
-        _outlook(test, left, f"not worse than {limit}", f"worse than {limit}"),
+        ("old model", "new model"),
+        limit,
+        _figure("Net preference for the new model", test, _points, " points"),
+        _outlook(test, left, f"not worse than {limit} points", f"worse than {limit} points"),
     )
 
 
@@ -41,8 +46,9 @@ def precision_progress(judgements: Judgements, floor: float, rows: int, left: in
     return Progress(
         test,
         (0.0, 1.0),
-        f"Precision@{rows} of the new model: {test.mean:.2f} ({test.low:.2f} to {test.high:.2f}) "
-        f"over {_questions(test.n)}",
+        ("nothing relevant", "all relevant"),
+        f"{floor:.2f}",
+        _figure(f"Precision@{rows} of the new model", test, "{:.2f}".format),
         _outlook(test, left, f"at least {floor:.2f}", f"less than {floor:.2f}"),
     )
 
@@ -53,21 +59,32 @@ def precision(pool: list[Relevance], rows: int) -> float:
     return sum(grades[row] for row in pool[-1].new[:rows]) / rows
 
 
+def _figure(
+    name: str, test: SequentialResult, shown: Callable[[float], str], unit: str = ""
+) -> str:
+    if not test.n:
+        return "No question is judged yet"
+    mean, low, high = map(shown, (test.mean, test.low, test.high))
+    return f"{name}: {mean}{unit} ({low} to {high}) over {_questions(test.n)}"
+
+
 def _outlook(test: SequentialResult, left: int, above: str, below: str) -> str:
     if test.above is not None:
-        return f"Decided after {_questions(test.decided_at or 0)}: {above if test.above else below}"
+        decision = above if test.above else below
+        return f"Decided after {_questions(test.decided_at or 0)}: {decision}. You may stop"
     if not test.n:
         return f"Open: {above}, or {below}?"
     if test.more is None:
         return "Not decided, and more answers like these would not decide"
-    outlook = f"Not decided: about {_questions(test.more)} more, if they are like these"
+    outlook = f"Not decided: about {_questions(test.more, 'more ')}, if they are like these"
     return outlook if test.more <= left else f"{outlook}; only {left:,} are left"
 
 
-def _questions(count: int) -> str:
-    return f"{count:,} question{'' if count == 1 else 's'}"
+def _questions(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}question{'' if count == 1 else 's'}"
 
 
 def _points(share: float) -> str:
-    """Such as +12 points, of 100 questions."""
-    return f"{100 * share:+.0f} points".replace("-", "−")
+    """Of 100 questions, such as +12."""
+    points = round(100 * share)
+    return f"{points:+d}".replace("-", "−") if points else "0"

@@ -51,7 +51,7 @@ class Turn:
         """What a judge sees, as JSON."""
         if self.row is not None:
             pool = self._pool
-            place = f"row {pool.index(self.row) + 1} of {len(pool)}"
+            place = f"{pool.index(self.row) + 1} of {len(pool)}"
             return {"question": self.text, "row": _shown(self.row), "place": place}
         sides = [self.lists.old or [], self.lists.new]
         left, right = sides if self._left == "old" else sides[::-1]

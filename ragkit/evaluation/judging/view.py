@@ -108,9 +108,11 @@ class View:
             "judge": self.settings.judge,
             "judged": len(self.asked),
             "same": sum(not answer.asked for answer in self.answers),
-            "left": len(self.open),
+            "remaining": len(self.open),
             "figure": self.progress.figure,
             "outlook": self.progress.outlook,
+            "ends": self.progress.ends,
+            "limit": self.progress.limit,
             "decided": {True: "yes", False: "no", None: "open"}[test.above],
             "bar": {
                 name: round(100 * (getattr(test, name) - least) / (most - least), 2)

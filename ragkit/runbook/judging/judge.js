@@ -44,20 +44,23 @@ function side(title, rows) {
 function bar(state) {
   const { low, high, mean, limit } = state.bar;
   const parts = [make("span", { class: "limit" })];
-  parts[0].style.left = `${limit}%`;
-  if (high > low) {
+  const tick = make("span", { class: "tick" }, `limit ${state.limit}`);
+  parts[0].style.left = tick.style.left = `${limit}%`;
+  if (high - low < 100) {
     const range = make("span", { class: "range" }), dot = make("span", { class: "mean" });
     Object.assign(range.style, { left: `${low}%`, width: `${high - low}%` });
     dot.style.left = `${mean}%`;
     parts.push(range, dot);
   }
   const label = `${state.figure}. ${state.outlook}`;
-  return make("div", { class: `bar ${state.decided}`, role: "img", "aria-label": label }, ...parts);
+  return make("div", { role: "img", "aria-label": label },
+    make("div", { class: `bar ${state.decided}` }, ...parts),
+    make("div", { class: "ends" }, ...state.ends.map((end) => make("span", {}, end)), tick));
 }
 
 function counts(state) {
   const same = state.same ? ` · ${state.same} with the same lists` : "";
-  return `${state.judge} · ${state.judged} judged${same} · ${state.left} left`;
+  return `${state.judge} · ${state.judged} judged${same} · ${state.remaining} left`;
 }
 
 export function mount(root, send, keys = root) {
@@ -115,7 +118,8 @@ export function mount(root, send, keys = root) {
 
   function draw() {
     const asks = Boolean(state.question);
-    parts.place.textContent = asks ? state.place || "Which results would you rather get?" : "";
+    parts.place.textContent = !asks ? "" : state.mode === "pair"
+      ? "Which results would you rather get?" : `Does this row answer the question? ${state.place}`;
     parts.question.textContent = state.question || (state.busy ? "Searching…"
       : state.judged ? "Every question is judged. Thank you."
         : "No question yet. Type in what your users ask.");
