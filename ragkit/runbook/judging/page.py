@@ -95,7 +95,7 @@ def _handler(handle: Handle, token: str) -> type[BaseHTTPRequestHandler]:
                 return None
             try:
                 message = json.loads(self.rfile.read(int(length)))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return None
             return message if isinstance(message, dict) else None
 
