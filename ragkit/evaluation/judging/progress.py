@@ -73,7 +73,7 @@ def _outlook(test: SequentialResult, left: int, above: str, below: str) -> str:
         decision = above if test.above else below
         return f"Decided after {_questions(test.decided_at or 0)}: {decision}. You may stop"
     if not test.n:
-        return f"Open: {above}, or {below}?"
+        return f"To decide: {above}?"
     if test.more is None:
         return "Not decided, and more answers like these would not decide"
     outlook = f"Not decided: about {_questions(test.more, 'more ')}, if they are like these"

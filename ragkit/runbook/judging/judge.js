@@ -49,7 +49,7 @@ function bar(state) {
   if (high - low < 100) {
     const range = make("span", { class: "range" }), dot = make("span", { class: "mean" });
     Object.assign(range.style, { left: `${low}%`, width: `${high - low}%` });
-    dot.style.left = `${mean}%`;
+    dot.style.left = `clamp(4px, ${mean}%, calc(100% - 4px))`;
     parts.push(range, dot);
   }
   const label = `${state.figure}. ${state.outlook}`;
@@ -83,6 +83,7 @@ export function mount(root, send, keys = root) {
   const undo = button("Undo", "u", "U", () => post({ undo: true }));
   const whole = button("Whole texts", "t", "T", () =>
     whole.setAttribute("aria-pressed", root.classList.toggle("whole")));
+  const again = make("button", { type: "button", onclick: () => post({}) }, "Try again");
   const text = make("textarea", { rows: 4, "aria-label": "Questions, one a line",
     placeholder: "Questions that your users ask, one a line" });
   const add = make("details", { class: "add" }, make("summary", {}, "Add questions"), text,
@@ -133,13 +134,14 @@ export function mount(root, send, keys = root) {
     parts.remarks.replaceChildren(...state.remarks.map((remark) => make("p", {}, remark)));
     undo.disabled = !state.can_undo;
     whole.hidden = !asks;
+    parts.progress.hidden = tools.hidden = !asks && !state.judged && !state.same;
     if (!asks && !state.busy && !state.judged) add.open = true;
   }
 
   return function show(answer) {
     waiting = false;
     root.removeAttribute("aria-busy");
-    parts.error.textContent = answer.error;
+    parts.error.replaceChildren(...(answer.error ? [make("span", {}, answer.error), again] : []));
     if ("mode" in answer) {
       state = answer;
       draw();

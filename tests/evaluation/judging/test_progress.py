@@ -21,7 +21,7 @@ def test_nothing_judged_is_open():
     progress = preference_progress(preferences([]), 0.1, 30)
     assert progress.test.above is None
     assert progress.figure == "No question is judged yet"
-    assert progress.outlook == "Open: not worse than −10 points, or worse than −10 points?"
+    assert progress.outlook == "To decide: not worse than −10 points?"
 
 
 def test_the_test_gets_the_preferences_in_order_of_time():

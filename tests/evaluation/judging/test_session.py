@@ -107,7 +107,7 @@ class TestPairs:
     def test_the_interval_and_the_outlook_follow_each_answer(self, bench):
         session = bench.session(questions=80)
         widths, state = [], press(session)
-        assert state["outlook"].startswith("Open:")
+        assert state["outlook"].startswith("To decide:")
         while state["decided"] == "open":
             state = press(session, better(session, "new"))
             widths.append(state["bar"]["high"] - state["bar"]["low"])

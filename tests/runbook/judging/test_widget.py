@@ -30,6 +30,6 @@ def test_a_message_of_the_front_end_is_answered(widget, monkeypatch):
 
 
 def test_a_run_without_anybody_says_where_it_stands(widget):
-    assert repr(widget).startswith("No question is judged yet. Open: not worse than")
+    assert repr(widget).startswith("No question is judged yet. To decide: not worse than")
     widget.state = {"error": "the quota is used up", "busy": False}
     assert repr(widget) == "the quota is used up"
