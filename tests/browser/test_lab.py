@@ -11,9 +11,10 @@ import time
 import httpx
 import pytest
 import yaml
+from playwright.sync_api import expect
 
 from ragkit.evaluation.judging.record.standing import read_judgements
-from tests.browser.conftest import NARROW, WIDE, picture
+from tests.browser.conftest import NARROW, picture
 from tests.conftest import PYTHON, ROOT, environment, free_port
 from tests.runbook.judging.conftest import open_runbook, runbook_of  # noqa: F401 (fixtures)
 
@@ -32,7 +33,7 @@ def lab(open_runbook, tmp_path):  # noqa: F811
     process = subprocess.Popen(
         [PYTHON, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
          f"--ServerApp.port={port}", f"--IdentityProvider.token={token}",
-         f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None",
+         f"--ServerApp.root_dir={folder}",
          "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
         env=environment(
             HOME=str(home), JUPYTER_CONFIG_DIR=str(home), JUPYTER_DATA_DIR=str(home),
@@ -66,15 +67,13 @@ def run_all(page) -> None:
     page.wait_for_selector("text=Python 3")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_selector(".judge .answers button")
+    page.wait_for_selector(".judge .judge-answers button")
 
 
 def press(page, key: str) -> None:
-    before = page.inner_text(".judge .counts")
+    before = page.locator(".judge-counts").text_content()
     page.keyboard.press(key)
-    page.wait_for_function(
-        "before => document.querySelector('.judge .counts').innerText !== before", arg=before
-    )
+    expect(page.locator(".judge-counts")).not_to_have_text(before)
 
 
 @pytest.mark.timeout(180)
@@ -82,9 +81,11 @@ def test_keys_judge_in_the_cell_and_do_nothing_to_the_notebook(
     lab, tab, filled, tmp_path,
 ):  # fmt: skip
     page = tab(lab, timeout=60_000)
+    news = page.get_by_role("button", name="No", exact=True)
+    page.add_locator_handler(page.get_by_text("official Jupyter news"), lambda _: news.click())
     run_all(page)
     cells = page.locator(".jp-Notebook .jp-Cell").count()
-    page.locator(".judge .question").click()
+    page.locator(".judge .judge-question").click()
     press(page, "ArrowLeft")
     press(page, "ArrowRight")
     page.keyboard.press("b")  # JupyterLab's key for a new cell, which is none here
@@ -95,11 +96,12 @@ def test_keys_judge_in_the_cell_and_do_nothing_to_the_notebook(
     kept = read_judgements(tmp_path / "judgements", filled).preferences
     assert [p.answer for p in kept if p.asked] == ["left", "right"]
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
-    assert re.search("2 judged", page.inner_text(".judge .counts"))
+    assert re.search("2 judged", page.inner_text(".judge .judge-counts"))
     page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
-    page.wait_for_timeout(500)
-    first, second = (box.bounding_box() for box in page.locator(".judge .side").all())
+    page.locator(".jp-SideBar [data-id=filebrowser]").click()  # closes it
+    page.get_by_text("Which results would you rather get?").scroll_into_view_if_needed()
+    first, second = (box.bounding_box() for box in page.locator(".judge-side").all())
     assert first["y"] < second["y"]
     picture(page, "lab-narrow")
-    page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
-    tab.faults.clear()  # JupyterLab's own; the front end's are in test_page
+    assert [fault for fault in tab.faults if "404" not in fault] == []  # JupyterLab asks for a file
+    tab.faults.clear()

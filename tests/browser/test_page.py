@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import expect
 
 from ragkit.errors import ModelUnavailable
 from ragkit.evaluation.judging.record.standing import read_judgements
@@ -23,7 +24,7 @@ def shown(bench, tab):  # noqa: F811
         def show(size=WIDE, scheme="light", **session):
             address = stack.enter_context(serving(bench.session(**session).handle))
             page = tab(address, size, scheme)
-            page.wait_for_selector(".judge:not([aria-busy]) .counts:not(:empty)")
+            page.wait_for_selector(".judge:not([aria-busy]) .judge-counts:not(:empty)")
             page.address = address
             return page
 
@@ -33,16 +34,14 @@ def shown(bench, tab):  # noqa: F811
 def press(page, *keys):
     """Each key when the answer to the one before is there."""
     for key in keys:
-        before = page.inner_text(".judge")
+        before = page.locator(".judge").text_content()
         page.keyboard.press(key)
-        page.wait_for_function(
-            "before => document.querySelector('.judge').innerText !== before", arg=before
-        )
+        expect(page.locator(".judge")).not_to_have_text(before)
         page.wait_for_selector(".judge:not([aria-busy])")
 
 
 def judged(page) -> int:
-    return int(re.search(r"(\d+) judged", page.inner_text(".counts"))[1])
+    return int(re.search(r"(\d+) judged", page.inner_text(".judge-counts"))[1])
 
 
 def test_one_key_a_judgement(shown, bench, migration):  # noqa: F811
@@ -59,7 +58,7 @@ def test_one_key_a_judgement(shown, bench, migration):  # noqa: F811
 def test_clicks_do_the_same_and_the_focus_stays(shown, bench, migration):  # noqa: F811
     page = shown()
     page.get_by_role("button", name="Equal").click()
-    page.wait_for_function("document.querySelector('.counts').innerText.includes('1 judged')")
+    expect(page.locator(".judge-counts")).to_contain_text("1 judged")
     press(page, "Enter")  # the button has the focus still
     kept = read_judgements(bench.folder, migration).preferences
     assert [p.answer for p in kept] == ["equal", "equal"]
@@ -67,9 +66,9 @@ def test_clicks_do_the_same_and_the_focus_stays(shown, bench, migration):  # noq
 
 def test_rows_one_by_one(shown, bench, migration):  # noqa: F811
     page = shown(pooled=True)
-    assert "1 of 5" in page.inner_text(".place")
+    assert "1 of 5" in page.inner_text(".judge-place")
     press(page, *"rnnrn")
-    assert "1 of 5" in page.inner_text(".place")
+    assert "1 of 5" in page.inner_text(".judge-place")
     (grades,) = read_judgements(bench.folder, migration).qrels.values()
     assert sorted(grades.values()) == [0, 0, 0, 1, 1]
     picture(page, "rows")
@@ -81,7 +80,7 @@ def test_a_key_that_is_held_down_answers_once(shown):
     for _ in range(20):
         page.keyboard.down("e")  # as a keyboard repeats it
     page.keyboard.up("e")
-    page.wait_for_function("document.querySelector('.counts').innerText.includes('1 judged')")
+    expect(page.locator(".judge-counts")).to_contain_text("1 judged")
     page.wait_for_timeout(300)
     assert judged(page) == 1
 
@@ -98,7 +97,7 @@ def test_keys_of_the_browser_are_left_alone(shown):
 def test_the_page_does_not_tell_which_is_which(shown):
     page = shown(questions=6)
     for _ in range(5):
-        lists = page.inner_html(".lists") + page.inner_html(".answers")
+        lists = page.inner_html(".judge-lists") + page.inner_html(".judge-answers")
         assert not re.search("new|old|embedding", lists)
         press(page, "ArrowLeft")
 
@@ -108,15 +107,15 @@ def test_the_interval_is_drawn_after_each_judgement(shown, bench):  # noqa: F811
     page = shown(questions=60)
     best = TEXTS[int(NEW_ROWS[0]) - 1].partition(" ")[0]
     widths = []
-    while page.locator(".outlook.yes").count() == 0:
-        left = page.locator(".side").first.locator(".label").first.inner_text()
+    while page.locator(".judge-outlook.judge-yes").count() == 0:
+        left = page.locator(".judge-side").first.locator(".judge-label").first.inner_text()
         press(page, "ArrowLeft" if left.startswith(best) else "ArrowRight")
-        if page.locator(".range").count():
-            widths.append(page.locator(".range").bounding_box()["width"])
+        if page.locator(".judge-range").count():
+            widths.append(page.locator(".judge-range").bounding_box()["width"])
     assert widths[-1] < widths[0]
-    limit, low = (page.locator(f".{part}").bounding_box()["x"] for part in ("limit", "range"))
+    limit, low = (page.locator(f".judge-{part}").bounding_box()["x"] for part in ("limit", "range"))
     assert low >= limit - 1
-    assert page.inner_text(".outlook").endswith("You may stop")
+    assert page.inner_text(".judge-outlook").endswith("You may stop")
     assert page.locator("[role=img]").get_attribute("aria-label").startswith("Net preference")
     picture(page, "decided")
 
@@ -132,15 +131,15 @@ def test_it_fits_and_can_be_read(shown, migration, amenities, size, name, scheme
             connection.execute(change.values(content=text))
     page = shown(size, scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    first, second = (box.bounding_box() for box in page.locator(".side").all())
+    first, second = (box.bounding_box() for box in page.locator(".judge-side").all())
     assert (first["y"] == second["y"]) == (size == WIDE)
-    for button in page.locator(".answers button").all():
+    for button in page.locator(".judge-answers button").all():
         box = button.bounding_box()
         assert box["height"] >= 44
         assert box["y"] + box["height"] <= size[1]  # without scrolling
-    assert contrast(page, ".question") > 7
-    assert contrast(page, ".common .text") > 4.5
-    assert contrast(page, ".outlook") > 4.5
+    assert contrast(page, ".judge-question") > 7
+    assert contrast(page, ".judge-common .judge-text") > 4.5
+    assert contrast(page, ".judge-outlook") > 4.5
     shorter = page.evaluate("document.body.scrollHeight")
     page.keyboard.press("t")
     assert page.evaluate("document.body.scrollHeight") > shorter
@@ -192,41 +191,41 @@ def test_a_text_that_looks_like_html_is_a_text(shown, migration, amenities):
     with migration.engine.begin() as connection:
         connection.execute(sa.update(amenities).values(content=hostile, name=hostile))
     page = shown(pooled=True)
-    assert page.locator(".row .text").inner_text() == hostile
-    assert page.locator(".row .label").inner_text() == hostile
-    assert page.locator(".row img").count() == 0
+    assert page.locator(".judge-row .judge-text").inner_text() == hostile
+    assert page.locator(".judge-row .judge-label").inner_text() == hostile
+    assert page.locator(".judge-row img").count() == 0
 
 
 def test_questions_are_typed_in_and_no_key_of_theirs_judges(shown, bench, migration):  # noqa: F811
     page = shown(questions=0)
-    assert "Type in what your users ask" in page.inner_text(".question")
+    assert "Type in what your users ask" in page.inner_text(".judge-question")
     page.locator("textarea").fill("")
     page.locator("textarea").press_sequentially("one beer\nwhere are the trains")
     picture(page, "typed")
     page.get_by_role("button", name="Add", exact=True).click()
-    page.wait_for_selector(".answers button")
-    assert page.inner_text(".question") in ("one beer", "where are the trains")
+    page.wait_for_selector(".judge-answers button")
+    assert page.inner_text(".judge-question") in ("one beer", "where are the trains")
     assert judged(page) == 0
     page.evaluate("document.querySelector('.judge').focus()")
     press(page, "n", "n")
-    assert "Every question is judged" in page.inner_text(".question")
+    assert "Every question is judged" in page.inner_text(".judge-question")
     assert len(read_judgements(bench.folder, migration).preferences) == 2
 
 
 def test_a_command_that_was_stopped_is_told_and_nothing_is_lost(bench, tab):  # noqa: F811
     with serving(bench.session().handle) as address:
         page = tab(address)
-        page.wait_for_selector(".answers button")
+        page.wait_for_selector(".judge-answers button")
         press(page, "e", "e")
     page.keyboard.press("e")
-    page.wait_for_function("document.querySelector('.error').innerText !== ''")
-    assert "Start it again: nothing is lost" in page.inner_text(".error")
+    expect(page.locator(".judge-error")).not_to_be_empty()
+    assert "Start it again: nothing is lost" in page.inner_text(".judge-error")
     assert page.locator("[role=alert]").count() == 1
     assert all("Failed to load" in fault or "ERR_CONNECTION" in fault for fault in tab.faults)
     tab.faults.clear()
     with serving(bench.session().handle) as address:
         again = tab(address)
-        again.wait_for_selector(".answers button")
+        again.wait_for_selector(".judge-answers button")
         assert judged(again) == 2
 
 
@@ -240,11 +239,11 @@ def test_an_error_of_a_model_is_told_and_tried_again(bench, tab):  # noqa: F811
 
     with serving(bench.session(old=old).handle) as address:
         page = tab(address)
-        page.wait_for_selector(".error:not(:empty)")
-        assert page.inner_text(".error").startswith("the quota is used up")
+        page.wait_for_selector(".judge-error:not(:empty)")
+        assert page.inner_text(".judge-error").startswith("the quota is used up")
         page.get_by_role("button", name="Try again").click()
-        page.wait_for_selector(".answers button")
-        assert page.inner_text(".error") == ""
+        page.wait_for_selector(".judge-answers button")
+        assert page.inner_text(".judge-error") == ""
 
 
 def test_two_people_at_once(bench, tab, migration):  # noqa: F811
@@ -254,7 +253,7 @@ def test_two_people_at_once(bench, tab, migration):  # noqa: F811
     ):
         pages = [tab(first), tab(second)]
         for page in pages:
-            page.wait_for_selector(".answers button")
+            page.wait_for_selector(".judge-answers button")
         for _ in range(6):
             for page, key in zip(pages, ("ArrowLeft", "e"), strict=True):
                 press(page, key)

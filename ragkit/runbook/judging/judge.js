@@ -30,32 +30,32 @@ function button(text, key, shownKey, press) {
 }
 
 function card(row) {
-  const both = row.both ? [make("span", { class: "both" }, "in both")] : [];
-  return make("li", { class: row.both ? "row common" : "row" },
-    make("p", { class: "label" }, row.label, ...both), make("p", { class: "text" }, row.text));
+  const both = row.both ? [make("span", { class: "judge-both" }, "in both")] : [];
+  return make("li", { class: row.both ? "judge-row judge-common" : "judge-row" },
+    make("p", { class: "judge-label" }, row.label, ...both), make("p", { class: "judge-text" }, row.text));
 }
 
 function side(title, rows) {
   const content = rows.length
-    ? make("ol", {}, ...rows.map(card)) : make("p", { class: "none" }, "No rows");
-  return make("section", { class: "side" }, make("h3", {}, title), content);
+    ? make("ol", {}, ...rows.map(card)) : make("p", { class: "judge-none" }, "No rows");
+  return make("section", { class: "judge-side" }, make("h3", {}, title), content);
 }
 
 function bar(state) {
   const { low, high, mean, limit } = state.bar;
-  const parts = [make("span", { class: "limit" })];
-  const tick = make("span", { class: "tick" }, `limit ${state.limit}`);
+  const parts = [make("span", { class: "judge-limit" })];
+  const tick = make("span", { class: "judge-tick" }, `limit ${state.limit}`);
   parts[0].style.left = tick.style.left = `${limit}%`;
   if (high - low < 100) {
-    const range = make("span", { class: "range" }), dot = make("span", { class: "mean" });
+    const range = make("span", { class: "judge-range" }), dot = make("span", { class: "judge-mean" });
     Object.assign(range.style, { left: `${low}%`, width: `${high - low}%` });
     dot.style.left = `clamp(4px, ${mean}%, calc(100% - 4px))`;
     parts.push(range, dot);
   }
   const label = `${state.figure}. ${state.outlook}`;
   return make("div", { role: "img", "aria-label": label },
-    make("div", { class: `bar ${state.decided}` }, ...parts),
-    make("div", { class: "ends" }, ...state.ends.map((end) => make("span", {}, end)), tick));
+    make("div", { class: `judge-bar judge-${state.decided}` }, ...parts),
+    make("div", { class: "judge-ends" }, ...state.ends.map((end) => make("span", {}, end)), tick));
 }
 
 function counts(state) {
@@ -68,7 +68,7 @@ export function mount(root, send, keys = root) {
   let waiting = true;
   const parts = Object.fromEntries(
     ["place", "question", "lists", "answers", "progress", "counts", "remarks", "error"].map(
-      (name) => [name, make("div", { class: name })]),
+      (name) => [name, make("div", { class: `judge-${name}` })]),
   );
   parts.question.setAttribute("aria-live", "polite");
   parts.error.setAttribute("role", "alert");
@@ -82,16 +82,16 @@ export function mount(root, send, keys = root) {
   };
   const undo = button("Undo", "u", "U", () => post({ undo: true }));
   const whole = button("Whole texts", "t", "T", () =>
-    whole.setAttribute("aria-pressed", root.classList.toggle("whole")));
+    whole.setAttribute("aria-pressed", root.classList.toggle("judge-whole")));
   const again = make("button", { type: "button", onclick: () => post({}) }, "Try again");
   const text = make("textarea", { rows: 4, "aria-label": "Questions, one a line",
     placeholder: "Questions that your users ask, one a line" });
-  const add = make("details", { class: "add" }, make("summary", {}, "Add questions"), text,
+  const add = make("details", { class: "judge-add" }, make("summary", {}, "Add questions"), text,
     make("button", { type: "button", onclick: () => {
       post({ add: text.value });
       text.value = "";
     } }, "Add"));
-  const tools = make("div", { class: "tools" }, undo, whole);
+  const tools = make("div", { class: "judge-tools" }, undo, whole);
   root.classList.add("judge");
   root.tabIndex = 0;
   root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys, while this has the focus
@@ -126,10 +126,10 @@ export function mount(root, send, keys = root) {
         : "No question yet. Type in what your users ask.");
     parts.lists.replaceChildren(...(!asks ? [] : state.mode === "pair"
       ? [side("Left", state.left), side("Right", state.right)]
-      : [make("ol", { class: "side" }, card(state.row))]));
+      : [make("ol", { class: "judge-side" }, card(state.row))]));
     drawAnswers();
-    parts.progress.replaceChildren(bar(state), make("p", { class: "figure" }, state.figure),
-      make("p", { class: `outlook ${state.decided}` }, state.outlook));
+    parts.progress.replaceChildren(bar(state), make("p", { class: "judge-figure" }, state.figure),
+      make("p", { class: `judge-outlook judge-${state.decided}` }, state.outlook));
     parts.counts.textContent = counts(state);
     parts.remarks.replaceChildren(...state.remarks.map((remark) => make("p", {}, remark)));
     undo.disabled = !state.can_undo;
