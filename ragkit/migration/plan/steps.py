@@ -97,6 +97,9 @@ class GatesSection(Section):
         0.1,
         description="by how much more questions, net, people may prefer the old model's lists",
     )
+    precision_floor: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.3, description="the share of relevant rows that the new model's lists must reach"
+    )
     index_recall: Share = Field(0.9, description="recall of the index against exact search")
     p95_ms: Annotated[float, Field(gt=0)] = Field(
         250.0, description="from a question to its rows, 95th percentile, in ms"
