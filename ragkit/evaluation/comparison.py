@@ -12,6 +12,8 @@ from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ConfigError, SpaceNotReady
 from ragkit.evaluation.metrics import duplicates, rank_overlap, trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
+from ragkit.evaluation.metrics.trec import Rankings
+from ragkit.evaluation.old_run import run_of
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.runs import RetrievalRun, retrieve
 from ragkit.migration.migration import Migration
@@ -89,22 +91,28 @@ class Comparison:
 
 
 def compare(
-    migration: Migration, questions: QuestionSet, old_embedder: Embedder, new_embedder: Embedder
+    migration: Migration, questions: QuestionSet, old: Embedder | Rankings, new_embedder: Embedder
 ) -> Comparison:
-    """Runs every question against both columns.
+    """Runs every question against both columns. `old` may be the old model's lists, of a log: then
+    only questions with a list are asked.
 
     Raises SpaceNotReady (with the coverage) while the new column is not full; ConfigError when k
     is not smaller than the table, or as `require_rows` does; ModelError or DatabaseError.
     """
     _require_full_column(migration)
     questions = require_rows(migration, questions)
-    old = retrieve(migration, migration.old, old_embedder, questions)
-    new = retrieve(migration, migration.new, new_embedder, questions)
-    retrieved = {row for run in (old, new) for rows in run.rankings.values() for row in rows}
-    labels, texts = _labels_and_texts(migration, questions.judged_rows() | retrieved)
     k = migration.plan.evaluation.k
+    if isinstance(old, dict):
+        old_run, questions = run_of(old, migration.plan.old.model, questions, k)
+    else:
+        old_run = retrieve(migration, migration.old, old, questions)
+    new_run = retrieve(migration, migration.new, new_embedder, questions)
+    retrieved = {
+        row for run in (old_run, new_run) for rows in run.rankings.values() for row in rows
+    }
+    labels, texts = _labels_and_texts(migration, questions.judged_rows() | retrieved)
     return Comparison.of(
-        k=k, questions=questions, old=old, new=new, labels=labels, texts=texts,
+        k=k, questions=questions, old=old_run, new=new_run, labels=labels, texts=texts,
         unfindable=_unfindable(migration, questions),
     )  # fmt: skip
 

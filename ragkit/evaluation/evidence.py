@@ -8,11 +8,14 @@ from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.cutoff import CutoffCalibration, recalibrate
 from ragkit.evaluation.index.loss import IndexLoss, index_losses
 from ragkit.evaluation.index.recall import IndexMeasurement, measure_index
+from ragkit.evaluation.judging.evidence import JudgedByPeople, judged_by_people
+from ragkit.evaluation.judging.record.standing import read_judgements
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods, compare_neighbourhoods
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary, read_shadow_log
 from ragkit.evaluation.label_free.storage import StorageVariant, storage_variants
 from ragkit.evaluation.metrics.rank_overlap import least_overlap
 from ragkit.evaluation.metrics.significance import MetricDifference, metric_differences
+from ragkit.evaluation.runs import RetrievalRun
 from ragkit.evaluation.slices import Slice, compare_slices, worst_slice
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.plan import file_path
@@ -28,7 +31,8 @@ class Evidence:
     `comparison` is None without questions or without the old model; `differences`, `slices`
     and `losses` are empty without judgements; `left_out` says which slices are not made, and why;
     `cutoff` is None without questions and for a distance other than cosine, `shadow` without a
-    log. The rest needs stored vectors only.
+    log, `people` without judgements by `ragkit judge`. The rest needs stored vectors only.
+    `old_can_be_asked`: the old model, or a log of its answers, has lists to compare with.
     """
 
     seed: int
@@ -42,6 +46,8 @@ class Evidence:
     losses: list[IndexLoss]
     storage: list[StorageVariant]
     shadow: ShadowSummary | None
+    people: JudgedByPeople | None = None
+    old_can_be_asked: bool = True
 
     @property
     def least_overlap(self) -> float:
@@ -82,14 +88,17 @@ class Evidence:
             "index_losses": [asdict(loss) for loss in self.losses],
             "variants": [asdict(variant) for variant in self.storage],
             "shadow": asdict(self.shadow) if self.shadow else None,
+            "people": self.people.figures() if self.people else None,
         }
 
 
-def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evidence:
+def collect_evidence(
+    migration: Migration, comparison: Comparison | None, old_can_be_asked: bool = True
+) -> Evidence:
     """Measures everything that can be measured.
 
     Raises PhaseError, SpaceNotReady when too few rows have both vectors, ConfigError for a shadow
-    log of other models, or DatabaseError.
+    log of other models or for judgements that cannot be read, or DatabaseError.
     """
     migration.require_phase("compare")
     seed = migration.plan.evaluation.seed
@@ -105,11 +114,22 @@ def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evi
         left_out=left_out,
         neighbourhoods=compare_neighbourhoods(migration),
         cutoff=_calibrate(migration, comparison),
-        index=measure_index(migration, *((comparison.old, comparison.new) if comparison else ())),
+        index=measure_index(migration, *_asked(comparison)),
         losses=_index_losses(judged, seed) if judged else [],
         storage=storage_variants(migration),
         shadow=_read_shadow(migration),
+        people=_read_people(migration),
+        old_can_be_asked=old_can_be_asked,
     )
+
+
+def _read_people(migration: Migration) -> JudgedByPeople | None:
+    """None without a judgement that counts, or that was made."""
+    judging = migration.plan.judging
+    judgements = read_judgements(file_path(judging.folder), migration)
+    if not judgements.answers and not judgements.left_out:
+        return None
+    return judged_by_people(judgements, migration.plan.gates, judging.rows)
 
 
 def _calibrate(migration: Migration, comparison: Comparison | None) -> CutoffCalibration | None:
@@ -120,6 +140,12 @@ def _calibrate(migration: Migration, comparison: Comparison | None) -> CutoffCal
 
 def _index_losses(judged: Comparison, seed: int) -> list[IndexLoss]:
     return index_losses(judged.questions.qrels, judged.old, judged.new, judged.k, seed)
+
+
+def _asked(comparison: Comparison | None) -> list[RetrievalRun | None]:
+    """The runs of both models, as far as they have searched."""
+    runs = (comparison.old, comparison.new) if comparison else ()
+    return [run if run.vectors else None for run in runs]
 
 
 def _read_shadow(migration: Migration) -> ShadowSummary | None:
@@ -151,10 +177,10 @@ def _agreement(comparison: Comparison, seed: int) -> dict[str, object]:
     }
 
 
-def _latencies(comparison: Comparison, percentile: float) -> dict[str, float]:
-    """In ms, from a question to its rows."""
+def _latencies(comparison: Comparison, percentile: float) -> dict[str, float | None]:
+    """In ms, from a question to its rows; None for lists of a log."""
     return {
-        side: round(float(np.percentile(run.latency_ms, percentile)), 2)
+        side: round(float(np.percentile(run.latency_ms, percentile)), 2) if run.vectors else None
         for side, run in (("old", comparison.old), ("new", comparison.new))
     }
 

@@ -6,7 +6,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.deploy.project_checks import Check
 from ragkit.embedding.embedder import PROBE_TEXT
 from ragkit.evaluation.comparison import require_rows
-from ragkit.evaluation.effort import Effort
+from ragkit.evaluation.judging.effort import Effort
 from ragkit.evaluation.label_free.known_items import make_known_items
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS
 from ragkit.evaluation.questions import QuestionSet, read_questions

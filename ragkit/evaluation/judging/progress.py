@@ -6,7 +6,7 @@ The test may be looked at after every judgement: see `ragkit.sequential.betting`
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ragkit.evaluation.judging.record.lines import Relevance
+from ragkit.evaluation.judging.record.lines import Relevance, Side
 from ragkit.evaluation.judging.record.standing import Judgements
 from ragkit.sequential.betting import SequentialResult, sequential_test
 
@@ -53,10 +53,11 @@ def precision_progress(judgements: Judgements, floor: float, rows: int, left: in
     )
 
 
-def precision(pool: list[Relevance], rows: int) -> float:
-    """Of the new model's list, from the answers to all rows of a question."""
+def precision(pool: list[Relevance], rows: int, side: Side = "new") -> float:
+    """Of a model's list, from the answers to all rows of a question."""
     grades = {answer.row: answer.grade for answer in pool}
-    return sum(grades[row] for row in pool[-1].new[:rows]) / rows
+    shown = (pool[-1].new if side == "new" else pool[-1].old) or ()
+    return sum(grades[row] for row in shown[:rows]) / rows
 
 
 def _figure(

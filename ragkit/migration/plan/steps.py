@@ -68,6 +68,11 @@ class EvaluationSection(Section):
         description="a file of questions, or `known-items`; empty: stored vectors are compared",
     )
     qrels: str = Field("", description="a file of judgements; empty: the questions are a log")
+    old_run: str = Field(
+        "",
+        description="a file of what the old model answered, for one that cannot be asked: a TREC "
+        "run, or JSON lines with `text` and `rows`; empty: the old model is asked",
+    )
     k: Annotated[int, Field(ge=1, le=100)] = Field(10, description="rows of a ranked list")
     cutoff: Annotated[float, Field(gt=0, le=2)] = Field(
         0.5, description="the distance beyond which the app shows no row"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ragkit.evaluation.comparison import compare
-from ragkit.evaluation.effort import (
+from ragkit.evaluation.judging.effort import (
     MIN_ROWS,
     NOTICED,
     effort_of,

@@ -27,7 +27,7 @@ SECONDS = 10.0
 RELEVANT = 5
 """Rows that play the relevant ones of a question. By that, the spread of nDCG was within a third of
 that of people's judgements on the sample's own collection and on Cranfield, for three pairs of
-models each (tests/evaluation/test_effort.py)."""
+models each (tests/evaluation/judging/test_effort.py)."""
 DRAWS = 20
 """Of relevant rows, for each row that plays a question."""
 NOTICED = 0.05
