@@ -52,7 +52,9 @@ class Inspection:
 
     def _judgements(self) -> list[Check]:
         """One check while the old column and the new model can be compared."""
-        from ragkit.evaluation.judging.effort import estimate_effort  # loads what a comparison needs
+        from ragkit.evaluation.judging.effort import (
+            estimate_effort,  # loads what a comparison needs
+        )
         from ragkit.runbook.questions import check_judgements
 
         effort = estimate_effort(self.migration, self.new) if self.old else None

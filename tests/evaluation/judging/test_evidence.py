@@ -72,7 +72,8 @@ def test_rows_of_both_lists_compare_the_models():
 
 
 def test_a_gate_says_what_was_seen_and_how_many_more_it_takes():
-    (undecided,) = people_gates(judged_by_people(Judgements(side_by_side(20, 0.5, 0.3)), LIMITS, 2))
+    divided = [preference(f"q{n}", ("right", "left")[n % 2], n) for n in range(20)]
+    (undecided,) = people_gates(judged_by_people(Judgements(divided), LIMITS, 2))
     assert undecided.passed is None
     assert undecided.name == "people's net preference"
     assert "of 20 questions; to decide takes about " in undecided.observed
