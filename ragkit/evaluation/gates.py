@@ -25,13 +25,15 @@ from ragkit.migration.verdict import Gate, Verdict, database_gates, record_verdi
 _JUDGED = "judged questions"
 NOT_ASKED = Gate(
     name=f"{_JUDGED} of both models",
-    observed="none asked: no questions are given, or the old model cannot be called",
+    observed="none asked: no questions are given, or the old model cannot be called; people can "
+    "judge with 03b_judge or ragkit judge",
     limit="required",
     passed=None,
 )
 NOT_JUDGED = Gate(
     name=_JUDGED,
-    observed="none: a log shows what is different, not what is better",
+    observed="none: a log shows what is different, not what is better; people can judge with "
+    "03b_judge or ragkit judge",
     limit="required",
     passed=None,
 )

@@ -2,17 +2,16 @@
 
 import json
 import os
-import re
 import signal
-import subprocess
 import time
 
 import httpx
 import pytest
 import yaml
 
-from tests.conftest import PYTHON, environment, free_port
+from tests.conftest import environment, free_port
 from tests.runbook.judging.conftest import open_runbook, runbook_of  # noqa: F401 (fixtures)
+from tests.runbook.judging.page_process import start_judging
 
 
 @pytest.fixture
@@ -23,16 +22,7 @@ def params(open_runbook, tmp_path):  # noqa: F811
 
 
 def judge(params, *options):
-    """The process, and the address that it prints."""
-    process = subprocess.Popen(
-        [PYTHON, "-m", "ragkit", "judge", "--params", str(params), *options],
-        env=environment(DATABASE_URL=os.environ["DATABASE_URL"]),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    for line in process.stdout:
-        if address := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line):
-            return process, address[0], line
-    raise AssertionError(process.communicate())
+    return start_judging(params, environment(DATABASE_URL=os.environ["DATABASE_URL"]), *options)
 
 
 def test_judge_then_ctrl_c(params, tmp_path):
