@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 
 ERROR = 0.05
 """Of each direction, over all looks together."""
+LARGEST = 0.98
+"""Share of the capital that a bet may lose, with the noise that it takes off."""
 STAKES = np.geomspace(0.005, 0.95, 24)
 """Shares of the largest bet that cannot lose everything."""
 HALVINGS = 20
@@ -43,24 +45,45 @@ class SequentialResult:
     more: int | None
 
 
+@dataclass(frozen=True)
+class Noise:
+    """What is known of each value's noise, of shape (n,): on average 0, whatever came before, and
+    in size at most `most`, which is known before the value."""
+
+    values: np.ndarray
+    most: np.ndarray
+
+    @classmethod
+    def none(cls, n: int) -> "Noise":
+        return cls(np.zeros(n), np.zeros(n))
+
+    def __neg__(self) -> "Noise":
+        return Noise(-self.values, self.most)
+
+
 def sequential_test(
-    values: ArrayLike, limit: float, bounds: tuple[float, float] = (-1.0, 1.0)
-) -> SequentialResult:
+    values: ArrayLike, limit: float, bounds: tuple[float, float] = (-1.0, 1.0),
+    noise: Noise | None = None,
+) -> SequentialResult:  # fmt: skip
     """`values`, of shape (n,), in the order in which they were seen; each lies within `bounds`, and
-    so does `limit`, without the ends. Raises ValueError for others."""
+    so does `limit`, without the ends. Raises ValueError for others. `mean` is without the noise."""
     seen = np.asarray(values, float)
+    noise = Noise.none(seen.size) if noise is None else noise
     least, most = bounds
     if not least < limit < most:
         raise ValueError(f"the limit is {limit}, expected a value between {least} and {most}")
     if seen.size and not (least <= seen.min() and seen.max() <= most):
         raise ValueError(f"expected {least} to {most}, got {seen.min()} to {seen.max()}")
-    above, below = _Bets(seen, limit, least), _Bets(-seen, -limit, -most)
+    if (np.abs(noise.values) > noise.most).any():
+        raise ValueError(f"expected noise of up to {noise.most}, got {noise.values}")
+    opposite = -noise
+    above, below = _Bets(seen, limit, least, noise), _Bets(-seen, -limit, -most, opposite)
     won = above.won_at() <= below.won_at()
     decided_at = min(above.won_at(), below.won_at())
     is_decided = decided_at < inf
-    low, high = _bound(seen, least, most), -_bound(-seen, -most, -least)
+    low, high = _bound(seen, least, most, noise), -_bound(-seen, -most, -least, opposite)
     return SequentialResult(
-        mean=float(seen.mean()) if seen.size else limit,
+        mean=float((seen - noise.values).mean()) if seen.size else limit,
         low=max(low, limit) if is_decided and won else low,
         high=min(high, limit) if is_decided and not won else high,
         n=seen.size,
@@ -77,9 +100,8 @@ class _Bets:
     `growth` has shape (n, stakes): the logarithm of the capital of each stake after each value.
     """
 
-    def __init__(self, values: np.ndarray, limit: float, least: float):
-        gains = (values - limit) / (limit - least)
-        self.growth = np.cumsum(np.log1p(np.outer(gains, STAKES)), axis=0)
+    def __init__(self, values: np.ndarray, limit: float, least: float, noise: Noise):
+        self.growth = np.cumsum(_growth(values, limit, least, noise), axis=0)
 
     def won_at(self) -> float:
         """How many values had been seen when the capital first reached 1 / ERROR; else inf."""
@@ -117,14 +139,27 @@ def _mixture(growth: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _bound(values: np.ndarray, least: float, most: float) -> float:
+def _growth(values: np.ndarray, limit: float, least: float, noise: Noise) -> np.ndarray:
+    """By each value, of each stake: of shape (n, stakes). As much of the noise is taken off as a
+    stake leaves room for, so that no stake is smaller for it."""
+    unit = limit - least
+    with np.errstate(divide="ignore"):
+        part = np.minimum(1.0, (LARGEST / STAKES - 1) * unit / noise.most[:, None])
+    bets = STAKES * ((values - limit)[:, None] - part * noise.values[:, None]) / unit
+    grown: np.ndarray = np.log1p(bets)
+    return grown
+
+
+def _bound(values: np.ndarray, least: float, most: float, noise: Noise) -> float:
     """The smallest mean that bets on more have not refuted: they gain less, the higher it is."""
-    distinct, counts = np.unique(values, return_counts=True)
+    seen = np.column_stack([values, noise.values, noise.most])
+    distinct, counts = np.unique(seen, axis=0, return_counts=True)
+    once = Noise(distinct[:, 1], distinct[:, 2])
     low, high = least, most
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        gains = (distinct - middle) / (middle - least)
-        refuted = _mixture(counts @ np.log1p(np.outer(gains, STAKES))) >= log(1 / ERROR)
+        growth = counts @ _growth(distinct[:, 0], middle, least, once)
+        refuted = _mixture(growth) >= log(1 / ERROR)
         low, high = (middle, high) if refuted else (low, middle)
     return low
 
