@@ -96,7 +96,12 @@ class ModelUnavailable(ModelError):
 
 
 class ModelBusy(ModelUnavailable):
-    """Passes: too many requests, a server's fault, no answer in time."""
+    """Passes: too many requests, a server's fault, no answer in time. `wait_seconds`: what the
+    service asks for."""
+
+    def __init__(self, message: str, wait_seconds: float = 0.0):
+        self.wait_seconds = wait_seconds
+        super().__init__(message)
 
 
 class BudgetExceeded(ModelUnavailable):

@@ -11,6 +11,7 @@ from tenacity import (
     retry_if_exception_type,
     stop_after_attempt,
     stop_after_delay,
+    stop_before_delay,
     wait_fixed,
     wait_random_exponential,
 )
@@ -71,6 +72,23 @@ def busy_model(seconds: float) -> Retrying:
         retry=retry_if_exception_type(ModelBusy),
         wait=wait_random_exponential(multiplier=0.5, max=30),
         stop=stop_after_delay(seconds),
+        reraise=True,
+    )
+
+
+def asked_to_wait(seconds: float) -> Retrying:
+    """The same, for a service that says how long it wants to be left alone: no shorter, and not
+    at all if that ends later than in `seconds`."""
+    jitter = wait_random_exponential(multiplier=0.5, max=30)
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        return max(jitter(state), getattr(error, "wait_seconds", 0.0))
+
+    return Retrying(
+        retry=retry_if_exception_type(ModelBusy),
+        wait=wait,
+        stop=stop_before_delay(seconds),
         reraise=True,
     )
 

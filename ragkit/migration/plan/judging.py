@@ -27,3 +27,16 @@ class JudgingSection(Section):
         description="module:attribute of a function that removes personal data from the text of a "
         "question, before it is shown, embedded or kept; empty: none",
     )
+    model: str = Field(
+        "",
+        description="a model that labels questions beside people, who then need fewer judgements: "
+        "openai:NAME, or module:attribute of a function; empty: none",
+    )
+    model_url: str = Field(
+        "https://api.openai.com/v1",
+        description="base address of the service behind openai:NAME, or of one that speaks the "
+        "same; the key is in OPENAI_API_KEY",
+    )
+    model_labels: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        500, description="questions that the model labels at most"
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ragkit.evaluation.judging.record.lines import Preference, Relevance
+from ragkit.evaluation.judging.record.lines import Pair, Preference, Relevance
 
 ONE_KEY = 10
 """Answers by the same key, and none by another, from which on it is said."""
@@ -24,7 +24,7 @@ class Agreement:
     alpha: float | None
 
 
-def agreement(answers: Sequence[Preference | Relevance]) -> Agreement:
+def agreement(answers: Sequence[Pair | Relevance]) -> Agreement:
     """Of answers of one kind. What nobody was asked tells nothing."""
     units: dict[object, list[float]] = {}
     for answer in answers:

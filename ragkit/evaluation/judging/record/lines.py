@@ -70,12 +70,11 @@ class Judged(Line):
         return {*(self.old or ()), *self.new}
 
 
-class Preference(Judged):
+class Pair(Judged):
     """Two lists side by side."""
 
-    kind: Literal["preference"] = "preference"
     left: Side
-    answer: Literal["left", "right", "equal", "neither"]
+    answer: str
 
     @property
     def preferred(self) -> Side | None:
@@ -89,6 +88,24 @@ class Preference(Judged):
     def value(self) -> float:
         """1 for the new model, -1 for the old one, else 0."""
         return {"new": 1.0, "old": -1.0, None: 0.0}[self.preferred]
+
+
+class Preference(Pair):
+    """What a person says."""
+
+    kind: Literal["preference"] = "preference"
+    answer: Literal["left", "right", "equal", "neither"]
+
+
+class Label(Pair):
+    """What a model says: no judgement. "none" is an answer that cannot be read, or no answer."""
+
+    kind: Literal["label"] = "label"
+    answer: Literal["left", "right", "equal", "neither", "none"]
+
+    @property
+    def is_usable(self) -> bool:
+        return self.asked and self.answer != "none"
 
 
 class Relevance(Judged):
@@ -111,6 +128,6 @@ class Undo(Line):
     row: str | None = None
 
 
-AnyLine = Annotated[Typed | Preference | Relevance | Undo, Field(discriminator="kind")]
-READER: TypeAdapter[Typed | Preference | Relevance | Undo] = TypeAdapter(AnyLine)
+AnyLine = Annotated[Typed | Preference | Relevance | Label | Undo, Field(discriminator="kind")]
+READER: TypeAdapter[Typed | Preference | Relevance | Label | Undo] = TypeAdapter(AnyLine)
 """Of one line. Raises ValueError."""

@@ -11,6 +11,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.evaluation.judging.record.journal import Journal, read_journal
 from ragkit.evaluation.judging.record.lines import (
     Judged,
+    Label,
     Line,
     Preference,
     Relevance,
@@ -28,6 +29,7 @@ J = TypeVar("J", bound=Judged)
 @dataclass(frozen=True)
 class Judgements:
     """`answers` are all that stand, in order of time. `left_out` counts the others by the reason.
+    `labels` are a model's, in order of time: they are none of the answers.
 
     A question may have several judges. The first judgement of a question counts, so that none that
     counts changes later; the others tell how far the judges agree.
@@ -35,6 +37,7 @@ class Judgements:
 
     answers: list[Preference | Relevance] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    labels: list[Label] = field(default_factory=list)
 
     @property
     def preferences(self) -> list[Preference]:
@@ -105,7 +108,8 @@ def select(journal: Journal, scope: Scope, gone: Set[str] = frozenset()) -> Judg
         left_out[f"of rows that are gone, such as {min(lost)!r}"] = len(ours) - len(kept)
     if journal.unreadable:
         left_out[f"that cannot be read ({journal.unreadable[0]})"] = len(journal.unreadable)
-    return Judgements(kept, dict(left_out))
+    labels = [line for line in journal.lines if isinstance(line, Label) and line.scope == scope]
+    return Judgements(kept, dict(left_out), [label for label in labels if not label.rows & gone])
 
 
 def typed_texts(journal: Journal, scope: Scope) -> list[str]:
