@@ -96,9 +96,7 @@ def fixed_number(clicks: Clicks) -> int | None:
 
 
 if __name__ == "__main__":
-    print(
-        "| nDCG of the new model | net preference | GO | NO-GO | clicks, median | looked at once |"
-    )
+    print("| nDCG | net preference | GO | NO-GO | judgements, median | looked at once |")
     print("|---|---|---|---|---|---|")
     kinds = {"worse by the margin": Clicks.at_the_margin()}
     kinds |= {f"{d:+.2f}": Clicks.at(d) for d in DIFFERENCES}
