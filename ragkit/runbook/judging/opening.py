@@ -16,10 +16,10 @@ from ragkit.runbook.questions import KNOWN_ITEMS, load_questions
 from ragkit.runbook.runbook import Runbook
 
 
-def open_session(runbook: Runbook, old: Rank | None = None) -> Session:
+def open_session(runbook: Runbook, old: Rank | None = None, old_lists: str = "") -> Session:
     """The lists of the old model are those of `old`, if it is given, such as the answers in a log
-    of the app; else the old model is asked. Where it cannot be called either, the rows of the new
-    model's lists are judged one by one.
+    of the app, which `old_lists` names; else the old model is asked. Where it cannot be called
+    either, the rows of the new model's lists are judged one by one.
 
     Raises ConfigError, SpaceNotReady while the new column is not full, ModelError or DatabaseError.
     """
@@ -35,7 +35,7 @@ def open_session(runbook: Runbook, old: Rank | None = None) -> Session:
         old = search(migration, migration.old, embedder, rows)
     new = search(migration, migration.new, runbook.new_embedder, rows)
     make_private(folder)
-    scope = Scope.of(migration)
+    scope = Scope.of(migration, old_lists)
     return Session(
         scope,
         Settings(

@@ -29,7 +29,7 @@ def judge(params, *options):
         env=environment(DATABASE_URL=os.environ["DATABASE_URL"]),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for line in process.stdout:
+    for line in process.stderr:
         if address := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line):
             return process, address[0], line
     raise AssertionError(process.communicate())
@@ -56,6 +56,16 @@ def test_judge_then_ctrl_c(params, tmp_path):
         if json.loads(text)["asked"]
     ]
     assert (kept["judge"], kept["answer"]) == ("bo", "left")
+
+
+def test_with_json_the_results_are_one_document(params):
+    process, address, _ = judge(params, "--json")
+    httpx.post(address, json={})
+    process.send_signal(signal.SIGINT)
+    document = json.loads(process.communicate(timeout=10)[0])
+    assert document["figure"] == "No question is judged yet"
+    assert document["remarks"] == []
+    assert process.returncode == 0
 
 
 def test_rows_and_a_port_of_ones_own(params):

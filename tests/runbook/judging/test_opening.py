@@ -11,12 +11,12 @@ from tests.evaluation.judging.conftest import press
 
 @pytest.fixture
 def opened(open_runbook, opening):
-    return lambda old=None, **changes: opening(open_runbook, old, changes)
+    return lambda *old, **changes: opening(open_runbook, old, changes)
 
 
 @pytest.fixture
 def opened_dead(dead_runbook, opening):
-    return lambda old=None, **changes: opening(dead_runbook, old, changes)
+    return lambda *old, **changes: opening(dead_runbook, old, changes)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def opening():
     sessions = []
 
     def session(runbook, old, changes):
-        sessions.append(open_session(runbook(**changes), old))
+        sessions.append(open_session(runbook(**changes), *old))
         return sessions[-1]
 
     yield session
@@ -78,8 +78,10 @@ def test_where_the_old_model_is_dead_rows_are_judged(opened_dead, caplog):
 
 def test_the_old_models_lists_may_come_from_elsewhere(opened_dead):
     answers = {"log": ["6", "5"]}
-    state = press(opened_dead(lambda q, text: answers["log"]))
+    session = opened_dead(lambda q, text: answers["log"], "app.log")
+    state = press(session, "left")
     assert state["mode"] == "pair"
+    assert session.view().judgements.preferences[0].old_model == "app.log"
     assert "Corbett Chemist" in [row["label"] for row in state["left"] + state["right"]]
 
 

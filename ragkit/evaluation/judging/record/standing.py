@@ -73,13 +73,13 @@ class Judgements:
         return f"left out: {reasons}" if reasons else ""
 
 
-def read_judgements(folder: Path, migration: Migration) -> Judgements:
+def read_judgements(folder: Path, migration: Migration, old_lists: str = "") -> Judgements:
     """Of this table and pair of models, and of rows that are still there.
 
-    What is left out is counted, and logged. Raises ConfigError for a file that cannot be read, and
-    DatabaseError.
+    `old_lists` as in Scope.of. What is left out is counted, and logged. Raises ConfigError for a
+    file that cannot be read, and DatabaseError.
     """
-    journal, scope = read_journal(folder), Scope.of(migration)
+    journal, scope = read_journal(folder), Scope.of(migration, old_lists)
     gone = find_gone(migration, select(journal, scope).answers)
     judgements = select(journal, scope, gone)
     if judgements.left_out:

@@ -92,6 +92,12 @@ class TestRead:
         assert [p.question for p in judgements.preferences] == ["q0", "q2"]
         assert "left out: 1 of rows that are gone, such as '4'" in caplog.text
 
+    def test_old_lists_from_elsewhere_are_kept_apart(self, folder, migration):
+        append(folder, preference("q9", scope=Scope.of(migration, "app.log"), old=(), new=()))
+        by_log = read_judgements(folder, migration, "app.log")
+        assert [p.question for p in by_log.preferences] == ["q9"]
+        assert len(read_judgements(folder, migration).preferences) == 3
+
     def test_another_pair_of_models(self, folder, migration):
         other = with_plan(migration, {"new.model": "wordllama-64"})
         assert read_judgements(folder, other).preferences == []
