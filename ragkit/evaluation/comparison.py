@@ -12,8 +12,7 @@ from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ConfigError, SpaceNotReady
 from ragkit.evaluation.metrics import duplicates, rank_overlap, trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
-from ragkit.evaluation.metrics.trec import Rankings
-from ragkit.evaluation.old_run import run_of
+from ragkit.evaluation.old_run import OldRun, run_of
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.runs import RetrievalRun, retrieve
 from ragkit.migration.migration import Migration
@@ -91,7 +90,7 @@ class Comparison:
 
 
 def compare(
-    migration: Migration, questions: QuestionSet, old: Embedder | Rankings, new_embedder: Embedder
+    migration: Migration, questions: QuestionSet, old: Embedder | OldRun, new_embedder: Embedder
 ) -> Comparison:
     """Runs every question against both columns. `old` may be the old model's lists, of a log: then
     only questions with a list are asked.
@@ -102,7 +101,7 @@ def compare(
     _require_full_column(migration)
     questions = require_rows(migration, questions)
     k = migration.plan.evaluation.k
-    if isinstance(old, dict):
+    if isinstance(old, OldRun):
         old_run, questions = run_of(old, migration.plan.old.model, questions, k)
     else:
         old_run = retrieve(migration, migration.old, old, questions)

@@ -9,6 +9,7 @@ from ragkit.evaluation.cutoff import CutoffCalibration, recalibrate
 from ragkit.evaluation.index.loss import IndexLoss, index_losses
 from ragkit.evaluation.index.recall import IndexMeasurement, measure_index
 from ragkit.evaluation.judging.evidence import JudgedByPeople, judged_by_people
+from ragkit.evaluation.judging.old_lists import by_bridge, logged
 from ragkit.evaluation.judging.record.standing import read_judgements
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods, compare_neighbourhoods
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary, read_shadow_log
@@ -118,15 +119,19 @@ def collect_evidence(
         losses=_index_losses(judged, seed) if judged else [],
         storage=storage_variants(migration),
         shadow=_read_shadow(migration),
-        people=_read_people(migration),
+        people=_read_people(migration, old_can_be_asked),
         old_can_be_asked=old_can_be_asked,
     )
 
 
-def _read_people(migration: Migration) -> JudgedByPeople | None:
-    """None without a judgement that counts, or that was made."""
-    judging = migration.plan.judging
-    judgements = read_judgements(file_path(judging.folder), migration)
+def _read_people(migration: Migration, old_can_be_asked: bool) -> JudgedByPeople | None:
+    """None without any judgement. What a bridge told of the old model's lists counts only where
+    nothing better can."""
+    judging, model = migration.plan.judging, migration.plan.old.model
+    named = [logged(model)] if migration.plan.evaluation.old_run else []
+    if not old_can_be_asked:
+        named.append(by_bridge(model))
+    judgements = read_judgements(file_path(judging.folder), migration, *named)
     if not judgements.answers and not judgements.left_out:
         return None
     return judged_by_people(judgements, migration.plan.gates, judging.rows)

@@ -5,7 +5,8 @@ A TREC run has six columns, `question Q0 row rank score tag`. JSON lines are {"t
 """
 
 import json
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +18,74 @@ from ragkit.evaluation.metrics.trec import Rankings
 from ragkit.evaluation.questions import QuestionSet, read_lines
 from ragkit.evaluation.runs import RetrievalRun, Searched
 
+AS_LOGGED = "as logged"
+"""Of a model whose lists are those of a file."""
 
-def read_old_run(path: Path) -> Rankings:
-    """Ranked rows by question: its id, or its text. The last of several lists of one question
-    counts. Raises ConfigError with the file, the line and what was expected."""
+
+@dataclass(frozen=True)
+class OldRun:
+    """Ranked rows by question: its id or its text. `texts` are the questions that the file names
+    by their texts."""
+
+    rankings: Rankings
+    texts: list[str]
+
+    def find(self, question: str, text: str) -> list[str] | None:
+        """The rows for a question by its id and its text; None where the file has no list."""
+        return self.rankings.get(question, self.rankings.get(text))
+
+    def redacted(self, redact: Callable[[str], str]) -> "OldRun":
+        """With its texts as they are after a hook; `rankings` by an id keep theirs."""
+        after = {text: redact(text).strip() for text in self.texts}
+        rankings = {after.get(name, name): rows for name, rows in self.rankings.items()}
+        return OldRun(rankings, list(dict.fromkeys(after.values())))
+
+    def listed(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Those of the questions, texts by id, that have a list. Raises ConfigError for none."""
+        found = {q: text for q, text in texts.items() if self.find(q, text) is not None}
+        if not found:
+            raise ConfigError(
+                f"evaluation.old_run has lists of {len(self.rankings)} questions, and none of "
+                f"those of evaluation.questions, such as {next(iter(texts.values()), '')!r}"
+            )
+        return found
+
+
+def read_old_run(path: Path) -> OldRun:
+    """The last of several lists of one question counts. Raises ConfigError with the file, the line
+    and what was expected."""
     lines = read_lines(path)
     if not lines:
         raise ConfigError(f"{path.name} has no list")
-    if lines[0][1].lstrip().startswith("{"):
-        return dict(_read_json(path.name, number, line) for number, line in lines)
-    return _read_trec(path.name, lines)
+    if not lines[0][1].lstrip().startswith("{"):
+        return OldRun(_read_trec(path.name, lines), [])
+    entries = [_read_json(path.name, number, line) for number, line in lines]
+    texts = [name for name, is_text, _ in entries if is_text]
+    return OldRun({name: rows for name, _, rows in entries}, list(dict.fromkeys(texts)))
 
 
 def run_of(
-    rankings: Rankings, model: str, questions: QuestionSet, k: int
+    old: OldRun, model: str, questions: QuestionSet, k: int
 ) -> tuple[RetrievalRun, QuestionSet]:
     """The run of the questions that have a list, and these questions. It has no distances and no
     times. Raises ConfigError when none has one."""
-    found = {
-        question: rankings.get(question, rankings.get(text))
-        for question, text in questions.texts.items()
-    }
-    lists = {question: rows[:k] for question, rows in found.items() if rows is not None}
-    if not lists:
-        raise ConfigError(
-            f"evaluation.old_run has lists of {len(rankings)} questions, and none of those of "
-            f"evaluation.questions, such as {next(iter(questions.texts.values()))!r}"
-        )
+    texts = old.listed(questions.texts)
+    lists = {question: (old.find(question, text) or [])[:k] for question, text in texts.items()}
     asked = replace(
         questions,
-        texts={question: questions.texts[question] for question in lists},
+        texts=texts,
         qrels={q: grades for q, grades in questions.qrels.items() if q in lists},
     )
     searched = Searched(EXACT, lists, {}, np.array([]))
-    return RetrievalRun(f"{model}, as logged", {}, np.array([]), searched, searched), asked
+    return RetrievalRun(f"{model}, {AS_LOGGED}", {}, np.array([]), searched, searched), asked
 
 
-def _read_json(name: str, number: int, line: str) -> tuple[str, list[str]]:
+def _read_json(name: str, number: int, line: str) -> tuple[str, bool, list[str]]:
+    """The question, whether that is its text, and the rows."""
     try:
         entry: dict[str, Any] = json.loads(line)
-        question = str(entry["_id"] if "_id" in entry else entry["text"]).strip()
+        is_text = "_id" not in entry
+        question = str(entry["text"] if is_text else entry["_id"]).strip()
         rows = entry["rows"]
         if not isinstance(rows, list) or not question:
             raise ValueError
@@ -64,7 +93,7 @@ def _read_json(name: str, number: int, line: str) -> tuple[str, list[str]]:
         raise ConfigError(
             f'{name} line {number}: expected {{"text": "…", "rows": ["…", …]}}'
         ) from None
-    return question, [str(row) for row in rows]
+    return question, is_text, [str(row) for row in rows]
 
 
 def _read_trec(name: str, lines: list[tuple[int, str]]) -> Rankings:

@@ -33,7 +33,7 @@ from ragkit.runbook.parameters import Parameters, notebook_parameters
 
 if TYPE_CHECKING:  # a third of the time that a command takes to start
     from ragkit.evaluation.evidence import Evidence
-    from ragkit.evaluation.metrics.trec import Rankings
+    from ragkit.evaluation.old_run import OldRun
     from ragkit.evaluation.questions import QuestionSet
     from ragkit.sandbox.sandbox import Sandbox
 
@@ -172,7 +172,7 @@ class Runbook:
         return f"long texts: {lengths.describe(self.plan.new.long_texts)}"
 
     @cached_property
-    def old_lists(self) -> "Rankings | None":
+    def old_run(self) -> "OldRun | None":
         """What the old model answered, by the plan's file. Raises ConfigError."""
         from ragkit.evaluation.old_run import read_old_run
 
@@ -185,7 +185,7 @@ class Runbook:
         from ragkit.evaluation.comparison import compare
         from ragkit.evaluation.evidence import collect_evidence
 
-        old = self.old_lists or self.old_embedder_or_none()
+        old = self.old_run or self.old_embedder_or_none()
         comparison = None
         if self.questions and old is not None:
             comparison = compare(self.migration, self.questions, old, self.new_embedder)

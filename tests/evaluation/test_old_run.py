@@ -7,7 +7,7 @@ from ragkit.errors import ConfigError
 from ragkit.evaluation.comparison import compare
 from ragkit.evaluation.evidence import collect_evidence
 from ragkit.evaluation.gates import quality_gates
-from ragkit.evaluation.old_run import read_old_run, run_of
+from ragkit.evaluation.old_run import OldRun, read_old_run, run_of
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.runbook.report_pages.sentences import what_changes
 from tests.conftest import TEXTS
@@ -24,7 +24,7 @@ def written(tmp_path, text):
 
 def test_a_trec_run_is_read_by_its_ranks(tmp_path):
     run = "q1 Q0 7 2 0.5 gecko\nq1 Q0 9 1 0.7 gecko\nq2 Q0 1 1 0.9 gecko\n"
-    assert read_old_run(written(tmp_path, run)) == {"q1": ["9", "7"], "q2": ["1"]}
+    assert read_old_run(written(tmp_path, run)) == OldRun({"q1": ["9", "7"], "q2": ["1"]}, [])
 
 
 def test_the_lines_of_an_app_s_log_are_read_by_text_or_id(tmp_path):
@@ -34,7 +34,7 @@ def test_the_lines_of_an_app_s_log_are_read_by_text_or_id(tmp_path):
         {"text": "tea", "rows": [5]},
     ]
     text = "\n".join(map(json.dumps, lines))
-    assert read_old_run(written(tmp_path, text)) == {"tea": ["5"], "q2": []}
+    assert read_old_run(written(tmp_path, text)) == OldRun({"tea": ["5"], "q2": []}, ["tea"])
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_bad_file_is_told_with_its_line(tmp_path, text, told):
 
 def test_lists_of_other_questions_are_refused():
     with pytest.raises(ConfigError, match="lists of 1 questions, and none of those of"):
-        run_of({"coffee": ["1"]}, "gecko", QUESTIONS, 3)
+        run_of(OldRun({"coffee": ["1"]}, []), "gecko", QUESTIONS, 3)
 
 
 def test_a_model_that_cannot_be_asked_is_compared_by_what_it_answered(
@@ -66,7 +66,7 @@ def test_a_model_that_cannot_be_asked_is_compared_by_what_it_answered(
         text: asked.old.rankings[question] for question, text in TEXT_BY_QUESTION.items()
         if question != "q5"
     }  # fmt: skip
-    comparison = compare(filled, QUESTIONS, logged, new_embedder)
+    comparison = compare(filled, QUESTIONS, OldRun(logged, []), new_embedder)
     assert list(comparison.questions.texts) == ["q1", "q2", "q3", "q4", "q6"]
     assert comparison.old.model.endswith(", as logged")
     judged = asked.old_scores.loc[list(comparison.questions.qrels)]

@@ -25,7 +25,7 @@ def retired(site, before):
     """The params file; the old model is gone."""
     site.models.retired.add(OLD)
     params = site.folder / "jss apply.yaml"
-    kept = f"judging: {{folder: '{site.folder / 'judgements'}'}}\n"
+    kept = f"judging: {{folder: '{site.folder / 'judgements'}', pooled: true}}\n"
     params.write_text(jss_yaml().replace("apply: false", "apply: true") + kept)
     assert site.curl().status_code == 503
     return params

@@ -5,7 +5,8 @@ when questions were added meanwhile, and that two judges get different questions
 between them: but for one in SHARED, which every judge gets and by which they are compared.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import TypeVar
 
@@ -15,10 +16,12 @@ SHARED = 5
 T = TypeVar("T")
 
 
-def draw(questions: Iterable[str], seed: int, judge: str) -> list[str]:
+@lru_cache(maxsize=4)
+def draw(questions: tuple[str, ...], seed: int, judge: str) -> tuple[str, ...]:
     """The ids in the order in which this judge gets them. Each next one is as likely as any other
     that is left, whatever the answers were: what the sequential test needs."""
-    return sorted(questions, key=lambda q: _number(seed, "" if is_shared(q, seed) else judge, q))
+    place = {q: _number(seed, "" if is_shared(q, seed) else judge, q) for q in questions}
+    return tuple(sorted(questions, key=place.__getitem__))
 
 
 def is_shared(question: str, seed: int) -> bool:

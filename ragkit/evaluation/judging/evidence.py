@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from ragkit.evaluation.judging.old_lists import BY_BRIDGE
 from ragkit.evaluation.judging.progress import precision
 from ragkit.evaluation.judging.record.agreement import Agreement, agreement, one_key
 from ragkit.evaluation.judging.record.lines import Preference, Relevance
 from ragkit.evaluation.judging.record.standing import Judgements
+from ragkit.evaluation.old_run import AS_LOGGED
 from ragkit.migration.plan.steps import GatesSection
 from ragkit.migration.verdict import Gate
 from ragkit.sequential.betting import SequentialResult, sequential_test
+
+NAMED = (AS_LOGGED, BY_BRIDGE)
 
 
 @dataclass(frozen=True)
@@ -17,10 +21,12 @@ class JudgedByPeople:
     """Each test is None without such judgements: `preference` of the net preference for the new
     model, `precision` of the share of relevant rows among its first `rows`, `change` of that share
     against the old model's, where both lists were judged. `one_key` names judges who only ever
-    pressed one key. `left_out` says which judgements do not count."""
+    pressed one key. `old_lists` says where the old model's lists came from. `left_out` says which
+    judgements do not count."""
 
     rows: int
     judges: int
+    old_lists: list[str]
     preference: SequentialResult | None
     precision: SequentialResult | None
     change: SequentialResult | None
@@ -50,6 +56,7 @@ def judged_by_people(judgements: Judgements, limits: GatesSection, rows: int) ->
     return JudgedByPeople(
         rows=rows,
         judges=len({answer.judge for answer in answers}),
+        old_lists=sorted({a.old_model for a in answers if a.old_model.endswith(NAMED)}),
         preference=sequential_test(preferences, -limits.preference_margin) if preferences else None,
         precision=sequential_test(precisions, limits.precision_floor, (0.0, 1.0))
         if precisions

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ragkit.database.translate import translate_errors
-from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ModelBusy, SpaceNotReady
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
@@ -68,12 +69,14 @@ def make_lists(migration: Migration, old: Rank | None, new: Rank, rows: int) -> 
     return show
 
 
-def search(migration: Migration, binding: Binding, embedder: Embedder, rows: int) -> Rank:
+def search(
+    migration: Migration, binding: Binding, embed: Callable[[str], np.ndarray], rows: int
+) -> Rank:
     """As the app searches. No transaction is open while the model is called."""
     key = migration.plan.table.key
 
     def rank(_: str, text: str) -> list[str]:
-        vector = embedder.embed_query(text)
+        vector = embed(text)
         with translate_errors("searching"), migration.engine.connect() as connection:
             return [str(row[key]) for row in nearest(connection, binding, vector, [key], rows)]
 

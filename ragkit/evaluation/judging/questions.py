@@ -18,13 +18,15 @@ LOG = "log-"
 
 @dataclass(frozen=True)
 class Questions:
-    """`texts` by id. `emptied` counts the questions of which the hook left nothing."""
+    """`texts` by id. `emptied` counts the questions of which the hook left nothing. Those of a log
+    of the old model's answers are `closed`: no other question has its lists."""
 
     texts: dict[str, str]
     emptied: int = 0
+    closed: bool = False
 
     @classmethod
-    def of(cls, texts: dict[str, str], redact: Redact = str) -> "Questions":
+    def of(cls, texts: dict[str, str], redact: Redact = str, closed: bool = False) -> "Questions":
         """`texts` by the ids of a file. Those of a log, which start with "log-", change when the
         log grows: its questions get ids from their texts. Raises ConfigError when the hook fails.
         """
@@ -33,10 +35,13 @@ class Questions:
         for name, text in cleaned.items():
             if text:
                 ids.setdefault(text, id_of(text) if name.startswith(LOG) else name)
-        return cls({name: text for text, name in ids.items()}, list(cleaned.values()).count(""))
+        emptied = list(cleaned.values()).count("")
+        return cls({name: text for text, name in ids.items()}, emptied, closed)
 
     def with_typed(self, typed: Iterable[str]) -> dict[str, str]:
         """The texts with those that judges typed in. They pass no hook: who judges wrote them."""
+        if self.closed:
+            return self.texts
         known = set(self.texts.values())
         return self.texts | {id_of(text): text for text in typed if text not in known}
 

@@ -71,7 +71,7 @@ class Session:
         """As it is now. Raises ConfigError."""
         journal = read_journal(self.settings.folder)
         texts = self.questions.with_typed(typed_texts(journal, self.scope))
-        return View(self.settings, texts, select(journal, self.scope, self.gone))
+        return View(self.settings, texts, select(journal, [self.scope], self.gone))
 
     def _do(self, message: Mapping[str, Any]) -> None:
         match message:
@@ -98,6 +98,11 @@ class Session:
             self._keep(Undo(**self._signature(), question=asked[-1].question, row=row))
 
     def _add(self, text: str) -> None:
+        if self.questions.closed:
+            raise ConfigError(
+                "the old model's lists are those of evaluation.old_run: judge its questions, or "
+                "add others to that file"
+            )
         texts = typed_lines(text)
         if len(texts) > MAX_TYPED or any(len(each) > MAX_CHARACTERS for each in texts):
             raise ConfigError(

@@ -55,7 +55,7 @@ class View:
         by_anybody = {question for _, question in done}
         return {
             question: self.texts[question]
-            for question in chance.draw(self.texts, seed, judge)
+            for question in chance.draw(tuple(self.texts), seed, judge)
             if (judge, question) not in done
             and (question not in by_anybody or chance.is_shared(question, seed))
         }

@@ -33,7 +33,9 @@ def judge_command(
     stop = threading.Event()
     stop_on_signals(stop)
     with serving(session.handle, port) as address:
-        terminal.line(f"judge here, as {session.settings.judge}; stop with Ctrl-C: {address}")
+        # not a result: with --json, those are one document at the end
+        who = session.settings.judge
+        click.echo(f"judge here, as {who}; stop with Ctrl-C: {address}", err=True)
         stop.wait()
     session.lists.close()
     view = session.view()

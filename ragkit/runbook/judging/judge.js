@@ -70,6 +70,8 @@ export function mount(root, send, keys = root) {
     ["place", "question", "lists", "answers", "progress", "counts", "remarks", "error"].map(
       (name) => [name, make("div", { class: `judge-${name}` })]),
   );
+  parts.question.setAttribute("role", "heading");
+  parts.question.setAttribute("aria-level", "2");
   parts.question.setAttribute("aria-live", "polite");
   parts.error.setAttribute("role", "alert");
   parts.answers.setAttribute("role", "group");

@@ -28,4 +28,5 @@ class JudgeWidget(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         state = self.state
-        return state.get("error") or f"{state['figure']}. {state['outlook']}."
+        shown = f"{state['figure']}. {state['outlook']}." if "figure" in state else "busy"
+        return state.get("error") or shown

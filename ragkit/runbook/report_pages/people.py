@@ -23,6 +23,7 @@ def people_sentences(people: dict[str, Any] | None) -> list[str]:
             f"{who} judged {test['n']:,} questions side by side, blind: net, the new model is "
             f"preferred for {100 * test['mean']:+.0f} of 100 ({_interval(test, '+.0f')})."
         )
+        sentences += [f"The old lists are of {name}." for name in people["old_lists"]]
     if test := people["precision"]:
         sentences.append(
             f"{who} judged the rows of {test['n']:,} questions: of the new model's first "

@@ -40,8 +40,8 @@ class TestLists:
 class TestOfATable:
     def test_both_models_search_their_column(self, filled, old_embedder, new_embedder):
         show = make_lists(
-            filled, search(filled, filled.old, old_embedder, 3),
-            search(filled, filled.new, new_embedder, 3), 3,
+            filled, search(filled, filled.old, old_embedder.embed_query, 3),
+            search(filled, filled.new, new_embedder.embed_query, 3), 3,
         )  # fmt: skip
         lists = show("q1", TEXTS[3])
         assert lists.old[0].text == lists.new[0].text == TEXTS[3]

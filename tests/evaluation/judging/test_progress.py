@@ -9,7 +9,7 @@ from tests.evaluation.judging.lines_of import SCOPE, pool, preference
 
 
 def judged(*lines):
-    return select(Journal(list(lines)), SCOPE)
+    return select(Journal(list(lines)), [SCOPE])
 
 
 def preferences(values):

@@ -48,6 +48,16 @@ def test_judge_then_ctrl_c(params, tmp_path):
     assert (kept["judge"], kept["answer"]) == ("bo", "left")
 
 
+def test_with_json_the_results_are_one_document(params):
+    process, address, _ = judge(params, "--json")
+    httpx.post(address, json={})
+    process.send_signal(signal.SIGINT)
+    document = json.loads(process.communicate(timeout=10)[0])
+    assert document["figure"] == "No question is judged yet"
+    assert document["remarks"] == []
+    assert process.returncode == 0
+
+
 def test_rows_and_a_port_of_ones_own(params):
     port = free_port()
     process, address, _ = judge(params, "--pooled", "--port", str(port))

@@ -17,7 +17,7 @@ def start_judging(
         [PYTHON, "-m", "ragkit", "judge", "--params", str(params), *options],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for line in process.stdout:
+    for line in process.stderr:
         if address := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line):
             return process, address[0], line
     raise AssertionError(process.communicate())

@@ -1,30 +1,36 @@
 import getpass
+import json
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from ragkit.errors import ConfigError, SpaceNotReady
 from ragkit.migration.schema import expansion
+from ragkit.retrieval.rescue.candidates.bridge import Bridge
+from ragkit.retrieval.rescue.plan import RescuePlan, write_plan
 from ragkit.runbook.judging.opening import open_session
+from ragkit.runbook.report_pages.people import people_sentences
 from tests.evaluation.judging.conftest import press
+from tests.runbook.judging.conftest import DEAD
 
 
 @pytest.fixture
 def opened(open_runbook, opening):
-    return lambda old=None, **changes: opening(open_runbook, old, changes)
+    return lambda **changes: opening(open_runbook, changes)
 
 
 @pytest.fixture
 def opened_dead(dead_runbook, opening):
-    return lambda old=None, **changes: opening(dead_runbook, old, changes)
+    return lambda **changes: opening(dead_runbook, changes)
 
 
 @pytest.fixture
 def opening():
     sessions = []
 
-    def session(runbook, old, changes):
-        sessions.append(open_session(runbook(**changes), old))
+    def session(runbook, changes):
+        sessions.append(open_session(runbook(**changes)))
         return sessions[-1]
 
     yield session
@@ -76,11 +82,51 @@ def test_where_the_old_model_is_dead_rows_are_judged(opened_dead, caplog):
     assert state["mode"] == "row"
 
 
-def test_the_old_models_lists_may_come_from_elsewhere(opened_dead):
-    answers = {"log": ["6", "5"]}
-    state = press(opened_dead(lambda q, text: answers["log"]))
-    assert state["mode"] == "pair"
+@pytest.fixture
+def logged(tmp_path):
+    """What the old model answered to two of the questions, and to another one."""
+    texts = ["question 1 about fish, wool or trains", "question 2 about fish, wool or trains", "x"]
+    file = tmp_path / "old.jsonl"
+    file.write_text("".join(json.dumps({"text": t, "rows": [6, 5]}) + "\n" for t in texts))
+    return str(file)
+
+
+def test_the_old_models_lists_may_be_those_of_a_log(opened_dead, logged):
+    session = opened_dead(evaluation__old_run=logged)
+    state = press(session)
+    assert (state["mode"], state["remaining"]) == ("pair", 2)
     assert "Corbett Chemist" in [row["label"] for row in state["left"] + state["right"]]
+    press(session, "left")
+    assert session.view().judgements.preferences[0].old_model == f"{DEAD}, as logged"
+    assert "judge its questions" in session.handle({"add": "coffee"})["error"]
+
+
+def test_a_log_of_answers_has_questions_of_its_own(opened_dead, logged, tmp_path):
+    hook = "tests.runbook.judging.test_opening:shout"
+    session = opened_dead(
+        evaluation__old_run=logged, evaluation__questions="", judging__redact=hook
+    )
+    assert press(session)["remaining"] == 3
+    press(session, "left")
+    kept = "".join(file.read_text() for file in (tmp_path / "judgements").iterdir())
+    assert "about fish" not in kept
+
+
+def test_a_bridge_of_a_rescue_tells_the_old_lists_and_it_is_said(opened_dead, dead_runbook):
+    runbook = dead_runbook()
+    identity = Bridge("identity", 6, np.eye(64, 256, dtype=np.float32))
+    with runbook.engine.begin() as connection:
+        plan = RescuePlan(
+            runbook.migration.new.space.fingerprint, "id", "int4", "content", "simple"
+        )
+        write_plan(connection, runbook.migration.new, plan, "embedding", identity)
+    session = opened_dead()
+    assert press(session, "left")["mode"] == "pair"
+    assert session.view().judgements.preferences[0].old_model == f"{DEAD}, by a bridge"
+    assert press(opened_dead(judging__pooled=True))["mode"] == "row"
+    people = runbook.evidence().people
+    assert people.old_lists == [f"{DEAD}, by a bridge"]
+    assert f"The old lists are of {DEAD}, by a bridge." in people_sentences(people.figures())
 
 
 def test_questions_that_were_made_from_the_rows_are_none_to_judge(opened):

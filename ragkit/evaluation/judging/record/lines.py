@@ -27,11 +27,13 @@ class Scope(BaseModel):
     new_column: str
 
     @classmethod
-    def of(cls, migration: Migration) -> Self:
+    def of(cls, migration: Migration, old_lists: str = "") -> Self:
+        """`old_lists` says where the old model's lists came from, if not from the model: judgements
+        of such lists are kept apart."""
         plan = migration.plan
         return cls(
             table=plan.table.qualified_name,
-            old_model=plan.old.model, old_column=plan.old.column,
+            old_model=old_lists or plan.old.model, old_column=plan.old.column,
             new_model=plan.new.model, new_column=plan.new.column,
         )  # fmt: skip
 

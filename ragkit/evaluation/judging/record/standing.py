@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -76,15 +76,17 @@ class Judgements:
         return f"left out: {reasons}" if reasons else ""
 
 
-def read_judgements(folder: Path, migration: Migration) -> Judgements:
-    """Of this table and pair of models, and of rows that are still there.
+def read_judgements(folder: Path, migration: Migration, *old_lists: str) -> Judgements:
+    """Of this table and pair of models, and of rows that are still there; with those of old lists
+    that come from elsewhere, as in Scope.of.
 
     What is left out is counted, and logged. Raises ConfigError for a file that cannot be read, and
     DatabaseError.
     """
-    journal, scope = read_journal(folder), Scope.of(migration)
-    gone = find_gone(migration, select(journal, scope).answers)
-    judgements = select(journal, scope, gone)
+    journal = read_journal(folder)
+    scopes = [Scope.of(migration, named) for named in ("", *old_lists)]
+    gone = find_gone(migration, select(journal, scopes).answers)
+    judgements = select(journal, scopes, gone)
     if judgements.left_out:
         log.warning("judgements %s", judgements.describe_left_out())
     return judgements
@@ -98,11 +100,12 @@ def find_gone(migration: Migration, answers: Iterable[Judged]) -> set[str]:
         return rows - set(connection.scalars(query))
 
 
-def select(journal: Journal, scope: Scope, gone: Set[str] = frozenset()) -> Judgements:
-    """The judgements of a scope that show no row of `gone`."""
+def select(journal: Journal, scopes: Sequence[Scope], gone: Set[str] = frozenset()) -> Judgements:
+    """The judgements of these scopes that show no row of `gone`."""
     standing = _standing(journal.lines)
-    ours = [answer for answer in standing if answer.scope == scope]
-    left_out = Counter(_difference(answer, scope) for answer in standing if answer.scope != scope)
+    ours = [answer for answer in standing if answer.scope in scopes]
+    others = (answer for answer in standing if answer.scope not in scopes)
+    left_out = Counter(_difference(answer, scopes[0]) for answer in others)
     kept = [answer for answer in ours if not answer.rows & gone]
     if lost := {row for answer in ours for row in answer.rows & gone}:
         left_out[f"of rows that are gone, such as {min(lost)!r}"] = len(ours) - len(kept)

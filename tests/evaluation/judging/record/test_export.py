@@ -15,7 +15,7 @@ from tests.evaluation.judging.lines_of import SCOPE, pool, preference
 
 def exported(folder, *lines):
     files = Files.of(folder, SCOPE)
-    export(select(Journal(list(lines)), SCOPE), files)
+    export(select(Journal(list(lines)), [SCOPE]), files)
     return files
 
 

@@ -9,7 +9,7 @@ from tests.evaluation.judging.lines_of import SCOPE, pool, preference, relevance
 
 
 def standing(*lines, gone=frozenset(), unreadable=()):
-    return select(Journal(list(lines), list(unreadable)), SCOPE, gone)
+    return select(Journal(list(lines), list(unreadable)), [SCOPE], gone)
 
 
 def test_the_first_judge_of_a_question_counts_and_the_others_stay():
@@ -91,6 +91,12 @@ class TestRead:
         judgements = read_judgements(folder, migration)
         assert [p.question for p in judgements.preferences] == ["q0", "q2"]
         assert "left out: 1 of rows that are gone, such as '4'" in caplog.text
+
+    def test_old_lists_from_elsewhere_are_kept_apart(self, folder, migration):
+        append(folder, preference("q9", scope=Scope.of(migration, "app.log"), old=(), new=()))
+        by_log = read_judgements(folder, migration, "app.log")
+        assert [p.question for p in by_log.preferences] == ["q0", "q1", "q2", "q9"]
+        assert len(read_judgements(folder, migration).preferences) == 3
 
     def test_another_pair_of_models(self, folder, migration):
         other = with_plan(migration, {"new.model": "wordllama-64"})
