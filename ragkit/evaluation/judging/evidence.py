@@ -3,6 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from ragkit.evaluation.judging.model.correction import (
+    CorrectedJudgements,
+    ModelLabels,
+    model_labels,
+)
 from ragkit.evaluation.judging.old_lists import BY_BRIDGE
 from ragkit.evaluation.judging.progress import precision
 from ragkit.evaluation.judging.record.agreement import Agreement, agreement, one_key
@@ -22,7 +27,7 @@ class JudgedByPeople:
     model, `precision` of the share of relevant rows among its first `rows`, `change` of that share
     against the old model's, where both lists were judged. `one_key` names judges who only ever
     pressed one key. `old_lists` says where the old model's lists came from. `left_out` says which
-    judgements do not count."""
+    judgements do not count. `model`: what a model's labels add to `preference`."""
 
     rows: int
     judges: int
@@ -33,6 +38,7 @@ class JudgedByPeople:
     agreement: Agreement
     one_key: dict[str, str]
     left_out: str
+    model: ModelLabels | None = None
 
     @property
     def compares(self) -> bool:
@@ -49,7 +55,7 @@ def judged_by_people(judgements: Judgements, limits: GatesSection, rows: int) ->
     pools = judgements.pools
     both = [pool for pool in pools if pool[-1].old is not None]
     changes = [precision(pool, rows) - precision(pool, rows, "old") for pool in both]
-    preferences = [preference.value for preference in judgements.preferences]
+    preferences, margin = judgements.preferences, limits.preference_margin
     precisions = [precision(pool, rows) for pool in pools]
     answers = judgements.answers
     kind = Preference if preferences else Relevance
@@ -57,14 +63,15 @@ def judged_by_people(judgements: Judgements, limits: GatesSection, rows: int) ->
         rows=rows,
         judges=len({answer.judge for answer in answers}),
         old_lists=sorted({a.old_model for a in answers if a.old_model.endswith(NAMED)}),
-        preference=sequential_test(preferences, -limits.preference_margin) if preferences else None,
+        preference=CorrectedJudgements.of(judgements).test(-margin) if preferences else None,
         precision=sequential_test(precisions, limits.precision_floor, (0.0, 1.0))
         if precisions
         else None,
-        change=sequential_test(changes, -limits.preference_margin) if changes else None,
+        change=sequential_test(changes, -margin) if changes else None,
         agreement=agreement([answer for answer in answers if isinstance(answer, kind)]),
         one_key=one_key(answers),
         left_out=judgements.describe_left_out(),
+        model=model_labels(judgements, -margin) if preferences else None,
     )
 
 

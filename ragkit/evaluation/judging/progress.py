@@ -6,6 +6,7 @@ The test may be looked at after every judgement: see `ragkit.sequential.betting`
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ragkit.evaluation.judging.model.correction import CorrectedJudgements
 from ragkit.evaluation.judging.record.lines import Relevance, Side
 from ragkit.evaluation.judging.record.standing import Judgements
 from ragkit.sequential.betting import SequentialResult, sequential_test
@@ -27,8 +28,7 @@ class Progress:
 def preference_progress(judgements: Judgements, margin: float, left: int) -> Progress:
     """The net preference for the new model: over all questions, 1 for the new one, -1 for the old
     one, 0 for equal or neither, against minus the margin. `left` questions are not judged yet."""
-    values = [preference.value for preference in judgements.preferences]
-    test, limit = sequential_test(values, -margin), _points(-margin)
+    test, limit = CorrectedJudgements.of(judgements).test(-margin), _points(-margin)
     return Progress(
         test,
         (-1.0, 1.0),

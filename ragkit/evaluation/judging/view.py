@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ragkit.evaluation.judging import chance
+from ragkit.evaluation.judging.model.correction import CorrectedJudgements, tried
 from ragkit.evaluation.judging.progress import Progress, precision_progress, preference_progress
 from ragkit.evaluation.judging.record.agreement import agreement, one_key
 from ragkit.evaluation.judging.record.lines import Preference, Relevance
@@ -50,13 +51,19 @@ class View:
     @cached_property
     def open(self) -> dict[str, str]:
         """The questions that this judge may get, in the order of the draw: of those that another
-        one has judged, only the shared ones."""
+        one has judged, only the shared ones. Those that a model was asked come first, without
+        those whose label is in the block of another one."""
         judge, seed, done = self.settings.judge, self.settings.seed, self._done()
         by_anybody = {question for _, question in done}
+        drawn, used = list(chance.draw(tuple(self.texts), seed, judge)), set[str]()
+        if self.judgements.labels and not self.settings.pooled:
+            used = CorrectedJudgements.of(self.judgements).used
+            drawn.sort(key=tried(self.judgements).__contains__, reverse=True)
         return {
             question: self.texts[question]
-            for question in chance.draw(tuple(self.texts), seed, judge)
-            if (judge, question) not in done
+            for question in drawn
+            if question not in used
+            and (judge, question) not in done
             and (question not in by_anybody or chance.is_shared(question, seed))
         }
 
@@ -95,6 +102,8 @@ class View:
                 f"{found.judged} {unit} have several judges: {found.same:.0%} of their answers "
                 f"are the same{alpha}"
             )
+        if blocks := not self.settings.pooled and CorrectedJudgements.of(self.judgements).blocks:
+            said.append(f"Labels of a model make {blocks} of the judgements more certain")
         left_out = self.judgements.describe_left_out()
         return [*said, left_out.capitalize()] if left_out else said
 

@@ -10,6 +10,9 @@ from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.runbook import Runbook
 
+EACH = 10
+"""Labels after which progress is told."""
+
 
 @click.command("judge")
 @with_runbook
@@ -18,8 +21,11 @@ from ragkit.runbook.runbook import Runbook
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: a free one]"
 )
+@click.option(
+    "--model-labels", is_flag=True, help="Let judging.model label questions first, and end."
+)
 def judge_command(
-    runbook: Runbook, terminal: Terminal, judge: str, pooled: bool, port: int
+    runbook: Runbook, terminal: Terminal, judge: str, pooled: bool, port: int, model_labels: bool
 ) -> None:
     """Judge the results of both models, blind, on a local page, until Ctrl-C."""
     from ragkit.runbook.judging.opening import open_session  # loads what few commands need
@@ -28,6 +34,8 @@ def judge_command(
     changes = {"judge": judge} if judge else {}
     section = runbook.plan.judging.model_copy(update=changes | ({"pooled": True} if pooled else {}))
     plan = runbook.plan.model_copy(update={"judging": section})
+    if model_labels:
+        return _label(replace(runbook, plan=plan), terminal)
     with terminal.working("asking the models"):
         session = open_session(replace(runbook, plan=plan))
     stop = threading.Event()
@@ -42,4 +50,23 @@ def judge_command(
     terminal.line(view.progress.figure, "figure")
     terminal.line(view.progress.outlook, "outlook")
     terminal.lines("remarks", view.remarks())
+    terminal.fact("judgements", session.settings.folder)
+    return None
+
+
+def _label(runbook: Runbook, terminal: Terminal) -> None:
+    """Can be killed and run again."""
+    from ragkit.evaluation.judging.model.judge import load_judge
+    from ragkit.evaluation.judging.model.labelling import label_questions
+    from ragkit.runbook.judging.opening import open_session
+
+    section = runbook.plan.judging
+    model, most = load_judge(section), section.model_labels
+    with terminal.working(f"{model.name} labels up to {most:,} questions") as report:
+        session = open_session(runbook)
+        for state in label_questions(session, model, most):
+            if state.questions % EACH == 0:
+                report(f"{model.name}: {state.questions:,} questions of up to {most:,}")
+    session.lists.close()
+    terminal.record("labels", state)
     terminal.fact("judgements", session.settings.folder)

@@ -23,6 +23,7 @@ def people_sentences(people: dict[str, Any] | None) -> list[str]:
             f"{who} judged {test['n']:,} questions side by side, blind: net, the new model is "
             f"preferred for {100 * test['mean']:+.0f} of 100 ({_interval(test, '+.0f')})."
         )
+        sentences += _model_sentences(people["model"])
         sentences += [f"The old lists are of {name}." for name in people["old_lists"]]
     if test := people["precision"]:
         sentences.append(
@@ -43,6 +44,27 @@ def people_sentences(people: dict[str, Any] | None) -> list[str]:
     ]
     if people["left_out"]:
         sentences.append(f"Judgements {people['left_out']}.")
+    return sentences
+
+
+def _model_sentences(model: dict[str, Any] | None) -> list[str]:
+    """How a model's labels correct the figure, how far it agrees, and the figure without it."""
+    if not model:
+        return []
+    alone, names = model["alone"], ", ".join(model["models"])
+    sentences = [
+        f"In {model['blocks']:,} of the judgements, {model['labels']:,} labels of {names} take "
+        f"off noise, with a share of {100 * model['share']:.0f} %; by people alone it is "
+        f"{100 * alone['mean']:+.0f} ({_interval(alone, '+.0f')})."
+    ]
+    if model["compared"]:
+        alpha = "" if model["alpha"] is None else f", Krippendorff's alpha {model['alpha']:.2f}"
+        sentences.append(
+            f"Of {model['compared']:,} questions that both judged, the model says the same as "
+            f"people of {100 * model['same']:.0f} %{alpha}."
+        )
+    if model["unusable"]:
+        sentences.append(f"Of {model['unusable']:,} questions the model said nothing usable.")
     return sentences
 
 

@@ -7,6 +7,7 @@ counts for the judgements after it.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 from ragkit.evaluation.judging.record.agreement import agreement
@@ -66,6 +67,11 @@ class CorrectedJudgements:
         correction = correct([each.value for each in people], apart, widest)
         return cls(people, correction, state.used)
 
+    @property
+    def blocks(self) -> int:
+        """The judgements that a block corrects."""
+        return int((self.correction.noise.most > 0).sum())
+
     def test(self, limit: float) -> SequentialResult:
         """Of the net preference for the new model."""
         values = [preference.value for preference in self.people]
@@ -116,7 +122,7 @@ def model_labels(judgements: Judgements, limit: float) -> ModelLabels | None:
     both = [p for p in judgements.preferences if p.asked and p.question in usable]
     found = agreement([*both, *(usable[p.question] for p in both)])
     counts = Counter(label.is_usable for label in labels if label.asked)
-    correction = CorrectedJudgements.of(judgements).correction
+    corrected = CorrectedJudgements.of(judgements)
     values = [preference.value for preference in judgements.preferences]
     return ModelLabels(
         models=sorted({label.judge for label in labels}),
@@ -125,11 +131,12 @@ def model_labels(judgements: Judgements, limit: float) -> ModelLabels | None:
         compared=found.judged,
         same=found.same,
         alpha=found.alpha,
-        blocks=int((correction.noise.most > 0).sum()),
-        share=float(correction.shares[-1]),
+        blocks=corrected.blocks,
+        share=float(corrected.correction.shares[-1]),
         alone=sequential_test(values, limit),
     )
 
 
+@lru_cache(100_000)
 def _place(question: str) -> bytes:
     return sha256(f"block {question}".encode()).digest()

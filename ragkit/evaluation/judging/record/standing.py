@@ -111,8 +111,8 @@ def select(journal: Journal, scopes: Sequence[Scope], gone: Set[str] = frozenset
         left_out[f"of rows that are gone, such as {min(lost)!r}"] = len(ours) - len(kept)
     if journal.unreadable:
         left_out[f"that cannot be read ({journal.unreadable[0]})"] = len(journal.unreadable)
-    labels = [line for line in journal.lines if isinstance(line, Label) and line.scope == scope]
-    return Judgements(kept, dict(left_out), [label for label in labels if not label.rows & gone])
+    labels = [line for line in journal.lines if isinstance(line, Label) and line.scope in scopes]
+    return Judgements(kept, dict(left_out), labels)
 
 
 def typed_texts(journal: Journal, scope: Scope) -> list[str]:
