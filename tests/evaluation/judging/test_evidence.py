@@ -9,8 +9,10 @@ from ragkit.evaluation.judging.record.standing import Judgements
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.migration.plan.steps import GatesSection
 from ragkit.migration.verdict import GO, INCONCLUSIVE, NO_GO, Verdict
+from ragkit.runbook.report_pages.people import people_sentences
 from tests.evaluation.example_evidence import make_comparison, make_evidence
 from tests.evaluation.judging.lines_of import pool, preference
+from tests.evaluation.judging.model.test_correction import MANY, asked, labels_of
 
 LIMITS = GatesSection()
 RNG = np.random.default_rng(1)
@@ -90,3 +92,28 @@ def test_who_only_presses_one_key_is_named_and_so_is_what_does_not_count():
     assert judged.one_key == {"ana": "left"}
     assert judged.left_out == "left out: 3 of another table (public.hotels)"
     assert list(people_gates(judged_by_people(Judgements(), LIMITS, ROWS))) == []
+
+
+def test_a_models_labels_count_beside_people_only():
+    labels = labels_of(MANY)
+    alone = judged_by_people(Judgements(labels=labels), LIMITS, ROWS)
+    assert list(people_gates(alone)) == []
+    assert alone.preference is None
+    assert (alone.judges, alone.model, alone.one_key) == (0, None, {})
+
+
+def test_the_gate_takes_the_corrected_test_and_the_plain_one_stands_beside_it():
+    says = RNG.choice(["left", "right", "equal"], MANY, p=[0.45, 0.3, 0.25])
+    labels = labels_of(MANY, lambda n: says[n])
+    answers = asked(60, labels, lambda n: says[n])
+    judged = judged_by_people(Judgements(answers, labels=labels), LIMITS, ROWS)
+    (gate,) = people_gates(judged)
+    plain = judged_by_people(Judgements(answers), LIMITS, ROWS)
+    assert judged.model.alone == plain.preference
+    assert judged.preference != plain.preference
+    assert f"{judged.preference.mean:+.2f}" in gate.observed
+    assert (judged.judges, judged.model.same, judged.agreement.judged) == (1, 1.0, 0)
+    told = " ".join(people_sentences(judged.figures()))
+    assert "In 60 of the judgements, 480 labels of openai:some take off noise" in told
+    assert "by people alone it is" in told
+    assert "Of 60 questions that both judged, the model says the same as people of 100 %" in told

@@ -3,15 +3,17 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import httpx
 import pytest
 import yaml
 
-from tests.conftest import environment, free_port
+from tests.conftest import PYTHON, environment, free_port
 from tests.runbook.judging.conftest import open_runbook, runbook_of  # noqa: F401 (fixtures)
 from tests.runbook.judging.page_process import start_judging
+from tests.stand_ins import chat
 
 
 @pytest.fixture
@@ -66,3 +68,38 @@ def test_rows_and_a_port_of_ones_own(params):
     process.terminate()
     assert process.wait(timeout=10) == 0
     process.communicate()
+
+
+def label(params, service, *options, key=chat.KEY):
+    env = environment(DATABASE_URL=os.environ["DATABASE_URL"], OPENAI_API_KEY=key)
+    settings = ("judging.model=openai:judge-1", f"judging.model_url={service.address}")
+    return subprocess.run(
+        [PYTHON, "-m", "ragkit", "judge", "--params", params, "--model-labels", *options,
+         *(part for setting in settings for part in ("--set", setting))],
+        env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_model_labels_and_is_asked_each_question_once(params, tmp_path):
+    with chat.serving() as service:
+        first = label(params, service, "--json", "--set", "judging.model_labels=3")
+        assert first.returncode == 0, first.stderr
+        assert json.loads(first.stdout)["labels"]["questions"] == 3
+        second = label(params, service)
+        assert second.returncode == 0, second.stderr
+        assert "questions: 8" in second.stdout
+        asked = [json.loads(body["messages"][1]["content"])["question"] for body in service.asked]
+    assert 0 < len(asked) == len(set(asked)) <= 8
+    (file,) = (tmp_path / "judgements").glob("openai-judge-1-*.judge.jsonl")
+    kept = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(kept) == 8
+    assert {line["kind"] for line in kept} == {"label"}
+
+
+def test_a_wrong_key_is_one_line(params):
+    with chat.serving() as service:
+        failed = label(params, service, key="sk-wrong")
+        assert failed.returncode == 1
+        assert "status 401; the key is missing or wrong: set OPENAI_API_KEY" in failed.stderr
+    assert "sk-wrong" not in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stderr

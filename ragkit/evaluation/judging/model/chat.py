@@ -30,7 +30,8 @@ _REFUSED = (400, 413, 422)
 
 @dataclass(frozen=True)
 class ChatModel:
-    """`name` is openai:NAME. `seconds`: for all attempts at one question, and `attempt_seconds` for one of them."""
+    """`name` is openai:NAME. `seconds`: for all attempts at one question, and
+    `attempt_seconds` for one of them."""
 
     name: str
     url: str
@@ -45,7 +46,8 @@ class ChatModel:
         address, key = urlsplit(base), env.get("OPENAI_API_KEY", "").strip()
         if address.scheme not in ("http", "https") or not address.hostname or name == OPENAI:
             raise ConfigError(
-                f"expected openai:NAME as judging.model, and judging.model_url http(s)://HOST/v1, got "
+                "expected openai:NAME as judging.model, and http(s)://HOST/v1 as "
+                "judging.model_url, got "
                 f"{name!r} and {address.scheme}://{address.hostname or ''}"
             )
         if key and address.scheme == "http" and address.hostname not in LOOPBACK:

@@ -44,11 +44,12 @@ class ModelLabels:
 
 @dataclass(frozen=True)
 class CorrectedJudgements:
-    """`people`: the judgements that count, in order of time. `used`: the questions whose label is
-    in the block of another one; a judgement of them counts no more."""
+    """`people`: the judgements that count, in order of time; `blocks` of them have a block. `used`:
+    the questions whose label is in the block of another one; a judgement of them counts no more."""
 
     people: list[Preference]
     correction: Correction
+    blocks: int
     used: set[str]
 
     @classmethod
@@ -65,12 +66,7 @@ class CorrectedJudgements:
                 differences.append(state.take_block(preference))
         apart, widest = zip(*differences, strict=True) if differences else ((), ())
         correction = correct([each.value for each in people], apart, widest)
-        return cls(people, correction, state.used)
-
-    @property
-    def blocks(self) -> int:
-        """The judgements that a block corrects."""
-        return int((self.correction.noise.most > 0).sum())
+        return cls(people, correction, sum(each > 0 for each in widest), state.used)
 
     def test(self, limit: float) -> SequentialResult:
         """Of the net preference for the new model."""
