@@ -14,6 +14,7 @@ from ragkit.errors import (
     SandboxError,
 )
 from ragkit.retry import (
+    asked_to_wait,
     busy_model,
     database_until_stopped,
     retry_database,
@@ -36,6 +37,7 @@ POLICIES = {
     "database": (retry_database, DatabaseUnavailable, DatabaseError),
     "follower": (database_until_stopped(threading.Event()), DatabaseUnavailable, DatabaseError),
     "model": (busy_model(30), ModelBusy, ModelUnavailable),
+    "service": (asked_to_wait(30), ModelBusy, ModelUnavailable),
     "lock": (table_lock(is_locked, 30), LockedError, DatabaseError),
     "server": (server_start(), SandboxError, DatabaseError),
 }

@@ -143,22 +143,25 @@ def _growth(values: np.ndarray, limit: float, least: float, noise: Noise) -> np.
     """By each value, of each stake: of shape (n, stakes). As much of the noise is taken off as a
     stake leaves room for, so that no stake is smaller for it."""
     unit = limit - least
-    with np.errstate(divide="ignore"):
-        part = np.minimum(1.0, (LARGEST / STAKES - 1) * unit / noise.most[:, None])
-    bets = STAKES * ((values - limit)[:, None] - part * noise.values[:, None]) / unit
+    bets = np.outer((values - limit) / unit, STAKES)
+    if noise.most.any():
+        with np.errstate(divide="ignore", over="ignore"):
+            room = (LARGEST / STAKES - 1) * unit / noise.most[:, None]
+        bets -= STAKES * np.minimum(1.0, room) * noise.values[:, None] / unit
     grown: np.ndarray = np.log1p(bets)
     return grown
 
 
 def _bound(values: np.ndarray, least: float, most: float, noise: Noise) -> float:
     """The smallest mean that bets on more have not refuted: they gain less, the higher it is."""
-    seen = np.column_stack([values, noise.values, noise.most])
-    distinct, counts = np.unique(seen, axis=0, return_counts=True)
-    once = Noise(distinct[:, 1], distinct[:, 2])
+    counts = np.ones(values.size)
+    if not noise.most.any():  # few values are distinct, then
+        values, counts = np.unique(values, return_counts=True)
+        noise = Noise.none(values.size)
     low, high = least, most
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        growth = counts @ _growth(distinct[:, 0], middle, least, once)
+        growth = counts @ _growth(values, middle, least, noise)
         refuted = _mixture(growth) >= log(1 / ERROR)
         low, high = (middle, high) if refuted else (low, middle)
     return low

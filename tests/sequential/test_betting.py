@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.sequential.betting import ERROR, sequential_test
+from ragkit.sequential.betting import ERROR, Noise, sequential_test
 
 LIMIT = -0.1
 SIMULATIONS, LENGTH = 1000, 300
@@ -93,3 +93,21 @@ def test_nothing_seen_decides_nothing():
 def test_values_or_a_limit_out_of_bounds(values, limit, told):
     with pytest.raises(ValueError, match=told):
         sequential_test(values, limit)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-1, 1), st.floats(0, 2)), max_size=40
+    ),
+    st.floats(-0.9, 0.9),
+)
+def test_what_holds_for_all_noise(seen, limit):
+    values, shares, most = (
+        (np.array(part) for part in zip(*seen, strict=True)) if seen else [np.zeros(0)] * 3
+    )
+    noise = Noise(shares * most, most)
+    result = sequential_test(values, limit, noise=noise)
+    mirrored = sequential_test(-values, -limit, noise=-noise)
+    assert (result.low, result.high) == pytest.approx((-mirrored.high, -mirrored.low))
+    assert result.n == len(values)
+    assert np.isfinite([result.low, result.high, result.mean]).all()

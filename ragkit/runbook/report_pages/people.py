@@ -52,11 +52,16 @@ def _model_sentences(model: dict[str, Any] | None) -> list[str]:
     if not model:
         return []
     alone, names = model["alone"], ", ".join(model["models"])
-    sentences = [
-        f"In {model['blocks']:,} of the judgements, {model['labels']:,} labels of {names} take "
-        f"off noise, with a share of {100 * model['share']:.0f} %; by people alone it is "
-        f"{100 * alone['mean']:+.0f} ({_interval(alone, '+.0f')})."
-    ]
+    labels = f"{model['labels']:,} labels of {names}"
+    if model["blocks"]:
+        said = (
+            f"In {model['blocks']:,} of the judgements, {labels} take off noise, with a share of "
+            f"{100 * model['share']:.0f} %; by people alone it is {100 * alone['mean']:+.0f} "
+            f"({_interval(alone, '+.0f')})."
+        )
+    else:
+        said = f"The {labels} correct no judgement: they came later, or are too few."
+    sentences = [said]
     if model["compared"]:
         alpha = "" if model["alpha"] is None else f", Krippendorff's alpha {model['alpha']:.2f}"
         sentences.append(

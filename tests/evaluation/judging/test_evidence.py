@@ -117,3 +117,12 @@ def test_the_gate_takes_the_corrected_test_and_the_plain_one_stands_beside_it():
     assert "In 60 of the judgements, 480 labels of openai:some take off noise" in told
     assert "by people alone it is" in told
     assert "Of 60 questions that both judged, the model says the same as people of 100 %" in told
+
+
+def test_labels_that_came_after_the_judgements_change_nothing_and_it_is_said():
+    labels = labels_of(MANY, second=9999.0)
+    answers = side_by_side(20, 0.5, 0.3)
+    judged = judged_by_people(Judgements(answers, labels=labels), LIMITS, ROWS)
+    assert judged.preference == judged.model.alone
+    told = " ".join(people_sentences(judged.figures()))
+    assert "The 480 labels of openai:some correct no judgement" in told

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 
 import httpx
@@ -70,14 +71,20 @@ def test_rows_and_a_port_of_ones_own(params):
     process.communicate()
 
 
-def label(params, service, *options, key=chat.KEY):
+def start_labelling(params, service, *options, key=chat.KEY):
     env = environment(DATABASE_URL=os.environ["DATABASE_URL"], OPENAI_API_KEY=key)
     settings = ("judging.model=openai:judge-1", f"judging.model_url={service.address}")
-    return subprocess.run(
+    return subprocess.Popen(
         [PYTHON, "-m", "ragkit", "judge", "--params", params, "--model-labels", *options,
          *(part for setting in settings for part in ("--set", setting))],
-        env=env, capture_output=True, text=True, timeout=60, check=False,
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def label(*arguments, **settings):
+    process = start_labelling(*arguments, **settings)
+    output, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def test_a_model_labels_and_is_asked_each_question_once(params, tmp_path):
@@ -103,3 +110,23 @@ def test_a_wrong_key_is_one_line(params):
         assert "status 401; the key is missing or wrong: set OPENAI_API_KEY" in failed.stderr
     assert "sk-wrong" not in failed.stdout + failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_run_that_is_killed_is_paid_once(params, tmp_path):
+    third = threading.Event()
+
+    def answer(data):
+        if len(service.asked) == 3:
+            third.set()
+            time.sleep(2)
+        return "left"
+
+    with chat.serving(answer=answer) as service:
+        process = start_labelling(params, service)
+        assert third.wait(30)
+        process.kill()
+        process.communicate()
+        assert label(params, service).returncode == 0
+        asked = [json.loads(body["messages"][1]["content"])["question"] for body in service.asked]
+    assert asked[2] == asked[3]  # was in flight
+    assert len(set(asked)) == len(asked) - 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ragkit.errors import ConfigError, ModelBusy, ModelUnavailable
+from ragkit.evaluation.judging.model import correction
 from ragkit.evaluation.judging.model.labelling import label_questions
 from ragkit.evaluation.judging.record.journal import read_journal
 from ragkit.evaluation.judging.record.lines import Label
@@ -105,6 +106,18 @@ def test_people_get_the_labelled_questions_first(bench):
     assert set(list(bench.session(questions=30).view().open)[:6]) == tried
     state = press(bench.session(questions=30), "left")
     assert state["judged"] == 1
+
+
+def test_judgements_after_the_labels_are_corrected_and_it_is_said(bench, monkeypatch):
+    monkeypatch.setattr(correction, "SPARE", 2)
+    run(bench.session(questions=30), Model(["left", "right"] * 15))
+    state = press(bench.session(questions=30), "left", "right", "left")
+    assert state["remarks"] == ["Labels of a model make 3 of the judgements more certain"]
+    assert state["remaining"] == 30 - 3 - 3 * correction.OTHERS
+    view = bench.session(questions=30).view()
+    found = correction.CorrectedJudgements.of(view.judgements)
+    assert view.progress.test == found.test(-0.1)
+    assert not found.used & set(view.open)
 
 
 def test_rows_alone_and_a_name_that_is_too_long_are_refused(bench):
