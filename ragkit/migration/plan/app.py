@@ -87,6 +87,32 @@ class AppSection(Section):
         return line
 
 
+class CanarySection(Section):
+    """What a new revision may be worse by, while it has a share of the traffic (cloud)."""
+
+    errors: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.01, description="how much larger its share of failed answers may be; 0.01: one point"
+    )
+    slower: Annotated[float, Field(ge=1)] = Field(
+        1.25, description="how many times slower its slow answers may be: those beyond the p95"
+    )
+    empty: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="how much larger its share of answers without rows may be"
+    )
+    overlap: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="the least mean share of rows that both answers have; 0: it is only shown",
+    )
+    per_second: Annotated[float, Field(ge=0, le=100)] = Field(
+        5.0,
+        description="questions a second that ragkit asks of both revisions, less what the log "
+        "tells of live ones; 0: none",
+    )
+    minutes: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="how long a step may take until its tests decide; then all goes back"
+    )
+
+
 class CheckSection(Section):
     """How an app of your own is asked, and what its answers are compared by."""
 
