@@ -17,18 +17,12 @@ from ragkit.deploy.app import Revision
 from ragkit.deploy.by_revision import RevisionedApp
 from ragkit.deploy.canary.needed import describe
 from ragkit.deploy.canary.own_questions import OwnQuestions
+from ragkit.deploy.canary.public_address import check_answers, is_up
 from ragkit.deploy.canary.request_log import RequestLog
 from ragkit.deploy.canary.steps import Canary, Report
 from ragkit.deploy.deployment import OLD_TAG, TAG, Deployment
 from ragkit.deploy.vendor import build_source
 from ragkit.errors import DeployError
-
-CHECKS = 10
-"""Questions to the app after it got all traffic, which does not move at once."""
-MAX_FAILED = 4
-"""Of CHECKS: a revision that answers as well as its limits ask never fails more of them."""
-LOOKS = 3
-"""Questions that an app must all fail, to be taken for down."""
 
 
 class CloudApp(RevisionedApp):
@@ -50,13 +44,14 @@ class CloudApp(RevisionedApp):
 
     def serving(self) -> Revision | None:
         """Of a canary that was killed, the old revision, whatever its share is."""
-        traffic = self._service_status().get("traffic", [])
-        tried = {t.get("revisionName") for t in traffic if t.get("tag") == TAG}
-        shares = [t for t in traffic if t.get("percent")]
-        shares = [t for t in shares if t.get("revisionName") not in tried] or shares
-        largest: dict[str, Any] = max(shares, key=lambda t: t["percent"], default={})
-        name = largest.get("revisionName")
+        shares, tried = self._shares()
+        settled = [name for name in shares if name not in tried] or list(shares)
+        name = max(settled, key=lambda name: shares[name], default="")
         return next((revision for revision in self.revisions() if revision.name == name), None)
+
+    def is_split(self) -> bool:
+        shares, tried = self._shares()
+        return len(shares) > 1 and any(name in tried for name in shares)
 
     def revisions(self) -> list[Revision]:
         resources = gcloud.read(*self._deployment.list_revisions()) or []
@@ -104,7 +99,8 @@ class CloudApp(RevisionedApp):
             if shares := () if is_older else self._canary():
                 self._try_out(serving, revision, shares)
             gcloud.run(*deployment.move_traffic({revision.name: 100}))
-            self._check_answers(revision.model)
+            with self.client() as client:
+                check_answers(client, deployment.question, revision.model)
         except DeployError as error:
             gcloud.run(*deployment.move_traffic({serving.name: 100}))
             raise DeployError(f"{error}; all traffic is on {serving.name} again") from None
@@ -139,6 +135,12 @@ class CloudApp(RevisionedApp):
         service = gcloud.read(*self._deployment.describe())
         return service["status"] if service else {}
 
+    def _shares(self) -> tuple[dict[str, int], set[str]]:
+        """In percent, by revision; and the revisions that are, or were, tried out."""
+        traffic = self._service_status().get("traffic", [])
+        shares = {t["revisionName"]: t["percent"] for t in traffic if t.get("percent")}
+        return shares, {t["revisionName"] for t in traffic if t.get("tag") == TAG}
+
     def _deploy(self, model: str, *flags: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             source = build_source(Path(folder) / "function")
@@ -163,41 +165,10 @@ class CloudApp(RevisionedApp):
         """Shares in percent; none while the app is down: they would keep the rest of it down."""
         try:
             with self.client() as client:
-                is_up = any(self._is_up(client) for _ in range(LOOKS))
+                needs_canary = is_up(client, self._deployment.question)
         except DeployError:  # no address yet, or nobody here who may ask for it
-            is_up = True
-        return self._deployment.canary if is_up else ()
-
-    def _is_up(self, client: httpx.Client) -> bool:
-        """A caller who may not ask (403) cannot tell that it is down."""
-        try:
-            return self._ask(client).status_code < httpx.codes.INTERNAL_SERVER_ERROR
-        except DeployError:
-            return False
-
-    def _ask(self, client: httpx.Client) -> httpx.Response:
-        try:
-            return client.post("/", json={"name": self._deployment.question})
-        except httpx.HTTPError as error:
-            raise DeployError(f"the app does not answer: {type(error).__name__}") from None
-
-    def _check_answers(self, model: str) -> None:
-        """Judges the answers of `model`; those of the revision that goes are not its fault."""
-        with self.client() as client:
-            faults = [fault for _ in range(CHECKS) if (fault := self._fault(client, model))]
-        if len(faults) > MAX_FAILED:
-            raise DeployError(
-                f"with all traffic, {len(faults)} of {CHECKS} questions failed: {faults[-1]}"
-            )
-
-    def _fault(self, client: httpx.Client, model: str) -> str:
-        """Of an answer; "" where it has none."""
-        try:
-            answer = self._ask(client)
-        except DeployError as error:
-            return str(error)
-        is_judged = answer.headers.get("X-Embedding-Model", "") in ("", model)
-        return f"status {answer.status_code}" if is_judged and not _is_answer(answer) else ""
+            needs_canary = True
+        return self._deployment.canary if needs_canary else ()
 
     def _require_apply(self, model: str) -> None:
         if not self._deployment.apply:
@@ -205,13 +176,6 @@ class CloudApp(RevisionedApp):
                 f"this was a dry run: set app.apply: true to deploy {model}, or run the commands "
                 f"above by hand and then this step again; it continues once the app serves {model}"
             )
-
-
-def _is_answer(answer: httpx.Response) -> bool:
-    try:
-        return answer.status_code == httpx.codes.OK and bool(answer.json()["results"])
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def _embedding_model(revision: dict[str, Any]) -> str:

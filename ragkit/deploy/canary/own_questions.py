@@ -21,6 +21,7 @@ ASKERS = 4
 """Questions at the same time."""
 CLIENT_SECONDS = 1200.0
 """After which clients are opened again: an identity token holds for an hour."""
+OpenClients = Callable[[], tuple[httpx.Client, httpx.Client]]
 FROM = {"User-Agent": ASKED_BY_RAGKIT}
 REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 """Nobody here may ask: that tells nothing of the revision."""
@@ -37,11 +38,7 @@ class OwnQuestions:
     """`questions` are drawn at random. `open_clients` opens one for the old revision and one for
     the new one; it may raise DeployError."""
 
-    def __init__(
-        self,
-        questions: Sequence[str],
-        open_clients: Callable[[], tuple[httpx.Client, httpx.Client]],
-    ):
+    def __init__(self, questions: Sequence[str], open_clients: OpenClients):
         self._questions, self._open = questions, open_clients
         self._clients: tuple[httpx.Client, ...] = ()
         self._opened_at = 0.0

@@ -65,9 +65,9 @@ class RequestLog:
         for seen in entry.answers({self.old.name: False, self.new.name: True}):
             stream.add(seen)
         line = entry.payload
-        if line.get("event") == SHADOW and "rows" in line and "shadow_rows" in line:
-            if (line.get("model"), line.get("shadow")) == (self.old.model, self.new.model):
-                comparisons.add_shadow(line["overlap"], not line["rows"], not line["shadow_rows"])
+        pair = (line.get("event"), line.get("model"), line.get("shadow"))
+        if pair == (SHADOW, self.old.model, self.new.model) and _has_both(line):
+            comparisons.add_shadow(line["overlap"], not line.get("rows"), not line["shadow_rows"])
 
     @property
     def _from(self) -> datetime:
@@ -99,10 +99,11 @@ class _Entry:
             return
         if line.get("event") == ANSWER:
             yield Seen(is_new, empty=not line.get("rows"))
-        elif request and request.get("userAgent") != ASKED_BY_RAGKIT:
-            if not urlsplit(str(request.get("requestUrl"))).path.endswith("/healthz"):
-                ms = 1000 * float(str(request.get("latency", "0s")).rstrip("s"))
-                yield Seen(is_new, failed=request.get("status") != OK, ms=ms)
+        elif request and request.get("userAgent") != ASKED_BY_RAGKIT and not self._is_health():
+            yield Seen(is_new, failed=request.get("status") != OK, ms=_ms(request.get("latency")))
+
+    def _is_health(self) -> bool:
+        return urlsplit(str(self.request.get("requestUrl"))).path.endswith("/healthz")
 
 
 def _entry(document: Any) -> _Entry | None:
@@ -117,3 +118,17 @@ def _entry(document: Any) -> _Entry | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _ms(duration: object) -> float | None:
+    """Of a duration such as "0.0523s"."""
+    try:
+        return 1000 * float(str(duration).removesuffix("s"))
+    except ValueError:
+        return None
+
+
+def _has_both(line: dict[str, Any]) -> bool:
+    """A shadow that failed has no rows, and one of an earlier version does not count them."""
+    overlap = line.get("overlap")
+    return isinstance(overlap, int | float) and 0 <= overlap <= 1 and "shadow_rows" in line

@@ -1,5 +1,5 @@
-"""What a canary tells while it runs: to the ledger, by which any status card shows it, and to whoever
-has started it."""
+"""What a canary tells while it runs: to the ledger, by which any status card shows it, and to
+whoever has started it."""
 
 import logging
 import time
