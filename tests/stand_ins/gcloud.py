@@ -213,7 +213,7 @@ def _read_log(cloud: Cloud, state: dict, query: str, options: dict) -> int:
     since = re.search(r'timestamp>="([^"]+)"', query)[1].rstrip("Z")
     file = cloud.folder / "log.jsonl"
     entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    known = [entry for entry in entries if entry["timestamp"] >= since]
+    known = [entry for entry in entries if entry.get("timestamp", since) >= since]
     print(json.dumps(known[::-1][: int(options["limit"])]))
     return 0
 

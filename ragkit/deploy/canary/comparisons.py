@@ -9,13 +9,14 @@ revisions.
 """
 
 from bisect import insort
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
 
-import numpy as np
-
 from ragkit.deploy.canary.limits import EMPTY, ERRORS, OVERLAP, SLOW
 
+SLOWER = "slower"
+"""Beside SLOW: comparisons with so many times the limit."""
 SLOW_SHARE = 0.05
 """Of the old revision's answers are slow: those beyond its 95th percentile."""
 
@@ -35,7 +36,8 @@ class Comparisons:
 
     def __init__(self, slower: float):
         self.answers = 0  # of the new revision
-        self.values: dict[str, list[float]] = {n: [] for n in (ERRORS, SLOW, EMPTY, OVERLAP)}
+        names = (ERRORS, SLOW, SLOWER, EMPTY, OVERLAP)
+        self.values: dict[str, list[float]] = {name: [] for name in names}
         self._slower = slower
 
     def open_stream(self) -> "Stream":
@@ -55,8 +57,9 @@ class Stream:
 
     def __init__(self, comparisons: Comparisons, slower: float):
         self._comparisons, values = comparisons, comparisons.values
-        self._errors, self._empty = _Blocks(values[ERRORS]), _Blocks(values[EMPTY])
-        self._slow = _SlowBlocks(values[SLOW], slower)
+        self._errors = _Blocks(_differences(values[ERRORS]))
+        self._empty = _Blocks(_differences(values[EMPTY]))
+        self._slow = _Blocks(_SlowAnswers(values, slower).compare)
 
     def add(self, seen: Seen) -> None:
         self._comparisons.answers += seen.is_new and seen.failed is not None
@@ -69,41 +72,45 @@ class Stream:
 
 
 class _Blocks:
-    def __init__(self, values: list[float]):
-        self._values = values
+    """`compare` takes the answers of the new and of the old revision in a block."""
+
+    def __init__(self, compare: Callable[[list[float], list[float]], None]):
+        self._compare = compare
         self._new: list[float] = []
         self._old: list[float] = []
 
     def add(self, is_new: bool, value: float) -> None:
         (self._new if is_new else self._old).append(value)
         if self._new and self._old:
-            if (difference := self._difference(self._new, self._old)) is not None:
-                self._values.append(difference)
+            self._compare(self._new, self._old)
             self._new, self._old = [], []
 
-    def _difference(self, new: list[float], old: list[float]) -> float | None:
-        return float(np.mean(new) - np.mean(old))
 
+class _SlowAnswers:
+    """Shares of answers beyond a limit: the old one's 95th percentile before this block. Where the
+    new revision is not slower, its share is not larger, whatever the limit; and where it is at most
+    `slower` times slower, its share beyond so many times the limit is not."""
 
-class _SlowBlocks(_Blocks):
-    """The share of the new one's answers beyond `slower` times a limit less the share of the old
-    one's beyond the limit. Where the new one is at most so many times slower, that is never more
-    than 0, whatever the limit; it is the old one's 95th percentile before this block."""
-
-    def __init__(self, values: list[float], slower: float):
-        super().__init__(values)
-        self._slower = slower
+    def __init__(self, values: dict[str, list[float]], slower: float):
+        self._values, self._slower = values, slower
         self._before: list[float] = []  # the old one's times, sorted
 
-    def _difference(self, new: list[float], old: list[float]) -> float | None:
-        limit = _percentile(self._before) if self._before else None
+    def compare(self, new: list[float], old: list[float]) -> None:
+        if self._before:
+            limit = _percentile(self._before)
+            old_share = _share(old, limit)
+            for name, factor in ((SLOW, 1.0), (SLOWER, self._slower)):
+                self._values[name].append(_share(new, factor * limit) - old_share)
         for ms in old:
             insort(self._before, ms)
-        if limit is None:
-            return None
-        return float(
-            np.mean(np.array(new) >= self._slower * limit) - np.mean(np.array(old) >= limit)
-        )
+
+
+def _differences(values: list[float]) -> Callable[[list[float], list[float]], None]:
+    return lambda new, old: values.append(sum(new) / len(new) - sum(old) / len(old))
+
+
+def _share(times: list[float], limit: float) -> float:
+    return sum(ms >= limit for ms in times) / len(times)
 
 
 def _percentile(ordered: list[float]) -> float:

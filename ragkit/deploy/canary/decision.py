@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
-from ragkit.deploy.canary.comparisons import Comparisons
+from ragkit.deploy.canary.comparisons import SLOWER, Comparisons
 from ragkit.deploy.canary.limits import EMPTY, ERRORS, OVERLAP, SLOW, Limits
 from ragkit.sequential.betting import ERROR, sequential_test
 
@@ -14,9 +15,9 @@ SHOWN_LIMIT = 0.5
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a test stands after `comparisons`: the mean with its interval, as shares; `decision` is
-    None for an overlap that is only shown. `more` comparisons are missing, if they are like those
-    before; None where these do not decide."""
+    """Where a test stands after `comparisons`: the mean with its interval, as shares, which holds
+    it at every look; `decision` is None for an overlap that is only shown. `more` comparisons are
+    missing, if they are like those before; None where these do not decide."""
 
     test: str
     mean: float
@@ -31,10 +32,10 @@ class Standing:
         if not self.comparisons:
             return "nothing compared yet"
         if self.test == OVERLAP:
-            limit = f"; at least {self.limit:.0%}" if self.decision else ""
-            return f"{self.mean:.0%} ({self.low:.0%} to {self.high:.0%}{limit})"
+            state = f", {self.decision}" if self.decision else ""
+            return f"{self.mean:.0%} ({self.low:.0%} to {self.high:.0%}){state}"
         mean, low, high = (f"{100 * value:+.1f}" for value in (self.mean, self.low, self.high))
-        return f"{mean} points ({low} to {high}; limit {100 * self.limit:+.1f})"
+        return f"{mean} points ({low} to {high}), {self.decision}"
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,14 @@ class CanaryLook:
 def look(
     comparisons: Comparisons, limits: Limits, share: int, error: float = ERROR, log_fault: str = ""
 ) -> CanaryLook:
-    """`error`: the share of new revisions within all limits that may go back wrongly, and of those
-    beyond one that may go on; over all tests and all looks together."""
+    """`error`: the share of revisions that are no worse and go back, and of those that are worse by
+    a limit and go on; over all tests and all looks together."""
     each = error / len(limits.tests)
     values = comparisons.values
     standings = [
-        _standing(ERRORS, values[ERRORS], limits.errors, each),
-        _standing(SLOW, values[SLOW], 0.0, each),
-        _standing(EMPTY, values[EMPTY], limits.empty, each),
+        _standing(ERRORS, values[ERRORS], values[ERRORS], limits.errors, each),
+        _standing(SLOW, values[SLOW], values[SLOWER], 0.0, each),
+        _standing(EMPTY, values[EMPTY], values[EMPTY], limits.empty, each),
     ]
     if limits.overlap or values[OVERLAP]:
         standings.append(_overlap(values[OVERLAP], limits.overlap, each))
@@ -86,12 +87,28 @@ def look(
     return CanaryLook(share, comparisons.answers, tuple(standings), decision, log_fault)
 
 
-def _standing(test: str, values: Sequence[float], limit: float, error: float) -> Standing:
-    """Of a difference, which must not be above its limit."""
-    result = sequential_test(values, limit, error=error)
-    decision = {None: WAIT, False: ON, True: BACK}[result.above]
+def _standing(
+    test: str, values: Sequence[float], allowed: Sequence[float], limit: float, error: float
+) -> Standing:
+    """By whether the mean of `values` is shown to be above 0, or that of `allowed` below `limit`,
+    whichever is shown first."""
+    worse = sequential_test(values, 0.0, error=error)
+    good = sequential_test(allowed, limit, error=error) if limit or allowed is not values else worse
+    backs = [r.decided_at for r in (worse, good) if r.above and r.decided_at]
+    ons = [good.decided_at] if good.above is False and good.decided_at else []
+    decision = WAIT
+    if backs or ons:
+        decision = BACK if min(backs, default=inf) <= min(ons, default=inf) else ON
+    more = [r.more for r in (worse, good) if r.more is not None]
     return Standing(
-        test, result.mean, result.low, result.high, limit, result.n, decision, result.more
+        test=test,
+        mean=worse.mean,
+        low=worse.low,
+        high=worse.high,
+        limit=limit,
+        comparisons=worse.n,
+        decision=decision,
+        more=0 if decision != WAIT else min(more, default=None),
     )
 
 

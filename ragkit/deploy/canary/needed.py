@@ -18,11 +18,11 @@ assumed here: of those slower than t, one in 2**3 is slower than 2 t."""
 @dataclass(frozen=True)
 class Needed:
     """Comparisons of one step, about: `alike` until a revision goes on that is like the old one,
-    which fails rarely; `doubled` until one is taken back that has twice the errors that its limit
-    allows; `failing` until one is that fails always. None for more than MOST."""
+    which fails rarely; `worse` until one is taken back that fails by the limit more often;
+    `failing` until one is that fails always. None for more than MOST."""
 
     alike: int | None
-    doubled: int | None
+    worse: int | None
     failing: int | None
 
 
@@ -42,8 +42,8 @@ def needed(limits: Limits, steps: int) -> Needed:
     known = [count for count in alike if count is not None]
     return Needed(
         max(known) if len(known) == len(alike) else None,
-        decided(limits.errors, _spread(min(2 * limits.errors, 1.0))),
-        decided(limits.errors, np.ones(MOST)),
+        decided(0.0, _spread(limits.errors)),
+        decided(0.0, np.ones(MOST)),
     )
 
 
@@ -68,12 +68,11 @@ def describe(limits: Limits, steps: tuple[int, ...]) -> list[str]:
         if limits.per_second:
             seconds = alike / limits.per_second
             first += f", or {seconds / 60:.0f} min of {limits.per_second:g} own questions a second"
-    doubled = f"about {known.doubled:,}" if known.doubled else f"more than {MOST:,}"
+    worse = f"about {known.worse:,}" if known.worse else f"more than {MOST:,}"
     return [
         f"canary: {first}",
-        f"canary: errors {100 * limits.errors:g} points above the old ones are allowed; twice as "
-        f"many are caught after {doubled} comparisons, a revision that never answers after "
-        f"{known.failing}",
+        f"canary: a revision that fails {100 * limits.errors:g} points more often goes back after "
+        f"{worse} comparisons, one that never answers after {known.failing}",
     ]
 
 

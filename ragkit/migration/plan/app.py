@@ -88,16 +88,17 @@ class AppSection(Section):
 
 
 class CanarySection(Section):
-    """What a new revision may be worse by, while it has a share of the traffic (cloud)."""
+    """Limits of a new revision while it has a share of the traffic (cloud). It goes back when it is
+    shown to be worse, and on when it is shown to be worse by less."""
 
     errors: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.01, description="how much larger its share of failed answers may be; 0.01: one point"
+        0.02, description="by how much its share of failed answers is larger; 0.02: two points"
     )
-    slower: Annotated[float, Field(ge=1)] = Field(
-        1.25, description="how many times slower its slow answers may be: those beyond the p95"
+    slower: Annotated[float, Field(gt=1)] = Field(
+        1.5, description="how many times slower its slow answers are: those beyond the old p95"
     )
     empty: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.05, description="how much larger its share of answers without rows may be"
+        0.05, description="by how much its share of answers without rows is larger"
     )
     overlap: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0,
