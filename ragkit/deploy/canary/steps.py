@@ -21,6 +21,9 @@ ROUND_SECONDS = 1.0
 """Between looks."""
 LOG_SECONDS = 10.0
 """Between reads of the log, of which a project may make 60 a minute."""
+BLIND_SECONDS = 60.0
+"""After which a canary ends that can neither read the log nor ask."""
+
 Report = Callable[[CanaryLook], None]
 
 
@@ -38,6 +41,7 @@ class Canary:
         """Returns when the new revision, which has `share` percent, may have more. Raises
         DeployError when it is worse, or when nothing has decided in time."""
         end = time.monotonic() + 60 * self.limits.minutes
+        blind = time.monotonic() + BLIND_SECONDS
         self.log.skip()
         for now in self._looks(share, end):
             self.report(now)
@@ -45,6 +49,12 @@ class Canary:
                 return
             if now.decision == BACK:
                 raise DeployError(f"the new revision is worse; {now}")
+            if now.log_fault and not now.answers and time.monotonic() > blind:
+                raise DeployError(
+                    f"the canary sees nothing: no revision answers its questions "
+                    f"(canary.per_second), and its log is closed: {now.log_fault}; grant "
+                    "roles/run.invoker or roles/logging.viewer, or set app.canary: []"
+                )
         self.report(replace(now, decision=BACK))
         raise DeployError(_undecided(now, self.limits))
 

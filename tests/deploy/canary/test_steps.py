@@ -101,6 +101,14 @@ def test_without_any_answer_all_goes_back_with_what_is_missing(site):
     assert [look.decision for look in site.looks[-2:]] == [WAIT, BACK]
 
 
+def test_a_canary_that_can_neither_read_nor_ask_ends_soon(site, monkeypatch):
+    monkeypatch.setattr(steps, "BLIND_SECONDS", 1.0)
+    site.cloud.write(log=False)
+    with pytest.raises(DeployError, match=r"sees nothing: .*PERMISSION_DENIED.*; grant roles/run"):
+        site.promote([5], {"per_second": 0.0})
+    assert site.cloud.read()["traffic"] == {site.old.name: 100}
+
+
 def test_a_revision_that_never_answers_is_gone_in_seconds(site):
     with pytest.raises(DeployError, match=r"errors [+]100\.0 points .* goes back"):
         site.promote([5], BY_QUESTIONS, fails=1.0)
