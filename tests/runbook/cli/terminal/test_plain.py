@@ -120,6 +120,17 @@ def test_work_is_announced_and_a_build_says_each_phase(terminal, capsys):
     ]  # fmt: skip
 
 
+def test_a_canary_says_each_step_and_decision(terminal, capsys):
+    look = CanaryLook(5, 12, (), WAIT)
+    with terminal.working("switching") as report:
+        for item in (look, look, replace(look, answers=13), replace(look, decision=ON)):
+            report(item)
+    assert capsys.readouterr().out.splitlines() == [
+        "switching …", "canary: 5 % of the traffic waits, 12 answers",
+        "canary: 5 % of the traffic goes on, 12 answers",
+    ]  # fmt: skip
+
+
 def test_a_stream_is_a_line_for_each_item(terminal, capsys):
     terminal.stream([Progress(3, 6, 0.0, 0.0), Row("a", 1, 2)])
     lines = capsys.readouterr().out.splitlines()
