@@ -8,17 +8,24 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test notebooks chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
 
 test: .venv/installed         ## unit, integration, function; what takes longer has targets of its own
 	$(PYTEST) --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour \
-	  --ignore=tests/bench --ignore=tests/notebooks --ignore=tests/rescue
+	  --ignore=tests/bench --ignore=tests/notebooks --ignore=tests/rescue \
+	  --ignore=tests/end_to_end --ignore=tests/browser
+
+end-to-end: .venv/installed   ## whole commands and migrations, from the first step to the last; four minutes
+	$(PYTEST) tests/end_to_end
 
 notebooks: .venv/installed    ## by nbval, in a kernel, and as whole runs; three minutes
 	$(PYTEST) tests/notebooks
+
+browser: .venv/installed      ## the judging screen in a real Chromium and JupyterLab; a minute
+	$(BIN)/python -m pytest tests/browser
 
 chaos: .venv/installed        ## a migration under traffic with a fault in every phase; some minutes
 	$(BIN)/python -m tests.chaos

@@ -51,9 +51,9 @@ TEXTS = [
 REPEATED = 97
 """Old vectors in a table of `random_vectors`."""
 _numbers = itertools.count()
-SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "runbook/test_cli", "migration/rescue/",
-           "runbook/test_deployment", "migration/schema/index/", "migration/test_", "function/",
-           "sandbox/")  # fmt: skip
+SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "end_to_end/", "migration/rescue/",
+           "migration/schema/index/", "migration/test_", "function/", "runbook/test_", "sandbox/",
+           "runbook/")  # fmt: skip
 """They start first, so that no worker is left with a long file at the end."""
 
 

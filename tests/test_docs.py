@@ -20,6 +20,7 @@ from ragkit.database.types import MAX_VECTOR_DIMENSION
 from ragkit.deploy import probe
 from ragkit.embedding.catalogue import CATALOGUE
 from ragkit.evaluation.gates import MAX_SHADOW_ERRORS
+from ragkit.evaluation.judging.chance import SHARED
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS, POWER
 from ragkit.evaluation.questions import read_questions
 from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS
@@ -29,11 +30,13 @@ from ragkit.migration.plan import Plan
 from ragkit.migration.plan.app import AppSection
 from ragkit.migration.plan.data import DatabaseSection
 from ragkit.migration.plan.faults import FLAT_FIELDS
+from ragkit.migration.plan.judging import JudgingSection
 from ragkit.migration.plan.section import fields
 from ragkit.migration.plan.steps import GatesSection
 from ragkit.migration.serving.matching import MARGIN, MIN_SHARE
 from ragkit.migration.serving.questions import QUESTIONS
 from ragkit.runbook.cli.main import cli
+from ragkit.sequential.betting import ERROR
 from tests.conftest import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -353,6 +356,9 @@ def test_the_comparison_has_every_limit():
         (COMPARISON, f"| shadow: failed requests | at most {100 * MAX_SHADOW_ERRORS:g} %"),
         (COMPARISON, f"with {100 * POWER:g} % power"),
         (COMPARISON, f"worse by the margin, {GatesSection().margin:g}"),
+        (COMPARISON, f"(`judging.rows`, {JudgingSection().rows} by default)"),
+        (COMPARISON, f"1 question in {SHARED} is shown to each of them"),
+        (COMPARISON, f"a wrong decision is at most {100 * ERROR:g} % in each direction"),
         (GUARANTEES, f"a write takes about {TARGET_SECONDS * 1000:g} ms"),
         (GUARANTEES, f"a `lock_timeout` of {DatabaseSection().lock_timeout_ms} ms"),
         (GUARANTEES, f"retried for {DatabaseSection().ddl_seconds:g} s"),

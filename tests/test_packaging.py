@@ -36,6 +36,7 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "embedding/minilm.py": "sandbox",
     "embedding/wordllama.py": "sandbox",
     "runbook/execute.py": "notebooks",
+    "runbook/judging/widget.py": "notebooks",
     "runbook/kernels.py": "notebooks",
     "runbook/report_pages/first_page.py": "notebooks",
     "runbook/report_pages/notebook_page.py": "notebooks",

@@ -43,7 +43,7 @@ OF_EVERY_NOTEBOOK = ["params", "run_dir", "set"]
 OF_ONE_STEP = {
     "02_backfill": ["retry"], "04_cutover": ["apply", "override", "confirmed"],
     "05_retire": ["retire", "confirmed"], "90_rollback": ["confirmed"],
-    "rescue": ["apply", "anyway"],
+    "rescue": ["apply", "anyway"], "03b_judge": ["judge", "pooled"],
 }  # fmt: skip
 
 
@@ -178,8 +178,10 @@ def test_every_test_module_has_its_module():
     own = {
         "attack",
         "bench",
+        "browser",
         "chaos",
         "cranfield",
+        "end_to_end",
         "first_hour",
         "function",
         "notebooks",

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ConfigError, SpaceNotReady
 from ragkit.evaluation.metrics import duplicates, rank_overlap, trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
+from ragkit.evaluation.metrics.trec import Rankings
+from ragkit.evaluation.old_run import run_of
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.runs import RetrievalRun, retrieve
 from ragkit.migration.migration import Migration
@@ -29,6 +31,8 @@ class Comparison:
     metric. `overlap`, `rbo`, `tau` and `first_row_changed` compare the two ranked lists of every
     question. `labels` and `texts` describe the retrieved and the judged rows, by key. `duplicates`
     counts those that share their text with another row; the order among such rows is arbitrary.
+    `unfindable` are the judged questions of which no relevant row has a new vector: no model could
+    answer them.
     """
 
     k: int
@@ -44,17 +48,18 @@ class Comparison:
     labels: dict[str, str]
     texts: dict[str, str]
     duplicates: int = 0
+    unfindable: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls, k: int, questions: QuestionSet, old: RetrievalRun, new: RetrievalRun,
-        labels: dict[str, str], texts: dict[str, str],
+        labels: dict[str, str], texts: dict[str, str], unfindable: tuple[str, ...] = (),
     ) -> "Comparison":  # fmt: skip
         """Computes the figures, after ordering rows of the same text alike in both runs."""
         groups = duplicates.duplicate_groups(texts)
         qrels = questions.qrels
         old, new = (
-            replace(run, rankings=duplicates.order_duplicates(run.rankings, groups, qrels))
+            run.reordered(lambda ranked: duplicates.order_duplicates(ranked, groups, qrels))
             for run in (old, new)
         )
         return cls(
@@ -71,6 +76,7 @@ class Comparison:
             labels=labels,
             texts=texts,
             duplicates=len(groups),
+            unfindable=unfindable,
         )
 
     def mean_agreement(self, series: pd.Series, seed: int) -> Interval:
@@ -85,21 +91,30 @@ class Comparison:
 
 
 def compare(
-    migration: Migration, questions: QuestionSet, old_embedder: Embedder, new_embedder: Embedder
+    migration: Migration, questions: QuestionSet, old: Embedder | Rankings, new_embedder: Embedder
 ) -> Comparison:
-    """Runs every question against both columns.
+    """Runs every question against both columns. `old` may be the old model's lists, of a log: then
+    only questions with a list are asked.
 
     Raises SpaceNotReady (with the coverage) while the new column is not full; ConfigError when k
     is not smaller than the table, or as `require_rows` does; ModelError or DatabaseError.
     """
     _require_full_column(migration)
     questions = require_rows(migration, questions)
-    old = retrieve(migration, migration.old, old_embedder, questions)
-    new = retrieve(migration, migration.new, new_embedder, questions)
-    retrieved = {row for run in (old, new) for rows in run.rankings.values() for row in rows}
-    labels, texts = _labels_and_texts(migration, questions.judged_rows() | retrieved)
     k = migration.plan.evaluation.k
-    return Comparison.of(k=k, questions=questions, old=old, new=new, labels=labels, texts=texts)
+    if isinstance(old, dict):
+        old_run, questions = run_of(old, migration.plan.old.model, questions, k)
+    else:
+        old_run = retrieve(migration, migration.old, old, questions)
+    new_run = retrieve(migration, migration.new, new_embedder, questions)
+    retrieved = {
+        row for run in (old_run, new_run) for rows in run.rankings.values() for row in rows
+    }
+    labels, texts = _labels_and_texts(migration, questions.judged_rows() | retrieved)
+    return Comparison.of(
+        k=k, questions=questions, old=old_run, new=new_run, labels=labels, texts=texts,
+        unfindable=_unfindable(migration, questions),
+    )  # fmt: skip
 
 
 def require_rows(migration: Migration, questions: QuestionSet) -> QuestionSet:
@@ -145,6 +160,20 @@ def _require_full_column(migration: Migration) -> None:
             f"k is {k}, and {counts.filled} rows have a vector, so that every model would return "
             "all of them: set a smaller k"
         )
+
+
+def _unfindable(migration: Migration, questions: QuestionSet) -> tuple[str, ...]:
+    """The judged questions of which every relevant row lacks a new vector."""
+    query = migration.select(migration.key_text)
+    query = query.where(migration.key_text.in_(sorted(questions.judged_rows())))
+    query = query.where(migration.new_vector.is_not(None))
+    with translate_errors("comparing"), migration.engine.connect() as connection:
+        filled = set(connection.scalars(query))
+    return tuple(
+        question
+        for question, grades in questions.qrels.items()
+        if not any(grade > 0 and row in filled for row, grade in grades.items())
+    )
 
 
 def _labels_and_texts(

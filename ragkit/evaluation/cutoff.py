@@ -1,88 +1,73 @@
-"""Recalibrates a distance cut-off: the same threshold lets other rows through in another space.
+"""Carries a distance cut-off over: the same distance lets other rows through in another space.
 
-An app that shows no row beyond a distance needs a new cut-off with a new model. With the old one
-it shows all rows or none.
+An app that shows no row beyond a distance needs a new cut-off with a new model; with the old one it
+answers nothing, or everything. What such an app is known by is how often it answers nothing, and
+that share is what the new cut-off keeps. It is taken from questions: pairs of rows lie at other
+distances than a question and its rows.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from ragkit.database.translate import translate_errors
 from ragkit.errors import ConfigError
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.metrics.bootstrap import Interval, percentile_interval
-from ragkit.evaluation.samples import sample_vectors
 from ragkit.migration.migration import Migration
 from ragkit.retrieval import contract_changes
 
-MAX_PAIRED_ROWS = 400
-"""Rows of which all pairs are measured."""
-CUTOFF_RESAMPLES = 300
-"""Bootstrap resamples of rows, or of questions."""
+RESAMPLES = 1000
+"""Of the bootstrap over questions."""
 
 
 @dataclass(frozen=True)
-class RecallCutoff:
-    """The new cut-off that shows as large a share of the relevant rows as the old one.
+class Shown:
+    """What an app shows with a cut-off: the share of questions with an empty answer, and the mean
+    number of rows of a question, of k at most."""
 
-    `recall` is that share, over `pairs` of a question and a relevant row. The interval is a
-    percentile bootstrap over questions.
-    """
-
-    new: Interval
-    recall: float
-    pairs: int
+    empty: float
+    rows: float
 
 
 @dataclass(frozen=True)
 class CutoffCalibration:
-    """The new cut-off that lets as large a share of the pairs of rows through as `old`.
+    """`new` is the cut-off of the new column with as large a share of empty answers as `old` has
+    in the old one; where that leaves a choice, with as many rows. Its interval is a percentile
+    bootstrap over questions.
 
-    `selectivity` is that share. The interval is a percentile bootstrap over rows.
-    `old_distances` and `new_distances` are the cosine distances of all pairs, of shape (pairs,).
-    `by_recall` is None without judged questions.
+    `with_old`, `unchanged` and `with_new` say what is shown before, with the old cut-off in the
+    new column, and with the new one. `old_nearest` and `new_nearest` are the distances of each
+    question's first row, of shape (questions,).
     """
 
     old: float
     new: Interval
-    selectivity: float
-    old_distances: np.ndarray
-    new_distances: np.ndarray
-    by_recall: RecallCutoff | None = None
+    with_old: Shown
+    unchanged: Shown
+    with_new: Shown
+    old_nearest: np.ndarray
+    new_nearest: np.ndarray
 
 
-def recalibrate(
-    migration: Migration, comparison: Comparison | None = None
-) -> CutoffCalibration | None:
-    """The new cut-off for `evaluation.cutoff`; None for a distance other than cosine.
-
-    Raises SpaceNotReady without rows that have both vectors, or DatabaseError.
-    """
-    if migration.plan.table.distance != "cosine":
+def recalibrate(comparison: Comparison, cutoff: float, seed: int) -> CutoffCalibration | None:
+    """The new cut-off for `cutoff`; None where the distances of a model are not known."""
+    runs = comparison.old, comparison.new
+    old, new = (_distances(run.exact.distances, comparison.k) for run in runs)
+    if old.size == 0 or new.size == 0:
         return None
-    cutoff, seed = migration.plan.evaluation.cutoff, migration.plan.evaluation.seed
-    sample = sample_vectors(migration)
-    old, new = (
-        1 - vectors[:MAX_PAIRED_ROWS] @ vectors[:MAX_PAIRED_ROWS].T
-        for vectors in (sample.old, sample.new)
-    )
-    rows = np.arange(len(old))
-    old_distances, new_distances = _pair_distances(old, new, rows)
-    share, value = _equal_share(old_distances, new_distances, cutoff)
+    value = _carry(old, new, cutoff)
     rng = np.random.default_rng(seed)
-    resampled = [
-        _equal_share(*_pair_distances(old, new, rng.choice(rows, len(rows))), cutoff)[1]
-        for _ in range(CUTOFF_RESAMPLES)
-    ]
+    draws = rng.integers(len(old), size=(RESAMPLES, len(old)))
+    resampled = [_carry(old[draw], new[draw], cutoff) for draw in draws]
     return CutoffCalibration(
         old=cutoff,
         new=percentile_interval(value, resampled),
-        selectivity=share,
-        old_distances=old_distances,
-        new_distances=new_distances,
-        by_recall=_calibrate_by_recall(comparison, cutoff, seed) if comparison else None,
+        with_old=_shown(old, cutoff),
+        unchanged=_shown(new, cutoff),
+        with_new=_shown(new, value),
+        old_nearest=old[:, 0],
+        new_nearest=new[:, 0],
     )
 
 
@@ -90,18 +75,17 @@ def carry_cutoffs(migration: Migration, calibration: CutoffCalibration | None) -
     """Writes both cut-offs into the contract, as `evaluation.carry_cutoff` says; the function
     applies them. Returns what was done.
 
-    Raises ConfigError when there is no calibration of the wanted kind, or DatabaseError.
+    Raises ConfigError when there is no calibration, or DatabaseError.
     """
-    plan, kind = migration.plan, migration.plan.evaluation.carry_cutoff
-    if kind == "no":
+    plan = migration.plan
+    if plan.evaluation.carry_cutoff == "no":
         return "carry_cutoff is no: change the cut-off in the app yourself, if it has one"
-    chosen = calibration.by_recall if calibration and kind == "recall" else calibration
-    if chosen is None:
+    if calibration is None:
         raise ConfigError(
-            f"carry_cutoff is {kind!r}: both kinds take cosine distance, and recall takes judged "
-            "questions"
+            "carry_cutoff is 'questions': it takes questions that both models can be asked, and "
+            "there are none; set evaluation.questions, or carry_cutoff to 'no'"
         )
-    old, new = plan.evaluation.cutoff, chosen.new.mean
+    old, new = plan.evaluation.cutoff, calibration.new.mean
     table = plan.table.qualified_name
     with translate_errors("writing the cut-off"), migration.engine.begin() as connection:
         contract_changes.set_cutoff(connection, table, plan.old.column, old)
@@ -109,39 +93,34 @@ def carry_cutoffs(migration: Migration, calibration: CutoffCalibration | None) -
     return f"the contract's cut-offs: old {old:g}, new {new:.3f}"
 
 
-def _calibrate_by_recall(comparison: Comparison, cutoff: float, seed: int) -> RecallCutoff | None:
-    """None without judged questions."""
-    distances = pd.DataFrame(
-        {"old": comparison.old.relevant_distances, "new": comparison.new.relevant_distances}
-    ).dropna()
-    if distances.empty:
-        return None
-    by_question = [pairs.to_numpy() for _, pairs in distances.groupby("question", sort=False)]
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(by_question), size=(CUTOFF_RESAMPLES, len(by_question)))
-    recall, value = _equal_share(distances["old"].to_numpy(), distances["new"].to_numpy(), cutoff)
-    resampled = []
-    for draw in draws:
-        old, new = np.concatenate([by_question[place] for place in draw]).T
-        resampled.append(_equal_share(old, new, cutoff)[1])
-    return RecallCutoff(percentile_interval(value, resampled), recall, len(distances))
+def _carry(old: np.ndarray, new: np.ndarray, cutoff: float) -> float:
+    """Both of shape (questions, k), with distances that ascend in each row.
 
-
-def _equal_share(old: np.ndarray, new: np.ndarray, cutoff: float) -> tuple[float, float]:
-    """The share of the old distances below the cut-off, and the quantile of the new distances at
-    that share."""
-    share = float((old < cutoff).mean())
-    return share, float(np.quantile(new, share))
-
-
-def _pair_distances(
-    old: np.ndarray, new: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of all pairs of `rows`, from the matrices of both spaces, of shape (pairs,).
-
-    A row that a resample draws twice is not paired with itself.
+    Any limit between the last question that is answered and the first that is not keeps the share
+    of empty answers: of those, the one that shows most nearly as many rows.
     """
-    first, second = np.triu_indices(len(rows), 1)
-    is_pair = rows[first] != rows[second]
-    first, second = rows[first[is_pair]], rows[second[is_pair]]
-    return old[first, second], new[first, second]
+    answered = int((old[:, 0] <= cutoff).sum())
+    low, high = _between(new[:, 0], answered)
+    as_many_rows = float(np.mean(_between(new, int((old <= cutoff).sum()))))
+    if answered == len(old):
+        return max(as_many_rows, low)
+    return as_many_rows if low <= as_many_rows < high else (low + high) / 2
+
+
+def _between(distances: np.ndarray, count: int) -> tuple[float, float]:
+    """The `count`-th smallest distance and the next one: between them, `count` are let through."""
+    ascending = np.sort(distances[np.isfinite(distances)], axis=None)
+    low = ascending[min(count, len(ascending)) - 1] if count else 0.0
+    high = ascending[count] if count < len(ascending) else ascending[-1]
+    return float(low), float(high)
+
+
+def _shown(distances: np.ndarray, cutoff: float) -> Shown:
+    within = distances <= cutoff
+    return Shown(float((~within[:, 0]).mean()), float(within.sum(axis=1).mean()))
+
+
+def _distances(by_question: dict[str, np.ndarray], k: int) -> np.ndarray:
+    """Of shape (questions, k); inf where there are fewer rows."""
+    rows = [np.append(d, np.full(k - len(d), np.inf)) for d in by_question.values()]
+    return np.array(rows).reshape(len(rows), k)

@@ -6,12 +6,16 @@ import numpy as np
 
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.cutoff import CutoffCalibration, recalibrate
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement, measure_index
+from ragkit.evaluation.index.loss import IndexLoss, index_losses
+from ragkit.evaluation.index.recall import IndexMeasurement, measure_index
+from ragkit.evaluation.judging.evidence import JudgedByPeople, judged_by_people
+from ragkit.evaluation.judging.record.standing import read_judgements
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods, compare_neighbourhoods
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary, read_shadow_log
 from ragkit.evaluation.label_free.storage import StorageVariant, storage_variants
 from ragkit.evaluation.metrics.rank_overlap import least_overlap
 from ragkit.evaluation.metrics.significance import MetricDifference, metric_differences
+from ragkit.evaluation.runs import RetrievalRun
 from ragkit.evaluation.slices import Slice, compare_slices, worst_slice
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.plan import file_path
@@ -24,10 +28,11 @@ _NEIGHBOUR_FIGURES = ("k", "rows", "duplicates", "overlap", "rbo", "spearman", "
 class Evidence:
     """What a comparison measured. The same seed gives the same figures, except times.
 
-    `comparison` is None without questions or without the old model; `differences` and `slices`
-    are empty without judgements; `left_out` says which slices are not made, and why; `cutoff` is
-    None for a distance other than cosine, `shadow` without a log. The rest needs stored vectors
-    only.
+    `comparison` is None without questions or without the old model; `differences`, `slices`
+    and `losses` are empty without judgements; `left_out` says which slices are not made, and why;
+    `cutoff` is None without questions and for a distance other than cosine, `shadow` without a
+    log, `people` without judgements by `ragkit judge`. The rest needs stored vectors only.
+    `old_can_be_asked`: the old model, or a log of its answers, has lists to compare with.
     """
 
     seed: int
@@ -38,8 +43,11 @@ class Evidence:
     neighbourhoods: Neighbourhoods
     cutoff: CutoffCalibration | None
     index: list[IndexMeasurement]
+    losses: list[IndexLoss]
     storage: list[StorageVariant]
     shadow: ShadowSummary | None
+    people: JudgedByPeople | None = None
+    old_can_be_asked: bool = True
 
     @property
     def least_overlap(self) -> float:
@@ -77,16 +85,20 @@ class Evidence:
             "neighbours": neighbours,
             "cutoff": _cutoff_figures(self.cutoff) if self.cutoff else None,
             "index": [asdict(measurement) for measurement in self.index],
+            "index_losses": [asdict(loss) for loss in self.losses],
             "variants": [asdict(variant) for variant in self.storage],
             "shadow": asdict(self.shadow) if self.shadow else None,
+            "people": self.people.figures() if self.people else None,
         }
 
 
-def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evidence:
+def collect_evidence(
+    migration: Migration, comparison: Comparison | None, old_can_be_asked: bool = True
+) -> Evidence:
     """Measures everything that can be measured.
 
     Raises PhaseError, SpaceNotReady when too few rows have both vectors, ConfigError for a shadow
-    log of other models, or DatabaseError.
+    log of other models or for judgements that cannot be read, or DatabaseError.
     """
     migration.require_phase("compare")
     seed = migration.plan.evaluation.seed
@@ -101,11 +113,39 @@ def collect_evidence(migration: Migration, comparison: Comparison | None) -> Evi
         slices=slices,
         left_out=left_out,
         neighbourhoods=compare_neighbourhoods(migration),
-        cutoff=recalibrate(migration, comparison),
-        index=measure_index(migration),
+        cutoff=_calibrate(migration, comparison),
+        index=measure_index(migration, *_asked(comparison)),
+        losses=_index_losses(judged, seed) if judged else [],
         storage=storage_variants(migration),
         shadow=_read_shadow(migration),
+        people=_read_people(migration),
+        old_can_be_asked=old_can_be_asked,
     )
+
+
+def _read_people(migration: Migration) -> JudgedByPeople | None:
+    """None without a judgement that counts, or that was made."""
+    judging = migration.plan.judging
+    judgements = read_judgements(file_path(judging.folder), migration)
+    if not judgements.answers and not judgements.left_out:
+        return None
+    return judged_by_people(judgements, migration.plan.gates, judging.rows)
+
+
+def _calibrate(migration: Migration, comparison: Comparison | None) -> CutoffCalibration | None:
+    if comparison is None or migration.plan.table.distance != "cosine":
+        return None
+    return recalibrate(comparison, migration.plan.evaluation.cutoff, migration.plan.evaluation.seed)
+
+
+def _index_losses(judged: Comparison, seed: int) -> list[IndexLoss]:
+    return index_losses(judged.questions.qrels, judged.old, judged.new, judged.k, seed)
+
+
+def _asked(comparison: Comparison | None) -> list[RetrievalRun | None]:
+    """The runs of both models, as far as they have searched."""
+    runs = (comparison.old, comparison.new) if comparison else ()
+    return [run if run.vectors else None for run in runs]
 
 
 def _read_shadow(migration: Migration) -> ShadowSummary | None:
@@ -125,6 +165,7 @@ def _question_counts(comparison: Comparison) -> dict[str, object]:
         "gone": questions.missing_rows,
         "proxy": questions.is_proxy,
         "alike": comparison.duplicates,
+        "unfindable": len(comparison.unfindable),
     }
 
 
@@ -136,20 +177,18 @@ def _agreement(comparison: Comparison, seed: int) -> dict[str, object]:
     }
 
 
-def _latencies(comparison: Comparison, percentile: float) -> dict[str, float]:
-    """In ms, from a question to its rows."""
+def _latencies(comparison: Comparison, percentile: float) -> dict[str, float | None]:
+    """In ms, from a question to its rows; None for lists of a log."""
     return {
-        side: round(float(np.percentile(run.latency_ms, percentile)), 2)
+        side: round(float(np.percentile(run.latency_ms, percentile)), 2) if run.vectors else None
         for side, run in (("old", comparison.old), ("new", comparison.new))
     }
 
 
 def _cutoff_figures(calibration: CutoffCalibration) -> dict[str, object]:
-    """Without the distances of all pairs."""
-    by_recall = calibration.by_recall
+    """Without the distances of each question."""
     return {
-        "old": calibration.old,
-        "new": asdict(calibration.new),
-        "selectivity": calibration.selectivity,
-        "recalled": asdict(by_recall) if by_recall else None,
+        name: value
+        for name, value in asdict(calibration).items()
+        if not isinstance(value, np.ndarray)
     }

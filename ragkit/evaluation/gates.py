@@ -8,7 +8,8 @@ import pandas as pd
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.evaluation.evidence import Evidence
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement
+from ragkit.evaluation.index.recall import IndexMeasurement
+from ragkit.evaluation.judging.evidence import people_gates
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
@@ -24,13 +25,15 @@ from ragkit.migration.verdict import Gate, Verdict, database_gates, record_verdi
 _JUDGED = "judged questions"
 NOT_ASKED = Gate(
     name=f"{_JUDGED} of both models",
-    observed="none asked: no questions are given, or the old model cannot be called",
+    observed="none asked: no questions are given, or the old model cannot be called; people can "
+    "judge with 03b_judge or ragkit judge",
     limit="required",
     passed=None,
 )
 NOT_JUDGED = Gate(
     name=_JUDGED,
-    observed="none: a log shows what is different, not what is better",
+    observed="none: a log shows what is different, not what is better; people can judge with "
+    "03b_judge or ragkit judge",
     limit="required",
     passed=None,
 )
@@ -75,6 +78,10 @@ def decide(
 def quality_gates(limits: GatesSection, evidence: Evidence) -> list[Gate]:
     """The gates that need the evidence only. Without judged questions they never amount to GO."""
     gates = _question_gates(limits, evidence)
+    if evidence.people:
+        if _people_suffice(evidence):
+            gates = [gate for gate in gates if gate not in (NOT_ASKED, NOT_JUDGED, PROXY)]
+        gates += people_gates(evidence.people)
     if comparison := evidence.comparison:
         p95_ms = float(np.percentile(comparison.new.latency_ms, 95))
         gates.append(_latency_gate("question to rows, p95", p95_ms, limits))
@@ -84,6 +91,15 @@ def quality_gates(limits: GatesSection, evidence: Evidence) -> list[Gate]:
         if measurement.side == "new" and measurement.default
     ]
     return gates + (_shadow_gates(evidence.shadow, limits) if evidence.shadow else [])
+
+
+def _people_suffice(evidence: Evidence) -> bool:
+    """Whether people's judgements stand in for judged questions: they compared both models, or
+    judged the new one where the old one has no lists any more."""
+    people = evidence.people
+    if people is None:
+        return False
+    return people.compares or (people.precision is not None and not evidence.old_can_be_asked)
 
 
 def _question_gates(limits: GatesSection, evidence: Evidence) -> list[Gate]:
@@ -167,7 +183,8 @@ def _index_gate(measurement: IndexMeasurement, limits: GatesSection) -> Gate:
     recall = measurement.recall
     return Gate(
         name="index: recall of exact search",
-        observed=f"{recall.mean:.3f} ({recall.bounds()}) at {measurement.setting}",
+        observed=f"{recall.mean:.3f} ({recall.bounds()}) at {measurement.setting}, of "
+        f"{measurement.n} {measurement.queries}",
         limit=f"≥ {limits.index_recall:g}",
         passed=_is_above(recall, limits.index_recall),
     )

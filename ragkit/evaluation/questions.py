@@ -62,7 +62,7 @@ def read_questions(questions: Path, qrels: Path | None) -> QuestionSet:
 def _read_log(path: Path) -> QuestionSet:
     """The distinct questions of a log with their counts."""
     counts: Counter[str] = Counter()
-    for number, line in _read_lines(path):
+    for number, line in read_lines(path):
         text, count = line.strip(), 1
         if text.startswith("{"):
             try:
@@ -102,7 +102,7 @@ def _answerable(qrels: Qrels) -> Qrels:
 
 def _read_texts(path: Path) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for number, line in _read_lines(path):
+    for number, line in read_lines(path):
         try:
             entry = json.loads(line)
             question, text = str(entry["_id"]), entry["text"]
@@ -120,7 +120,7 @@ def _read_texts(path: Path) -> dict[str, str]:
 
 def _read_grades(path: Path) -> Qrels:
     qrels: Qrels = {}
-    for number, line in _read_lines(path):
+    for number, line in read_lines(path):
         fields = line.split()
         if number == 1 and fields[0] == "query-id":
             continue
@@ -138,7 +138,7 @@ def _read_grades(path: Path) -> Qrels:
     return qrels
 
 
-def _read_lines(path: Path) -> list[tuple[int, str]]:
+def read_lines(path: Path) -> list[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1."""
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,81 +1,150 @@
-"""A retrieval run: every question embedded by one model and searched in its column."""
+"""A retrieval run: every question embedded by one model and searched in its column.
+
+Models are compared by exact search, so that a loss of the index does not look like a loss of the
+model. The same questions are searched as the app does too, which tells that loss, and the time.
+"""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-import pandas as pd
+import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
+from ragkit.evaluation.index.settings import (
+    EXACT,
+    WIDEST,
+    index_method,
+    search_settings,
+)
 from ragkit.evaluation.metrics.trec import Rankings
 from ragkit.evaluation.questions import QuestionSet
-from ragkit.evaluation.samples import normalise, vectors_by_key
 from ragkit.migration.migration import Migration
-from ragkit.retrieval.search import nearest
+from ragkit.retrieval.search import nearest_with_distance
 from ragkit.retrieval.space import Binding
+
+EXACT_SECONDS = 120.0
+"""Of exact searches in a column; the questions after that are searched with the index, at its
+widest setting."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class RetrievalRun:
-    """The ranked lists that one model retrieves.
+class Searched:
+    """For each question the nearest rows, their distances (of shape (rows,), ascending) and the
+    time of the search. `setting` is "exact", or the index's, as in "hnsw.ef_search = 40"."""
 
-    `latency_ms` is the time of embedding and search for each question, in the order of
-    `rankings`. `relevant_distances` holds the cosine distance from a question to each of its
-    relevant rows, indexed by (question, row); NaN where the row has no vector.
+    setting: str
+    rankings: Rankings
+    distances: dict[str, np.ndarray]
+    times_ms: np.ndarray
+
+
+@dataclass(frozen=True)
+class RetrievalRun:
+    """What one model retrieves.
+
+    `vectors` are the questions' own. `exact` compares models; `served` is what the app would show,
+    the same object in a column without an index. `embedding_ms` is of each question. `widened`
+    counts questions of `exact` that were searched with the index at its widest setting instead.
     """
 
     model: str
-    rankings: Rankings
-    latency_ms: np.ndarray
-    relevant_distances: pd.Series
+    vectors: dict[str, np.ndarray]
+    embedding_ms: np.ndarray
+    exact: Searched
+    served: Searched
+    widened: int = 0
+
+    @property
+    def rankings(self) -> Rankings:
+        """By exact search."""
+        return self.exact.rankings
+
+    def reordered(self, order: Callable[[Rankings], Rankings]) -> "RetrievalRun":
+        """With each ranked list put into another order of the same rows."""
+        exact, served = (
+            replace(searched, rankings=order(searched.rankings))
+            for searched in (self.exact, self.served)
+        )
+        same = self.served is self.exact
+        return replace(self, exact=exact, served=exact if same else served)
+
+    @property
+    def latency_ms(self) -> np.ndarray:
+        """From a question to its rows, as the app searches."""
+        latency: np.ndarray = self.embedding_ms + self.served.times_ms
+        return latency
 
 
 def retrieve(
     migration: Migration, binding: Binding, embedder: Embedder, questions: QuestionSet
 ) -> RetrievalRun:
-    """The first k rows for every question, as the app would retrieve them.
+    """The first k rows for every question.
 
     All questions are embedded before the database is searched: no transaction is open while a
     model is called. Raises ModelError or DatabaseError.
     """
-    key, k = migration.plan.table.key, migration.plan.evaluation.k
     embedder.embed_query("warm up")
-    embedded = {
-        question: _timed(embedder.embed_query, text) for question, text in questions.texts.items()
-    }
-    rankings, latency_ms = {}, []
+    vectors, embedding_ms = {}, []
+    for question, text in questions.texts.items():
+        vectors[question], milliseconds = _timed(embedder.embed_query, text)
+        embedding_ms.append(milliseconds)
     with translate_errors("comparing"), migration.engine.connect() as connection:
-        for question, (vector, embedding_ms) in embedded.items():
-            rows, search_ms = _timed(nearest, connection, binding, vector, [key], k)
-            rankings[question] = [str(row[key]) for row in rows]
-            latency_ms.append(embedding_ms + search_ms)
-    vectors = {question: vector for question, (vector, _) in embedded.items()}
-    distances = _relevant_distances(migration, binding.column, vectors, questions)
-    return RetrievalRun(embedder.model.name, rankings, np.array(latency_ms), distances)
+        method = index_method(connection, binding)
+        asked = connection, migration, replace(binding, cutoff=None), vectors
+        if method is None:
+            exact = served = _search(*asked, EXACT)
+            widened = 0
+        else:
+            name, _, default = search_settings(method, migration.plan.evaluation.k)
+            served = _search(*asked, f"{name} = {default}")
+            exact, widened = _search_exactly(*asked, method)
+    times = np.array(embedding_ms)
+    return RetrievalRun(embedder.model.name, vectors, times, exact, served, widened)
 
 
-def _relevant_distances(
-    migration: Migration, column: str, vectors: dict[str, np.ndarray], questions: QuestionSet
-) -> pd.Series:
-    pairs = [
-        (question, row)
-        for question, grades in questions.qrels.items()
-        for row, grade in grades.items()
-        if grade > 0
-    ]
-    row_vectors = vectors_by_key(migration, column, {row for _, row in pairs})
-    query_vectors = dict(zip(vectors, normalise(vectors.values()), strict=True))
-    distances = [
-        1 - float(query_vectors[question] @ row_vectors[row]) if row in row_vectors else np.nan
-        for question, row in pairs
-    ]
-    index = pd.MultiIndex.from_tuples(pairs, names=["question", "row"]) if pairs else None
-    return pd.Series(distances, index, float)
+def _search_exactly(
+    connection: sa.Connection, migration: Migration, binding: Binding,
+    vectors: Mapping[str, np.ndarray], method: str,
+) -> tuple[Searched, int]:  # fmt: skip
+    """For EXACT_SECONDS; the rest with the index at its widest setting, and how many those are."""
+    start = time.monotonic()
+    without = {"enable_indexscan": "off"}
+    name, widest = WIDEST[method]
+    within = {"enable_indexscan": "on", name: widest}
+    late = 0
+
+    def settings() -> Mapping[str, str]:
+        nonlocal late
+        is_late = time.monotonic() - start > EXACT_SECONDS
+        late += is_late
+        return within if is_late else without
+
+    found = _search(connection, migration, binding, vectors, EXACT, settings)
+    return found, late
+
+
+def _search(
+    connection: sa.Connection, migration: Migration, binding: Binding,
+    vectors: Mapping[str, np.ndarray], setting: str,
+    settings: Callable[[], Mapping[str, str]] = dict,
+) -> Searched:  # fmt: skip
+    """`settings` are asked for before each search, and are the transaction's."""
+    key, k = migration.plan.table.key, migration.plan.evaluation.k
+    rankings, distances, times_ms = {}, {}, []
+    for question, vector in vectors.items():
+        rows, milliseconds = _timed(
+            nearest_with_distance, connection, binding, vector, [key], k, settings()
+        )
+        rankings[question] = [str(row) for row, _ in rows]
+        distances[question] = np.array([distance for _, distance in rows], float)
+        times_ms.append(milliseconds)
+    return Searched(setting, rankings, distances, np.array(times_ms))
 
 
 def _timed(call: Callable[..., T], *arguments: object) -> tuple[T, float]:

@@ -13,7 +13,7 @@ from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.metrics.bootstrap import CONFIDENCE, Interval, bootstrap_interval
 from ragkit.migration.migration import Migration
 
-MIN_SLICE_QUESTIONS = 10
+MIN_SLICE_QUESTIONS = 20
 """Smaller slices of a kind are merged into one, "other"."""
 MIN_KNOWN_SHARE = 0.5
 """Of the judged questions: a kind that is known of fewer says nothing about the rest."""

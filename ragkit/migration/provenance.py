@@ -8,22 +8,23 @@ from ragkit.migration.plan.plan import file_path
 
 NOT_LIMITS = {"override", "verdict_hours"}
 """Fields of `gates` that a cut-over reads, and a comparison does not."""
-JUDGED_BY = {"questions", "qrels", "k", "shadow_log", "seed"}
+JUDGED_BY = {"questions", "qrels", "old_run", "k", "shadow_log", "seed"}
 """Fields of `evaluation` that decide; the others are shown only."""
-_FILES = ("questions", "qrels", "shadow_log")
+_FILES = ("questions", "qrels", "shadow_log", "old_run", "folder")
 
 
 def provenance(plan: Plan) -> dict[str, Any]:
     """Values by the plan's field, as plain data for JSON; a file is known by its content."""
     sections = plan.model_dump(by_alias=True)
     evaluation = {name: sections["evaluation"][name] for name in JUDGED_BY}
-    evaluation |= {name: _digest(evaluation[name]) for name in _FILES}
+    evaluation |= {name: _digest(evaluation[name]) for name in _FILES if name in evaluation}
     chosen = {
         "table": sections["table"],
         "old": {name: sections["old"][name] for name in ("model", "column", "long_texts")},
         "new": {name: sections["new"][name] for name in ("model", "column", "long_texts")},
         "index": {"type": sections["index"]["type"]},
         "evaluation": evaluation,
+        "judging": {"folder": _digest_folder(sections["judging"]["folder"])},
         "gates": {n: v for n, v in sections["gates"].items() if n not in NOT_LIMITS},
     }
     return {
@@ -40,6 +41,13 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         else f"{name} was {then.get(name)!r} and is {now[name]!r}"
         for name in changed
     ]
+
+
+def _digest_folder(name: str) -> str:
+    """Of the content of the judges' files; "" without any."""
+    files = sorted(file_path(name).glob("*.jsonl"))
+    digests = "".join(_digest(str(file)) for file in files)
+    return "sha256:" + hashlib.sha256(digests.encode()).hexdigest() if files else ""
 
 
 def _digest(name: str) -> str:

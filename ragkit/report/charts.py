@@ -100,8 +100,11 @@ def forest(evidence: Evidence) -> Figure | None:
     return plain(figure)
 
 
-def latency_cdf(comparison: Comparison) -> Figure:
-    """The distribution of the latency of both models, from a question to its rows."""
+def latency_cdf(comparison: Comparison) -> Figure | None:
+    """The distribution of the latency of both models, from a question to its rows; None where the
+    lists of one are those of a log."""
+    if not comparison.old.vectors:
+        return None
     figure = new_figure(3.1)
     axes = figure.subplots()
     runs = comparison.old, comparison.new

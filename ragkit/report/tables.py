@@ -9,13 +9,14 @@ from ragkit.evaluation.evidence import Evidence
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.metrics.significance import MetricDifference
-from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.runs import RetrievalRun
 from ragkit.migration.verdict import GO, NO_GO, Verdict
 from ragkit.report.show import note, show_html, show_table
 from ragkit.report.style import LOSS, RESULT
 
 EXCERPT_CHARACTERS = 180
+NAMED = 5
+"""Questions that are shown of those that no model could answer."""
 
 
 def verdict(decision: Verdict) -> None:
@@ -75,19 +76,21 @@ def _metrics(comparison: Comparison, differences: list[MetricDifference]) -> Non
     styler = frame.style.format(precision=3, escape="html")
     show_table(frame, styler.format("{:+.3f}", subset=["change"]))
     note(
-        f"{_question_source(comparison.questions)} p is of a paired randomisation test, corrected "
+        f"{_question_source(comparison)} p is of a paired randomisation test, corrected "
         "for the number of metrics; detectable is the smallest difference that as many questions "
         "show four times in five."
     )
 
 
-def _question_source(questions: QuestionSet) -> str:
+def _question_source(comparison: Comparison) -> str:
+    questions = comparison.questions
     count = len(questions.qrels)
     if questions.is_proxy:
         return (
             f"{count} known items: questions in the rows' own words, a proxy that favours a "
             "lexical model."
         )
+    unfindable = _name_unfindable(comparison)
     missing = (
         f" {questions.missing_rows} judged rows are no longer in the table."
         if questions.missing_rows
@@ -95,7 +98,21 @@ def _question_source(questions: QuestionSet) -> str:
     )
     return (
         f"{count} judged questions with a relevant row; {questions.unanswerable} more have none, "
-        f"and count in no figure.{missing}"
+        f"and count in no figure.{missing}{unfindable}"
+    )
+
+
+def _name_unfindable(comparison: Comparison) -> str:
+    lost = comparison.unfindable
+    if not lost:
+        return ""
+    named = "; ".join(f"“{comparison.questions.texts[question]}”" for question in lost[:NAMED])
+    metric = trec.metric_names(comparison.k)[0]
+    rest = comparison.change(metric).drop(list(lost))
+    without = f" Without them {metric} changes by {rest.mean():+.3f}." if len(rest) else ""
+    return (
+        f" For {len(lost)} of them no relevant row has a new vector, so that no model could find "
+        f"one ({named}{', …' if len(lost) > NAMED else ''}).{without}"
     )
 
 

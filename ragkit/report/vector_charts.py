@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ragkit.evaluation.cutoff import CutoffCalibration, RecallCutoff
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement
+from ragkit.evaluation.cutoff import CutoffCalibration
+from ragkit.evaluation.index.recall import IndexMeasurement
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods
 from ragkit.evaluation.metrics.rank_overlap import least_overlap
 from ragkit.report.style import INK, NEW, OLD, new_figure, plain, plain_log, set_title, share_bins
@@ -14,8 +14,6 @@ MAX_LINEAR_RATIO = 20
 """Search times with a larger ratio are drawn on a log scale."""
 FULL_RECALL = 0.9995
 """Recall that is 1.000 in every figure."""
-LABEL_SHARE = 0.35
-"""Of the width of the axes, for the label of a cut-off."""
 BINS = 60
 """Of the histograms of distances."""
 
@@ -39,21 +37,22 @@ def neighbour_histogram(neighbourhoods: Neighbourhoods) -> Figure | str:
 
 
 def cutoffs(calibration: CutoffCalibration) -> Figure:
-    """The distances in both spaces with their cut-offs, one above the other."""
-    old, new = calibration.old_distances, calibration.new_distances
-    ends = min(old.min(), new.min()), max(1.0, old.max(), new.max())
+    """How far a question's first row lies in both spaces, with their cut-offs, one above the
+    other. What lies beyond is an empty answer."""
+    old, new = calibration.old_nearest, calibration.new_nearest
+    old, new = old[np.isfinite(old)], new[np.isfinite(new)]
+    limits = calibration.old, calibration.new.mean
+    ends = min(old.min(), new.min(), *limits), max(old.max(), new.max(), *limits)
     bins = np.linspace(*ends, BINS).tolist()
     figure = new_figure(3.8)
     old_axes, new_axes = figure.subplots(2, 1, sharex=True)
-    _distance_histogram(old_axes, old, bins, calibration.old, OLD, "old space")
-    _distance_histogram(new_axes, new, bins, calibration.new.mean, NEW, "new space")
-    if calibration.by_recall:
-        _mark_recall_cutoff(new_axes, calibration.by_recall)
-    new_axes.set_xlabel("cosine distance of two rows")
+    _distance_histogram(old_axes, old, bins, limits[0], OLD, "old space")
+    _distance_histogram(new_axes, new, bins, limits[1], NEW, "new space")
+    new_axes.set_xlabel("cosine distance from a question to its nearest row")
     set_title(
         figure,
-        f"A cut-off of {calibration.old:g} lets {100 * calibration.selectivity:.3g}% of the pairs "
-        f"through; in the new space {calibration.new.mean:.3f} does ({calibration.new.bounds()})",
+        f"Beyond {limits[0]:g}, {calibration.with_old.empty:.1%} of the questions find nothing; in "
+        f"the new space {limits[1]:.3f} does the same ({calibration.new.bounds()})",
     )
     return plain(figure)
 
@@ -111,19 +110,6 @@ def _distance_histogram(
         f" {cutoff:.3f}", (cutoff, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=9
     )
     axes.set(ylabel=name, yticks=[])
-
-
-def _mark_recall_cutoff(axes: Axes, by_recall: RecallCutoff) -> None:
-    """The label stands left of the line if it has the room there."""
-    cutoff = by_recall.new.mean
-    left, right = axes.get_xlim()
-    has_room = (cutoff - left) / (right - left) > LABEL_SHARE
-    axes.axvline(cutoff, color=INK, linewidth=1, linestyle=":")
-    axes.annotate(
-        f" {cutoff:.3f}: as many \n relevant rows ({by_recall.recall:.0%}) ", (cutoff, 0.8),
-        xycoords=("data", "axes fraction"), va="top", ha="right" if has_room else "left",
-        fontsize=9,
-    )  # fmt: skip
 
 
 def _recall_curve(

@@ -3,7 +3,9 @@
 import pandas as pd
 from humanize import naturalsize
 
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement
+from ragkit.evaluation.cutoff import CutoffCalibration
+from ragkit.evaluation.index.loss import IndexLoss
+from ragkit.evaluation.index.recall import IndexMeasurement
 from ragkit.evaluation.label_free.neighbours import Neighbourhoods
 from ragkit.evaluation.label_free.storage import StorageVariant
 from ragkit.report.show import note, show_table, table
@@ -46,10 +48,46 @@ def index(measurements: list[IndexMeasurement]) -> None:
     styler = styler.format("{:.2f}", subset=["median ms", "p95 ms"])
     weights = ["font-weight:bold" if m.default else "" for m in measurements]
     show_table(frame, styler.apply(lambda _: weights, axis=0))
+    asked = ", ".join(dict.fromkeys(f"{m.queries} ({m.side})" for m in measurements))
     note(
-        "Recall against exact search of the same column, with stored vectors as queries: the loss "
-        "of the index, whatever the model. Bold is what the app uses."
+        f"Recall against exact search of the same column, with {asked} as queries: the loss of "
+        "the index, whatever the model. Bold is what the app uses."
     )
+
+
+def index_losses(losses: list[IndexLoss]) -> None:
+    """What the index takes from the quality of each model; nothing without judgements."""
+    for loss in losses:
+        widened = (
+            f" {loss.widened} questions were too slow to search exactly: the index at its widest "
+            "setting stands for that."
+            if loss.widened
+            else ""
+        )
+        note(
+            f"The index changes {loss.metric} in the {loss.side} column by "
+            f"{loss.change.mean:+.3f} ({loss.change.bounds(signed=True)}), from {loss.exact:.3f} "
+            f"by exact search to {loss.served:.3f} at {loss.setting}. The models are compared by "
+            f"exact search.{widened}"
+        )
+
+
+def cutoff(calibration: CutoffCalibration | None) -> None:
+    """What an app with a cut-off shows before, with the same one, and with the new one."""
+    if calibration is None:
+        return note(
+            "No cut-off is carried: it takes questions of both models, and cosine distance."
+        )
+    shown = (
+        ("old column", calibration.old, calibration.with_old),
+        ("new column, cut-off unchanged", calibration.old, calibration.unchanged),
+        ("new column, new cut-off", calibration.new.mean, calibration.with_new),
+    )
+    rows = [(name, limit, f"{part.empty:.1%}", part.rows) for name, limit, part in shown]
+    columns = ["", "cut-off", "empty answers", "rows of a question"]
+    frame = pd.DataFrame(rows, columns=columns)
+    styler = frame.style.format(precision=3).format("{:.1f}", subset=["rows of a question"])
+    return show_table(frame, styler)
 
 
 def storage(variants: list[StorageVariant]) -> None:

@@ -46,16 +46,30 @@ def nearest(
     so that a pooler's other clients keep theirs.
     """
     settings = {} if milliseconds is None else {"statement_timeout": str(milliseconds)}
+    rows = nearest_with_distance(connection, binding, vector, columns, limit, settings)
+    if binding.cutoff is not None:
+        rows = [row for row in rows if row[-1] <= binding.cutoff]
+    return [dict(zip(columns, row[:-1], strict=True)) for row in rows]
+
+
+def nearest_with_distance(
+    connection: sa.Connection,
+    binding: Binding,
+    vector: np.ndarray,
+    columns: Sequence[str],
+    limit: int,
+    settings: Mapping[str, str],
+) -> list[list[Any]]:
+    """As nearest, with the distance as the last value of each row and without the cut-off.
+    `settings` are the server's, for the rest of the transaction."""
     if limit > DEFAULT_EF_SEARCH:
-        settings["hnsw.ef_search"] = str(ef_search(limit))
+        settings = {"hnsw.ef_search": str(ef_search(limit)), **settings}
     asked = binding.table, binding.column, binding.distance, tuple(columns), binding.side
     values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
     rows = ask(connection, nearest_sql(*asked), values, settings)
     if len(rows) < limit:
         rows = _without_index(connection, nearest_sql(*asked, exact=True), values, settings)
-    if binding.cutoff is not None:
-        rows = [row for row in rows if row[-1] <= binding.cutoff]
-    return [dict(zip(columns, row[:-1], strict=True)) for row in rows]
+    return rows
 
 
 @lru_cache

@@ -47,7 +47,18 @@ class Inspection:
             datetime.now(UTC).date(),
         )  # fmt: skip
         checks += recommend(self.migration, self.measured)
+        checks += self._judgements()
         return [*checks, _check_app(self.app)] if self.app else checks
+
+    def _judgements(self) -> list[Check]:
+        """One check while the old column and the new model can be compared."""
+        from ragkit.evaluation.judging.effort import (
+            estimate_effort,  # loads what a comparison needs
+        )
+        from ragkit.runbook.questions import check_judgements
+
+        effort = estimate_effort(self.migration, self.new) if self.old else None
+        return [check_judgements(self.migration, effort)] if effort else []
 
     @cached_property
     def preview(self) -> Preview:

@@ -3,9 +3,12 @@
 import itertools
 
 from ragkit.database.translate import translate_errors
+from ragkit.deploy.project_checks import Check
 from ragkit.embedding.embedder import PROBE_TEXT
 from ragkit.evaluation.comparison import require_rows
+from ragkit.evaluation.judging.effort import Effort
 from ragkit.evaluation.label_free.known_items import make_known_items
+from ragkit.evaluation.metrics.significance import MIN_QUESTIONS
 from ragkit.evaluation.questions import QuestionSet, read_questions
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.plan import file_path
@@ -41,6 +44,25 @@ def check_questions(migration: Migration) -> str:
     counts = f"questions: {len(checked.texts):,}, judged: {len(checked.qrels):,}"
     missing = f", {checked.missing_rows} judged rows are not in the table"
     return counts + (missing if checked.missing_rows else "")
+
+
+def check_judgements(migration: Migration, effort: Effort) -> Check:
+    """How many judged questions a verdict takes for this pair of models, and how many there are.
+    Raises ConfigError or DatabaseError."""
+    questions = load_questions(migration)
+    judged = 0
+    if questions and not questions.is_proxy:
+        judged = len(require_rows(migration, questions).qrels)
+    needed = max(effort.questions, MIN_QUESTIONS)
+    clicks = f"about {effort.clicks:,}" if effort.clicks else "too many"
+    observed = (
+        f"{judged:,} judged questions; if both models are equal, a GO takes about {needed:,} of "
+        f"them, or {clicks} side by side; if the new one is clearly better, about "
+        f"{max(effort.better, MIN_QUESTIONS):,}, or {effort.better_clicks or 'too many'} "
+        f"(by {effort.rows} rows, of which both models rank the neighbours)"
+    )
+    fix = "" if judged >= needed else "judge more, with 03b_judge or ragkit judge"
+    return Check("judgements", observed, judged >= needed or None, fix)
 
 
 def probe_questions(migration: Migration) -> list[str]:

@@ -20,6 +20,7 @@ from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.plan import file_path
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
 from ragkit.migration.serving.canary_reports import CanaryReports
 from ragkit.migration.serving.recognition import Recogniser
@@ -32,8 +33,8 @@ from ragkit.runbook.interrupt import show_interrupts_in_one_line
 from ragkit.runbook.parameters import Parameters, notebook_parameters
 
 if TYPE_CHECKING:  # a third of the time that a command takes to start
-    from ragkit.evaluation.comparison import Comparison
     from ragkit.evaluation.evidence import Evidence
+    from ragkit.evaluation.metrics.trec import Rankings
     from ragkit.evaluation.questions import QuestionSet
     from ragkit.sandbox.sandbox import Sandbox
 
@@ -183,23 +184,25 @@ class Runbook:
         lengths = pending_lengths(self.migration, self.new_embedder)
         return f"long texts: {lengths.describe(self.plan.new.long_texts)}"
 
-    def compare(self) -> "Comparison | None":
-        """Asks all questions of both columns; None without questions or without the old model:
-        then only stored vectors are compared."""
-        from ragkit.evaluation.comparison import compare
+    @cached_property
+    def old_lists(self) -> "Rankings | None":
+        """What the old model answered, by the plan's file. Raises ConfigError."""
+        from ragkit.evaluation.old_run import read_old_run
 
-        if self.questions is None:
-            return None
-        old = self.old_embedder_or_none()
-        if old is None:
-            return None
-        return compare(self.migration, self.questions, old, self.new_embedder)
+        name = self.plan.evaluation.old_run
+        return read_old_run(file_path(name)) if name else None
 
     def evidence(self) -> "Evidence":
-        """Everything that can be found out about the two columns."""
+        """Everything that can be found out about the two columns. Without questions, or without
+        lists of the old model, only stored vectors are compared."""
+        from ragkit.evaluation.comparison import compare
         from ragkit.evaluation.evidence import collect_evidence
 
-        return collect_evidence(self.migration, self.compare())
+        old = self.old_lists or self.old_embedder_or_none()
+        comparison = None
+        if self.questions and old is not None:
+            comparison = compare(self.migration, self.questions, old, self.new_embedder)
+        return collect_evidence(self.migration, comparison, old is not None)
 
     def decide(self, evidence: "Evidence") -> Verdict:
         """As gates.decide, with the old model if it can still be called."""

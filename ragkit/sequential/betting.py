@@ -95,10 +95,29 @@ class _Bets:
         """How many values like these are missing; None for more than MAX_MORE."""
         if not len(self.growth):
             return None
-        last, counts = self.growth[-1], np.geomspace(1, MAX_MORE, 200)
-        later = _mixture(last + np.outer(counts, last / len(self.growth)))
-        reached = np.flatnonzero(later >= self._goal)
-        return ceil(counts[reached[0]]) if reached.size else None
+        return _missing(self.growth[-1], self.growth[-1] / len(self.growth), self._goal)
+
+
+def observations_needed(
+    values: ArrayLike,
+    shares: ArrayLike,
+    limit: float,
+    least: float = -1.0,
+    error: float = ERROR,
+) -> int | None:
+    """About how many observations show that the mean is above `limit`, where `shares` of them, of
+    shape (values,), have these `values`; None for more than MAX_MORE."""
+    gains = (np.asarray(values, float) - limit) / (limit - least)
+    rates = np.asarray(shares) @ np.log1p(np.outer(gains, STAKES))
+    return _missing(np.zeros(len(STAKES)), rates, log(1 / error))
+
+
+def _missing(growth: np.ndarray, rates: np.ndarray, goal: float) -> int | None:
+    """How many more observations reach the goal, by the growth of each stake so far and by each
+    one."""
+    counts = np.geomspace(1, MAX_MORE, 400)
+    reached = np.flatnonzero(_mixture(growth + np.outer(counts, rates)) >= goal)
+    return ceil(counts[reached[0]]) if reached.size else None
 
 
 def _mixture(growth: np.ndarray) -> np.ndarray:

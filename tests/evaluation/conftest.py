@@ -1,6 +1,9 @@
 import pytest
 
 from ragkit.migration.schema import index
+from tests.report.conftest import shell, shown
+
+__all__ = ["shell", "shown"]
 
 
 @pytest.fixture

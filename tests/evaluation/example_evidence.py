@@ -1,7 +1,8 @@
 """Comparisons and evidence made from given rankings, for tests of what is made of them."""
 
+from dataclasses import replace
+
 import numpy as np
-import pandas as pd
 
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.evidence import Evidence
@@ -9,7 +10,7 @@ from ragkit.evaluation.label_free.neighbours import Neighbourhoods
 from ragkit.evaluation.metrics.bootstrap import Interval
 from ragkit.evaluation.metrics.significance import metric_differences
 from ragkit.evaluation.questions import QuestionSet
-from ragkit.evaluation.runs import RetrievalRun
+from ragkit.evaluation.runs import RetrievalRun, Searched
 
 INTERVAL = Interval(0.7, 0.6, 0.8)
 NEIGHBOURHOODS = Neighbourhoods(
@@ -27,11 +28,11 @@ NEIGHBOURHOODS = Neighbourhoods(
 
 
 def make_comparison(questions, old, new, latency_ms=1.0, texts=None, k=10):
-    """`old` and `new` are rankings. A relevant row has distance 0.4 in the old space and 0.6 in
-    the new one."""
+    """`old` and `new` are rankings. Rows lie at distances from 0.4 in the old space and from 0.6
+    in the new one."""
     runs = [
-        _run("old-model", questions, old, 0.4, latency_ms),
-        _run("new-model", questions, new, 0.6, latency_ms),
+        make_run("old-model", old, latency_ms, 0.4),
+        make_run("new-model", new, latency_ms, 0.6),
     ]
     rows = {row for run in runs for ranking in run.rankings.values() for row in ranking}
     return Comparison.of(
@@ -55,7 +56,7 @@ def make_evidence(comparison=None, seed=1, **parts):
         )
     defaults = {
         "slices": [], "left_out": [], "neighbourhoods": NEIGHBOURHOODS, "cutoff": None, "index": [],
-        "storage": [], "shadow": None,
+        "losses": [], "storage": [], "shadow": None,
     }  # fmt: skip
     return Evidence(seed=seed, comparison=comparison, **{**defaults, **parts})
 
@@ -70,13 +71,20 @@ def make_questions(count, **fields):
     )
 
 
-def _run(model, questions, rankings, distance, latency_ms):
-    pairs = [
-        (question, row)
-        for question, grades in questions.qrels.items()
-        for row, grade in grades.items()
-        if grade > 0
-    ]
-    index = pd.MultiIndex.from_tuples(pairs, names=["question", "row"]) if pairs else None
-    distances = pd.Series(distance, index, float)
-    return RetrievalRun(model, rankings, np.full(len(rankings), latency_ms), distances)
+def make_run(model, rankings, latency_ms=1.0, nearest=0.4, served=None):
+    """`served` are the rankings by an index, where there is one."""
+    times = np.full(len(rankings), latency_ms)
+    distances = {q: nearest + 0.01 * np.arange(len(rows)) for q, rows in rankings.items()}
+    exact = Searched("exact", rankings, distances, times)
+    by_index = Searched("hnsw.ef_search = 40", served, distances, times) if served else exact
+    vectors = {question: np.ones(2) for question in rankings}
+    return RetrievalRun(model, vectors, np.zeros(len(rankings)), exact, by_index)
+
+
+def with_distances(comparison, old, new):
+    """The comparison with these distances, of shape (questions, k)."""
+    runs = []
+    for run, distances in ((comparison.old, old), (comparison.new, new)):
+        exact = replace(run.exact, distances=dict(zip(run.rankings, distances, strict=True)))
+        runs.append(replace(run, exact=exact, served=exact))
+    return replace(comparison, old=runs[0], new=runs[1])

@@ -10,6 +10,7 @@ from ragkit.evaluation.questions import QuestionSet, read_questions
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
+from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import (
@@ -19,7 +20,8 @@ from ragkit.migration.verdict import (
     recheck_verdict,
     require_go,
 )
-from ragkit.report import charts
+from ragkit.report import charts, tables
+from ragkit.runbook.report_pages.sentences import what_changes
 from ragkit.sandbox.sample import DATA, sample_rows
 from ragkit.sandbox.sample import QUESTIONS as QUESTION_FILE
 from tests.conftest import (
@@ -30,6 +32,7 @@ from tests.conftest import (
     swap_vectors,
     with_plan,
 )  # fmt: skip
+from tests.evaluation.example_evidence import make_evidence
 
 TEXT_BY_QUESTION = {f"q{n}": text.partition(". ")[2] for n, text in enumerate(TEXTS, 1)}
 QUESTIONS = QuestionSet(TEXT_BY_QUESTION, {f"q{n}": {str(n): 3} for n in range(1, 6)})
@@ -54,9 +57,7 @@ def test_every_question_is_run_against_both_columns(filled, old_embedder, new_em
     assert len(comparison.old_scores) == 5  # q6 has no relevant row
     assert (comparison.new_scores["recall@3"] == 1).all()
     assert comparison.overlap.between(0, 1).all()
-    assert old.relevant_distances.index.equals(new.relevant_distances.index)
-    assert len(old.relevant_distances) == 5
-    assert old.relevant_distances.between(0, 1).all()
+    assert comparison.unfindable == ()
 
 
 def test_k_must_be_smaller_than_the_table(filled, old_embedder, new_embedder):
@@ -108,6 +109,22 @@ def test_a_judged_row_that_was_deleted_is_left_out_and_counted(filled, old_embed
     questions = compare(filled, QUESTIONS, old_embedder, new_embedder).questions
     assert questions.missing_rows == 1
     assert sorted(questions.qrels) == ["q1", "q3", "q4", "q5"]
+
+
+def test_questions_that_no_model_could_answer_are_named(filled, old_embedder, new_embedder, shown):
+    """The rows are there, and the new model refused them: that is not its ranking's fault."""
+    with filled.engine.begin() as connection:
+        row = sa.update(filled.table).where(filled.key == 2)
+        connection.execute(row.values({"new vector": None}))
+    dead_letters.add(filled, {"2": (TEXTS[1], "too long")})
+    comparison = compare(filled, QUESTIONS, old_embedder, new_embedder)
+    assert comparison.unfindable == ("q2",)
+    html, _ = shown(tables.figures, make_evidence(comparison))
+    assert "For 1 of them no relevant row has a new vector, so that no model could" in html
+    assert f"(“{TEXT_BY_QUESTION['q2']}”)" in html
+    assert "Without them nDCG@3 changes by " in html
+    sentences = what_changes(make_evidence(comparison).figures())
+    assert any("For 1 of 5 judged questions no relevant row" in text for text in sentences)
 
 
 def test_qrels_of_another_table_are_refused(filled, old_embedder, new_embedder):

@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ragkit.evaluation.cutoff import CutoffCalibration, RecallCutoff
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement
+from ragkit.evaluation.cutoff import CutoffCalibration, Shown
+from ragkit.evaluation.index.loss import IndexLoss
+from ragkit.evaluation.index.recall import IndexMeasurement
 from ragkit.evaluation.label_free.neighbours import ChangedRow
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.label_free.storage import StorageVariant
@@ -24,9 +25,11 @@ from tests.evaluation.example_evidence import (
 CUTOFF = CutoffCalibration(
     old=0.5,
     new=Interval(0.65, 0.64, 0.66),
-    selectivity=0.97,
-    old_distances=np.zeros(1),
-    new_distances=np.zeros(1),
+    with_old=Shown(0.2, 3.0),
+    unchanged=Shown(0.9, 0.5),
+    with_new=Shown(0.2, 2.5),
+    old_nearest=np.zeros(1),
+    new_nearest=np.zeros(1),
 )
 OLD = {f"q{n}": ["other", str(n)] for n in range(4)}
 NEW = {f"q{n}": [str(n), "other"] for n in range(4)}
@@ -40,7 +43,7 @@ def figures_in_file(evidence):
 def test_the_figures_are_plain_data_with_intervals():
     measurement = IndexMeasurement(
         side="new", column="v", setting="exact", default=True, recall=INTERVAL, p50_ms=1.0,
-        p95_ms=2.0,
+        p95_ms=2.0, n=4, queries="questions",
     )  # fmt: skip
     shadow = ShadowSummary(
         requests=10, errors=1, dropped=0, overlap=INTERVAL, p95_ms=1.0, shadow_p95_ms=2.0,
@@ -51,7 +54,8 @@ def test_the_figures_are_plain_data_with_intervals():
     )
     evidence = make_evidence(
         make_comparison(make_questions(4), OLD, NEW),
-        cutoff=replace(CUTOFF, by_recall=RecallCutoff(INTERVAL, 0.9, 4)),
+        cutoff=CUTOFF,
+        losses=[IndexLoss("new", "hnsw.ef_search = 40", "nDCG@10", 0.7, 0.69, INTERVAL, 0)],
         slices=[Slice("length", "short", "nDCG@10", 4, INTERVAL)],
         index=[measurement],
         storage=[variant],
@@ -66,7 +70,9 @@ def test_the_figures_are_plain_data_with_intervals():
     assert 0 < figures["rbo"]["mean"] < 1
     assert figures["tau"]["mean"] == -1.0
     assert figures["cka"] == {"mean": 0.7, "low": 0.6, "high": 0.8}
-    assert figures["cutoff"]["recalled"]["new"]["mean"] == 0.7
+    assert figures["cutoff"]["new"]["mean"] == 0.65
+    assert figures["cutoff"]["unchanged"] == {"empty": 0.9, "rows": 0.5}
+    assert figures["index_losses"][0]["served"] == 0.69
     assert figures["slices"][0]["change"]["low"] == 0.6
     assert figures["worst_slice"] == figures["slices"][0]
     assert figures["first_row_changed"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
@@ -82,10 +88,11 @@ def test_the_keys_of_the_figures_do_not_change():
     assert list(figures) == [
         "seed", "questions", "metrics", "slices", "slices_left_out", "worst_slice", "shared_by",
         "first_row_changed", "overlap", "least_overlap", "rbo", "tau", "p50_ms", "p95_ms", "cka",
-        "neighbours", "cutoff", "index", "variants", "shadow",
+        "neighbours", "cutoff", "index", "index_losses", "variants", "shadow", "people",
     ]  # fmt: skip
     assert figures["questions"] == {
         "asked": 4, "judged": 4, "unanswerable": 0, "gone": 0, "proxy": False, "alike": 0,
+        "unfindable": 0,
     }  # fmt: skip
     assert list(figures["neighbours"]) == [
         "k", "rows", "duplicates", "overlap", "rbo", "spearman", "cosine",
@@ -96,14 +103,13 @@ def test_the_keys_of_the_figures_do_not_change():
 def test_without_questions_the_figures_are_of_stored_vectors():
     changed = ChangedRow("a", "somebody's text", 0.1, "b", "c")
     neighbourhoods = replace(NEIGHBOURHOODS, most_changed=[changed])
-    figures = figures_in_file(make_evidence(neighbourhoods=neighbourhoods, cutoff=CUTOFF))
+    figures = figures_in_file(make_evidence(neighbourhoods=neighbourhoods))
     assert (figures["metrics"], figures["questions"], figures["tau"]) == ({}, None, None)
     assert (figures["first_row_changed"], figures["worst_slice"]) == (None, None)
     assert (figures["overlap"]["mean"], figures["shared_by"]) == (0.7, "stored vectors")
     assert figures["neighbours"]["rows"] == 50
     assert "somebody" not in json.dumps(figures)
-    new = {"mean": 0.65, "low": 0.64, "high": 0.66}
-    assert figures["cutoff"] == {"old": 0.5, "new": new, "selectivity": 0.97, "recalled": None}
+    assert figures["cutoff"] is None
 
 
 def test_one_question_gives_no_figure_that_json_cannot_hold():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ragkit.evaluation import gates
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement
+from ragkit.evaluation.index.recall import IndexMeasurement
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics import bootstrap
 from ragkit.evaluation.metrics.bootstrap import CONFIDENCE, Interval, percentile_interval
@@ -130,6 +130,7 @@ def test_the_index_has_a_gate_of_its_own(equal):
     measurement = IndexMeasurement(
         side="new", column="v", setting="hnsw.ef_search = 40", default=True,
         recall=Interval(0.7, 0.6, 0.8), p50_ms=1.0, p95_ms=2.0,
+        n=300, queries="questions",
     )  # fmt: skip
     found_gates = quality_gates(equal, index=[measurement])
     assert gate(found_gates, "index: recall").passed is False
@@ -143,6 +144,7 @@ def test_a_setting_that_the_app_does_not_use_has_no_gate(equal):
     measurement = IndexMeasurement(
         side="new", column="v", setting="hnsw.ef_search = 10", default=False,
         recall=Interval(0.7, 0.6, 0.8), p50_ms=1.0, p95_ms=2.0,
+        n=300, queries="questions",
     )  # fmt: skip
     assert verdict(equal, index=[measurement]) == GO
 

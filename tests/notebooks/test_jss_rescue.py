@@ -3,13 +3,19 @@
 import json
 import threading
 import time
+from functools import partial
 
+import httpx
 import pytest
+import sqlalchemy as sa
 
 from tests.notebooks.test_jss import NEW, OLD, REAL, before, jss_yaml, site
+from tests.runbook.judging.page_process import judge_page
 
 __all__ = ["before", "site"]
 RESCUE_SECONDS = 60
+QUESTIONS = 90
+"""To judge at most."""
 MIN_OVERLAP = 0.77
 """Of the bridge on the real vectors of both models."""
 
@@ -19,7 +25,8 @@ def retired(site, before):
     """The params file; the old model is gone."""
     site.models.retired.add(OLD)
     params = site.folder / "jss apply.yaml"
-    params.write_text(jss_yaml().replace("apply: false", "apply: true"))
+    kept = f"judging: {{folder: '{site.folder / 'judgements'}'}}\n"
+    params.write_text(jss_yaml().replace("apply: false", "apply: true") + kept)
     assert site.curl().status_code == 503
     return params
 
@@ -45,7 +52,7 @@ def test_a_dry_run_says_the_one_variable_to_redeploy(site, dry_run):
 
 @pytest.fixture(scope="module")
 def rescued(site, retired, dry_run):
-    """The whole run, and the seconds until the function answered again."""
+    """A whole run, until a verdict is asked for, and the seconds until the function answered."""
     start, answered, stop = time.monotonic(), [], threading.Event()
 
     def ask() -> None:
@@ -63,22 +70,70 @@ def rescued(site, retired, dry_run):
     finally:
         stop.set()
         asking.join()
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert "INCONCLUSIVE: judged questions of both models" in done.stdout + done.stderr
     return folder, answered
 
 
-def test_the_whole_run_begins_with_the_rescue_and_ends_on_the_complete_column(site, rescued):
+@pytest.fixture(scope="module")
+def judged(site, retired, rescued):
+    """What `ragkit judge` says to somebody who knows the amenities: the contents of rows are the
+    questions, and rows of the same category are relevant."""
+    engine = site.server.engine(database="assistantdemo")
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text("select content, category from amenities"))
+        categories = {row.content: row.category for row in rows}
+    with judge_page(retired, site.env) as address:
+        ask = partial(httpx.post, address, timeout=30)
+        state = ask(json={"add": "\n".join(list(categories)[:QUESTIONS])}).json()
+        while state["decided"] == "open" and state["turn"]:
+            same = categories[state["row"]["text"]] == categories[state["question"]]
+            answer = "relevant" if same else "not"
+            state = ask(json={"turn": state["turn"], "answer": answer}).json()
+    return state
+
+
+@pytest.fixture(scope="module")
+def migrated(site, retired, judged):
+    """The same run again."""
+    done, folder = site.run(retired)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_people_judge_the_new_model_until_the_floor_is_decided(judged):
+    assert judged["decided"] == "yes"
+    assert judged["figure"].startswith("Precision@3 of the new model: ")
+    assert "at least 0.30. You may stop" in judged["outlook"]
+
+
+def test_the_verdict_is_a_go_by_evidence(migrated):
+    verdict = json.loads((migrated / "verdict.json").read_text())
+    assert verdict["verdict"] == "GO"
+    gates = {gate["name"]: gate for gate in verdict["gates"]}
+    assert gates["precision@3, judged by people"]["passed"]
+    assert not any(name.startswith("judged questions") for name in gates)
+    page = (migrated / "index.html").read_text()
+    assert "One person judged the rows of" in page
+    assert "overridden" not in page
+
+
+def test_the_whole_run_begins_with_the_rescue_and_ends_on_the_complete_column(
+    site, rescued, migrated
+):
     folder, answered = rescued
-    names = [path.stem for path in sorted(folder.glob("*.html"), key=lambda p: p.stat().st_mtime)]
-    assert names == [
-        "01_inspect", "rescue", "02_backfill", "03_compare", "04_cutover", "05_retire", "index"
-    ]  # fmt: skip
+    assert order_of(folder) == ["01_inspect", "rescue", "02_backfill", "03_compare", "index"]
+    assert order_of(migrated)[-4:] == ["03_compare", "04_cutover", "05_retire", "index"]
     ways = [way for _, way in answered]
     assert ways == sorted(ways, key=["rescue", "native"].index)  # first one, then the other
     assert {*ways} == {"rescue", "native"}
     answer = site.curl()
     assert (answer.headers["X-Embedding-Model"], answer.headers["X-Served-By"]) == (NEW, "native")
     assert [set(row) for row in answer.json()["results"]] == [{"name", "description"}] * 3
+
+
+def order_of(folder) -> list[str]:
+    """The pages of a run, in the order in which they were written."""
+    return [path.stem for path in sorted(folder.glob("*.html"), key=lambda p: p.stat().st_mtime)]
 
 
 def test_it_says_what_answers_and_what_does_not(rescued):
@@ -115,6 +170,6 @@ def test_the_bridge_on_the_real_vectors_is_as_is_known(rescued):
     assert figures["overlap"]["mean"] >= MIN_OVERLAP
 
 
-def test_the_migration_is_cut_over(site, retired, rescued):
+def test_the_migration_is_cut_over(site, retired, migrated):
     status = json.loads(site.command("status", "--json", "--params", retired).stdout)["status"]
     assert (status["phase"], status["serving"]) == ("cut over", NEW)

@@ -17,7 +17,8 @@ from tests.conftest import PYTHON, ROOT, environment, few_questions, free_port
 
 QUICK = ["new.model=wordllama-64", "new.column=embedding_64",
          "gates.override=one model at two dimensions"]  # fmt: skip
-IN_ORDER = ["00_sandbox", "01_inspect", "rescue", "02_backfill", "03_compare", "04_cutover",
+IN_ORDER = ["00_sandbox", "01_inspect", "rescue", "02_backfill", "03_compare", "03b_judge",
+            "04_cutover",
             "90_rollback", "05_retire"]  # fmt: skip
 
 
@@ -89,7 +90,8 @@ def failures(results):
 
 @pytest.mark.timeout(240)
 def test_run_all_twice_in_one_kernel_works_in_every_notebook(sandbox_env, tmp_path):
-    quick = [*QUICK, *few_questions(tmp_path), "rescue.anyway=true"]
+    judged = f"judging.folder={tmp_path / 'judgements'}"
+    quick = [*QUICK, *few_questions(tmp_path), "rescue.anyway=true", judged]
     for name in IN_ORDER:
         with kernel(sandbox_env) as running:
             first, second = running.run_all(name, set=quick), running.run_all(name, set=quick)

@@ -29,7 +29,8 @@ def questions(tmp_path_factory):
 def sandbox_env(tmp_path_factory, questions):
     """The environment of `make lab PARAMS=…`."""
     folder = tmp_path_factory.mktemp("note books")
-    plan = Plan.from_file(ROOT / "params" / "sandbox.yaml", [*QUICK, *questions])
+    judged = f"judging.folder={folder / 'judgements'}"
+    plan = Plan.from_file(ROOT / "params" / "sandbox.yaml", [*QUICK, *questions, judged])
     params = folder / "quick.yaml"
     params.write_text(yaml.safe_dump(plan.model_dump(by_alias=True)))
     env = {"RAGKIT_SANDBOX": str(folder / "home"), "RAGKIT_PORT": str(free_port()),
@@ -47,7 +48,7 @@ def command(*arguments, **env):
 
 def test_every_notebook_passes_run_all_from_a_fresh_kernel(sandbox_env):
     """In the order in which they may be used; the rescue before the column is filled."""
-    names = ["00_sandbox", *RESCUED, "90_rollback"]
+    names = ["00_sandbox", *RESCUED, "03b_judge", "90_rollback"]
     assert {*names} == {file.stem for file in (ROOT / "notebooks").glob("*.ipynb")}
     files = [f"notebooks/{name}.ipynb" for name in names]
     result = command("pytest", "--nbval-lax", "-p", "no:cacheprovider", *files, **sandbox_env)

@@ -5,7 +5,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from ragkit.evaluation.comparison import Comparison
-from ragkit.evaluation.label_free.index_recall import IndexMeasurement
+from ragkit.evaluation.index.recall import IndexMeasurement
 from ragkit.evaluation.metrics.bootstrap import Interval
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.migration.verdict import Gate, Verdict
@@ -57,15 +57,16 @@ def verdict() -> Verdict:
 def measurements() -> list[IndexMeasurement]:
     """The old column without an index, the new one with HNSW."""
     exact = Interval(1.0, 1.0, 1.0)
+    rows, questions = {"n": 50, "queries": "rows"}, {"n": 300, "queries": "questions"}
     return [
-        IndexMeasurement("old", "a", "exact", True, recall=exact, p50_ms=30.0, p95_ms=40.0),
-        IndexMeasurement("new", "b", "exact", False, recall=exact, p50_ms=50.0, p95_ms=60.0),
+        IndexMeasurement("old", "a", "exact", True, exact, p50_ms=30.0, p95_ms=40.0, **rows),
+        IndexMeasurement("new", "b", "exact", False, exact, p50_ms=50.0, p95_ms=60.0, **questions),
         IndexMeasurement(
             "new", "b", "hnsw.ef_search = 10", False,
-            recall=Interval(0.8, 0.7, 0.9), p50_ms=1.0, p95_ms=2.0,
+            recall=Interval(0.8, 0.7, 0.9), p50_ms=1.0, p95_ms=2.0, **questions,
         ),
         IndexMeasurement(
             "new", "b", "hnsw.ef_search = 40", True,
-            recall=Interval(0.95, 0.9, 1.0), p50_ms=2.0, p95_ms=3.0,
+            recall=Interval(0.95, 0.9, 1.0), p50_ms=2.0, p95_ms=3.0, **questions,
         ),
     ]  # fmt: skip

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ragkit.evaluation.cutoff import CutoffCalibration, RecallCutoff
+from ragkit.evaluation.cutoff import CutoffCalibration, Shown
 from ragkit.evaluation.metrics.bootstrap import Interval
 from ragkit.report import vector_charts
 from ragkit.report.style import title_of
@@ -48,12 +48,14 @@ def test_both_cutoffs_are_in_the_picture():
     calibration = CutoffCalibration(
         old=0.5,
         new=Interval(0.65, 0.64, 0.66),
-        selectivity=0.0021,
-        old_distances=distances,
-        new_distances=distances,
-        by_recall=RecallCutoff(Interval(0.7, 0.6, 0.8), recall=0.9, pairs=20),
+        with_old=Shown(0.217, 3.0),
+        unchanged=Shown(0.9, 0.4),
+        with_new=Shown(0.217, 3.1),
+        old_nearest=distances,
+        new_nearest=np.append(distances, np.inf),
     )
     figure = vector_charts.cutoffs(calibration)
-    assert "0.5 lets 0.21% of the pairs through" in title_of(figure)
-    labels = [" ".join(text.get_text().split()) for text in figure.axes[1].texts]
-    assert labels == ["0.650", "0.700: as many relevant rows (90%)"]
+    title = " ".join(title_of(figure).split())
+    assert "Beyond 0.5, 21.7% of the questions find nothing; in the new space 0.650 does" in title
+    labels = [axes.texts[0].get_text().strip() for axes in figure.axes]
+    assert labels == ["0.500", "0.650"]

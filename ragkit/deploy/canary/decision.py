@@ -53,7 +53,7 @@ class CanaryLook:
     def more(self) -> int | None:
         """About so many comparisons are missing; None where those before do not decide."""
         missing = [s.more for s in self.standings if s.decision == WAIT]
-        return None if None in missing else max((m for m in missing if m is not None), default=0)
+        return None if None in missing else max((m for m in missing if m), default=None)
 
     def facts(self) -> dict[str, str]:
         """How it reads."""

@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ragkit.deploy.canary.comparisons import SLOW_SHARE
 from ragkit.deploy.canary.limits import Limits
-from ragkit.sequential.betting import ERROR, sequential_test
+from ragkit.sequential.betting import ERROR, MAX_MORE, observations_needed
 
-MOST = 20_000
-"""Comparisons: what takes more is not told."""
 TAIL = 3.0
 """The share of answers that are slower than a time falls by its power, in the calm case that is
 assumed here: of those slower than t, one in 2**3 is slower than 2 t."""
@@ -19,7 +15,7 @@ assumed here: of those slower than t, one in 2**3 is slower than 2 t."""
 class Needed:
     """Comparisons of one step, about: `alike` until a revision goes on that is like the old one,
     which fails rarely; `worse` until one is taken back that fails by the limit more often;
-    `failing` until one is that fails always. None for more than MOST."""
+    `failing` until one is that fails always. None for more than MAX_MORE."""
 
     alike: int | None
     worse: int | None
@@ -30,20 +26,17 @@ def needed(limits: Limits, steps: int) -> Needed:
     """Of each of so many `steps`, as their tests share the error."""
     error = ERROR / max(steps, 1) / len(limits.tests)
 
-    def decided(limit: float, values: np.ndarray) -> int | None:
-        return sequential_test(values, limit, error=error).decided_at
-
     beyond = SLOW_SHARE * limits.slower**-TAIL
-    alike = [
-        decided(limits.errors, np.zeros(MOST)),
-        decided(0.0, _spread(beyond) - SLOW_SHARE),
-        decided(limits.empty, np.zeros(MOST)),
-    ]
+    alike = (  # by comparisons with the sign turned: the old one's less the new one's
+        observations_needed([0.0], [1.0], -limits.errors, error=error),
+        observations_needed([SLOW_SHARE - 1, SLOW_SHARE], [beyond, 1 - beyond], 0.0, error=error),
+        observations_needed([0.0], [1.0], -limits.empty, error=error),
+    )
     known = [count for count in alike if count is not None]
     return Needed(
         max(known) if len(known) == len(alike) else None,
-        decided(0.0, _spread(limits.errors)),
-        decided(0.0, np.ones(MOST)),
+        observations_needed([1.0, 0.0], [limits.errors, 1 - limits.errors], 0.0, error=error),
+        observations_needed([1.0], [1.0], 0.0, error=error),
     )
 
 
@@ -61,21 +54,18 @@ def describe(limits: Limits, steps: tuple[int, ...]) -> list[str]:
     known = needed(limits, len(steps))
     alike = known.alike
     if alike is None:
-        first = f"each step takes more than {MOST:,} comparisons: raise the limits of the section"
+        first = (
+            f"each step takes more than {MAX_MORE:,} comparisons: raise the limits of the section"
+        )
     else:
         of_users = ", ".join(f"{requests(alike, s):,} requests at {s} %" for s in steps)
         first = f"each step takes about {alike:,} comparisons if both are alike: {of_users}"
         if limits.per_second:
             seconds = alike / limits.per_second
             first += f", or {seconds / 60:.0f} min of {limits.per_second:g} own questions a second"
-    worse = f"about {known.worse:,}" if known.worse else f"more than {MOST:,}"
+    worse = f"about {known.worse:,}" if known.worse else f"more than {MAX_MORE:,}"
     return [
         f"canary: {first}",
         f"canary: a revision that fails {100 * limits.errors:g} points more often goes back after "
         f"{worse} comparisons, one that never answers after {known.failing}",
     ]
-
-
-def _spread(share: float) -> np.ndarray:
-    """MOST zeros and ones, of which `share` are ones, evenly."""
-    return np.diff(np.floor(share * np.arange(MOST + 1)))

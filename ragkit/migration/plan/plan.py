@@ -23,6 +23,7 @@ from ragkit.migration.plan.data import (
     TableSection,
 )
 from ragkit.migration.plan.faults import describe_faults
+from ragkit.migration.plan.judging import JudgingSection
 from ragkit.migration.plan.section import Section, fields, is_text
 from ragkit.migration.plan.steps import (
     BackfillSection,
@@ -44,6 +45,7 @@ class Plan(Section):
     backfill: BackfillSection = Field(default_factory=BackfillSection)
     rescue: RescueSection = Field(default_factory=RescueSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+    judging: JudgingSection = Field(default_factory=JudgingSection)
     gates: GatesSection = Field(default_factory=GatesSection)
     app: AppSection = Field(default_factory=AppSection)
     canary: CanarySection = Field(default_factory=CanarySection)

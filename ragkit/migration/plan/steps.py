@@ -68,12 +68,17 @@ class EvaluationSection(Section):
         description="a file of questions, or `known-items`; empty: stored vectors are compared",
     )
     qrels: str = Field("", description="a file of judgements; empty: the questions are a log")
+    old_run: str = Field(
+        "",
+        description="a file of what the old model answered, for one that cannot be asked: a TREC "
+        "run, or JSON lines with `text` and `rows`; empty: the old model is asked",
+    )
     k: Annotated[int, Field(ge=1, le=100)] = Field(10, description="rows of a ranked list")
     cutoff: Annotated[float, Field(gt=0, le=2)] = Field(
         0.5, description="the distance beyond which the app shows no row"
     )
-    carry_cutoff: Literal["no", "selectivity", "recall"] = Field(
-        "no", description="`selectivity` or `recall` writes both cut-offs into the contract"
+    carry_cutoff: Literal["no", "questions"] = Field(
+        "no", description="`questions` writes both cut-offs into the contract"
     )
     shadow_log: str = Field("", description="a log of the function's shadow mode; empty: none")
     seed: int = Field(1, description="random seed of the bootstrap and the randomisation test")
@@ -93,6 +98,13 @@ class GatesSection(Section):
     )
     margin: Share = Field(0.04, description="how much nDCG and recall may fall")
     ndcg_floor: Share = Field(0.3, description="the nDCG that the new model must reach")
+    preference_margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1,
+        description="by how much more questions, net, people may prefer the old model's lists",
+    )
+    precision_floor: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.3, description="the share of relevant rows that the new model's lists must reach"
+    )
     index_recall: Share = Field(0.9, description="recall of the index against exact search")
     p95_ms: Annotated[float, Field(gt=0)] = Field(
         250.0, description="from a question to its rows, 95th percentile, in ms"

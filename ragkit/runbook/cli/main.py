@@ -17,6 +17,7 @@ from ragkit.errors import RagkitError
 from ragkit.report.words import clean
 from ragkit.runbook.cli import steps, tools
 from ragkit.runbook.cli.init import init_command
+from ragkit.runbook.cli.judge import judge_command
 from ragkit.runbook.cli.plan import apply_command, plan_command
 from ragkit.runbook.cli.rescue import rescue_command
 from ragkit.runbook.cli.stopping import end
@@ -50,6 +51,7 @@ for command in (
     plan_command,
     *steps.COMMANDS,
     rescue_command,
+    judge_command,
     apply_command,
     *tools.COMMANDS,
 ):

@@ -4,6 +4,7 @@ from typing import Any
 
 from ragkit.evaluation.metrics.bootstrap import CONFIDENCE
 from ragkit.migration.verdict import GO, NO_GO, Verdict, gates_in_words
+from ragkit.runbook.report_pages.people import people_sentences
 
 INTERVAL = f"{100 * CONFIDENCE:.0f} % interval"
 
@@ -29,10 +30,17 @@ def what_changes(figures: dict[str, Any]) -> list[str]:
     if not figures["questions"]:
         kept, neighbours = figures["overlap"], figures["neighbours"]
         return [
+            *people_sentences(figures["people"]),
             "No question was asked of both models, so nothing says which rows users will see.",
             f"A stored row keeps {_percent(kept['mean'])} of its {neighbours['k']} nearest rows.",
         ]
-    return [*_rows(figures), *_quality(figures), *_worst_slice(figures), *_latency(figures)]
+    return [
+        *people_sentences(figures["people"]),
+        *_rows(figures),
+        *_quality(figures),
+        *_worst_slice(figures),
+        *_latency(figures),
+    ]
 
 
 def stopped_by_verdict(verdict: Verdict | None, stopped: dict[str, str] | None) -> bool:
@@ -84,7 +92,19 @@ def _quality(figures: dict[str, Any]) -> list[str]:
     return [
         f"{name} {verb} from {metric['old']:.3f} to {metric['new']:.3f}, "
         f"{_change(change)}{chance}; of {metric['n']:,} {asked}, {metric['wins']} gain and "
-        f"{metric['losses']} lose."
+        f"{metric['losses']} lose.",
+        *_unfindable(figures),
+    ]
+
+
+def _unfindable(figures: dict[str, Any]) -> list[str]:
+    counts = figures["questions"]
+    if not counts.get("unfindable"):
+        return []
+    return [
+        f"For {counts['unfindable']} of {counts['judged']} judged questions no relevant row has a "
+        "new vector, so that no model could find one: embed those rows first, or judge the model "
+        "by the others."
     ]
 
 
@@ -105,6 +125,8 @@ def _worst_slice(figures: dict[str, Any]) -> list[str]:
 
 def _latency(figures: dict[str, Any]) -> list[str]:
     old, new = figures["p50_ms"]["old"], figures["p50_ms"]["new"]
+    if old is None:
+        return [f"The way from a question to its rows takes {new:.1f} ms in the median."]
     return [
         f"The way from a question to its rows takes {new / max(old, 0.01):.1f} times as long, "
         f"{old:.1f} → {new:.1f} ms in the median."

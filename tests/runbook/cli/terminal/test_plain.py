@@ -1,7 +1,8 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from ragkit.deploy.canary.decision import ON, WAIT, CanaryLook
 from ragkit.deploy.project_checks import Check
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from ragkit.evaluation.label_free import index_recall
-from ragkit.evaluation.label_free.index_recall import MIN_QUERIES, measure_index
+from ragkit.evaluation.index import searches
+from ragkit.evaluation.index.recall import measure_index
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import index
 from tests.conftest import changed, random_vectors, set_new, with_plan
@@ -89,7 +89,7 @@ def test_settings_stay_in_their_transaction(filled_migration):
 
 
 def test_a_large_table_is_searched_with_fewer_queries(filled_migration, monkeypatch):
-    monkeypatch.setattr(index_recall, "MAX_SECONDS", 0.0)
+    monkeypatch.setattr(searches, "MAX_SECONDS", 0.0)
     index.build(filled_migration)
     assert len(measure_index(filled_migration)) == 7
-    assert MIN_QUERIES == 10
+    assert searches.MIN_QUERIES == 10

@@ -11,6 +11,10 @@ EF_SEARCH, PROBES = (10, 20, 40, 80, 160, 320), (1, 2, 5, 10, 20)
 """Values of hnsw.ef_search and of ivfflat.probes to measure."""
 DEFAULT_PROBES = 1
 """pgvector's."""
+EXACT = "exact"
+"""In place of a setting: without the index."""
+WIDEST = {"hnsw": ("hnsw.ef_search", "1000"), "ivfflat": ("ivfflat.probes", "32768")}
+"""The settings with the highest recall that pgvector takes."""
 
 _INDEX_METHOD = sa.text("""
     select m.amname from pg_index i

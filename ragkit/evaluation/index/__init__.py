@@ -1,0 +1,1 @@
+"""What the index of a column loses, whatever the model."""

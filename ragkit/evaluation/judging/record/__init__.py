@@ -1,0 +1,1 @@
+"""What is kept of judgements, read again, and given to others."""

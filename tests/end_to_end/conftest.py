@@ -1,0 +1,3 @@
+from tests.runbook.conftest import site
+
+__all__ = ["site"]

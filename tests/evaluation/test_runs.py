@@ -1,0 +1,115 @@
+"""The sample's 300 questions, searched exactly and with a poor index."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from ragkit.database.engine import autocommit
+from ragkit.database.types import as_array
+from ragkit.evaluation import runs
+from ragkit.evaluation.comparison import Comparison
+from ragkit.evaluation.index.loss import index_losses
+from ragkit.evaluation.index.recall import measure_index
+from ragkit.evaluation.questions import read_questions
+from ragkit.evaluation.runs import retrieve
+from ragkit.evaluation.samples import normalise
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
+from ragkit.migration.schema.expansion import expand
+from ragkit.sandbox.sample import DATA, QUESTIONS, sample_rows
+from tests.conftest import embedder_of, make_plan, make_table
+
+K = 10
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return read_questions(QUESTIONS, DATA / "qrels.tsv")
+
+
+@pytest.fixture
+def sample(engine):
+    """Both columns hold the same vectors, the new one behind an index that misses some."""
+    model = "wordllama-64"
+    plan = make_plan({"new.model": model, "evaluation.k": K, "index.type": "none"})
+    make_table(engine, plan, [row["content"] for row in sample_rows()])
+    migration = Migration.open(plan, engine)
+    expand(migration)
+    list(run_backfill(migration, embedder_of(model)))
+    with autocommit(engine) as connection:
+        connection.exec_driver_sql(
+            'create index on "Amenities" using hnsw ("new vector" vector_cosine_ops) '
+            "with (m = 3, ef_construction = 8)"
+        )
+    return migration
+
+
+@pytest.fixture
+def run(sample, judged):
+    return retrieve(sample, sample.new, embedder_of("wordllama-64"), judged)
+
+
+def brute_force(sample, run):
+    """Distances of all rows from each question, of shape (questions, rows), by NumPy."""
+    query = sa.select(sample.new_vector).where(sample.new_vector.is_not(None))
+    with sample.engine.connect() as connection:
+        rows = normalise(as_array(connection.scalars(query).all()))
+    return 1 - normalise(run.vectors.values()) @ rows.T
+
+
+def test_the_lists_are_those_of_exact_search(sample, run):
+    nearest = np.sort(brute_force(sample, run))[:, :K]
+    assert np.array(list(run.exact.distances.values())) == pytest.approx(nearest, abs=1e-5)
+    assert run.widened == 0
+    assert run.served.setting == "hnsw.ef_search = 40"
+    assert len(run.latency_ms) == len(run.rankings) == 300
+    assert (run.latency_ms > 0).all()
+
+
+def test_the_recall_of_the_index_is_that_of_questions(sample, run):
+    """Within 0.002 of a check by brute force; rows find more than questions do."""
+    nearest = np.sort(brute_force(sample, run))[:, :K]
+    found = [
+        np.mean(distances <= row[-1] + 1e-6)
+        for distances, row in zip(run.served.distances.values(), nearest, strict=True)
+    ]
+    measured = {m.setting: m for m in measure_index(sample, None, run) if m.side == "new"}
+    served = measured["hnsw.ef_search = 40"]
+    assert (served.n, served.queries, served.default) == (300, "questions", True)
+    assert served.recall.mean == pytest.approx(np.mean(found), abs=0.002)
+    of_rows = {m.setting: m for m in measure_index(sample) if m.side == "new"}
+    assert of_rows["hnsw.ef_search = 40"].queries == "rows"
+    assert of_rows["hnsw.ef_search = 40"].recall.mean > served.recall.mean
+
+
+def test_a_model_against_itself_loses_by_its_index_alone(sample, run, judged):
+    """The same vectors in a column that is scanned and in one with an index: no change of the
+    model, and the index's loss in a line of its own."""
+    with autocommit(sample.engine) as connection:
+        connection.exec_driver_sql('alter table "Amenities" add copy vector')
+        connection.exec_driver_sql('update "Amenities" set copy = "new vector"')
+    scanned = retrieve(
+        sample, replace(sample.new, column="copy"), embedder_of("wordllama-64"), judged
+    )
+    assert scanned.served is scanned.exact
+    comparison = Comparison.of(K, judged, scanned, run, labels={}, texts={})
+    assert (comparison.new_scores == comparison.old_scores).all(axis=None)
+    (loss,) = index_losses(judged.qrels, comparison.old, comparison.new, K, seed=1)
+    assert loss.side == "new"
+    assert loss.change.high < 0
+
+
+def test_questions_that_take_too_long_to_search_exactly_are_counted(sample, judged, monkeypatch):
+    monkeypatch.setattr(runs, "EXACT_SECONDS", 0.0)
+    run = retrieve(sample, sample.new, embedder_of("wordllama-64"), judged)
+    assert run.widened == 300
+    assert run.exact is not run.served
+    nearest = np.sort(brute_force(sample, run))[:, :K]
+    found = [
+        np.mean(distances <= row[-1] + 1e-6)
+        for distances, row in zip(run.exact.distances.values(), nearest, strict=True)
+    ]
+    served = next(m for m in measure_index(sample, None, run) if m.side == "new" and m.default)
+    assert served.recall.mean < np.mean(found) <= 1
