@@ -25,6 +25,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 IDENTITY = "identity-token-canary"
+LOG_CHARACTERS = 1_000_000
+"""Of the end of the log, more than a canary reads at once."""
 ROW = {"name": "A", "description": "B"}
 COMMON_FLAGS = {"--quiet", "--format=json"}
 _OPTION = re.compile(r"--([\w-]+)=(.*)", re.DOTALL)
@@ -212,7 +214,10 @@ def _read_log(cloud: Cloud, state: dict, query: str, options: dict) -> int:
         return 1
     since = re.search(r'timestamp>="([^"]+)"', query)[1].rstrip("Z")
     file = cloud.folder / "log.jsonl"
-    entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    text = file.read_text() if file.exists() else ""
+    lines = text[-LOG_CHARACTERS:].splitlines()
+    whole = lines[1:] if len(text) > LOG_CHARACTERS else lines
+    entries = [json.loads(line) for line in whole]
     known = [entry for entry in entries if entry.get("timestamp", since) >= since]
     print(json.dumps(known[::-1][: int(options["limit"])]))
     return 0

@@ -43,14 +43,15 @@ def site(cloud, monkeypatch):
 
 def test_a_revision_that_fails_two_percent_more_is_taken_back_by_the_log(site):
     with (
-        site.cloud.users(3000),
+        site.cloud.users(2000),
         pytest.raises(
             DeployError, match=r"new revision is worse; canary: 50 % .*goes back, .*; all"
         ),
     ):
         site.promote([50], BY_LOG | {"errors": 0.015}, fails=0.02)  # at 0.02, 1 % would go on
     assert site.cloud.read()["traffic"] == {site.old.name: 100}
-    assert site.decision("errors") == BACK
+    errors = next(s for s in site.last.standings if s.test == "errors")
+    assert errors.mean > 0.008  # an answer that fails is a slow one and an empty one too
 
 
 def test_a_revision_that_is_slower_by_half_is_taken_back_by_the_log(site):
@@ -61,7 +62,7 @@ def test_a_revision_that_is_slower_by_half_is_taken_back_by_the_log(site):
 
 
 def test_an_equal_revision_goes_through_each_step_by_the_log(site):
-    with site.cloud.users(6000):
+    with site.cloud.users(3000):
         site.promote([5, 50], BY_LOG)
     assert site.cloud.read()["traffic"] == {site.new.name: 100}
     ended = [look for look in site.looks if look.decision == ON]
