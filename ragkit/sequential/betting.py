@@ -44,21 +44,25 @@ class SequentialResult:
 
 
 def sequential_test(
-    values: ArrayLike, limit: float, bounds: tuple[float, float] = (-1.0, 1.0)
+    values: ArrayLike,
+    limit: float,
+    bounds: tuple[float, float] = (-1.0, 1.0),
+    error: float = ERROR,
 ) -> SequentialResult:
     """`values`, of shape (n,), in the order in which they were seen; each lies within `bounds`, and
-    so does `limit`, without the ends. Raises ValueError for others."""
+    so does `limit`, without the ends. `error` takes the place of ERROR, where several tests share
+    it. Raises ValueError for others."""
     seen = np.asarray(values, float)
     least, most = bounds
     if not least < limit < most:
         raise ValueError(f"the limit is {limit}, expected a value between {least} and {most}")
     if seen.size and not (least <= seen.min() and seen.max() <= most):
         raise ValueError(f"expected {least} to {most}, got {seen.min()} to {seen.max()}")
-    above, below = _Bets(seen, limit, least), _Bets(-seen, -limit, -most)
+    above, below = _Bets(seen, limit, least, error), _Bets(-seen, -limit, -most, error)
     won = above.won_at() <= below.won_at()
     decided_at = min(above.won_at(), below.won_at())
     is_decided = decided_at < inf
-    low, high = _bound(seen, least, most), -_bound(-seen, -most, -least)
+    low, high = _bound(seen, least, most, error), -_bound(-seen, -most, -least, error)
     return SequentialResult(
         mean=float(seen.mean()) if seen.size else limit,
         low=max(low, limit) if is_decided and won else low,
@@ -77,35 +81,42 @@ class _Bets:
     `growth` has shape (n, stakes): the logarithm of the capital of each stake after each value.
     """
 
-    def __init__(self, values: np.ndarray, limit: float, least: float):
+    def __init__(self, values: np.ndarray, limit: float, least: float, error: float):
+        self._goal = log(1 / error)
         gains = (values - limit) / (limit - least)
         self.growth = np.cumsum(np.log1p(np.outer(gains, STAKES)), axis=0)
 
     def won_at(self) -> float:
-        """How many values had been seen when the capital first reached 1 / ERROR; else inf."""
-        reached = np.flatnonzero(_mixture(self.growth) >= log(1 / ERROR))
+        """How many values had been seen when the capital first reached 1 / error; else inf."""
+        reached = np.flatnonzero(_mixture(self.growth) >= self._goal)
         return float(reached[0] + 1) if reached.size else inf
 
     def more(self) -> int | None:
         """How many values like these are missing; None for more than MAX_MORE."""
         if not len(self.growth):
             return None
-        return _missing(self.growth[-1], self.growth[-1] / len(self.growth))
+        return _missing(self.growth[-1], self.growth[-1] / len(self.growth), self._goal)
 
 
 def observations_needed(
-    values: ArrayLike, shares: ArrayLike, limit: float, least: float = -1.0
+    values: ArrayLike,
+    shares: ArrayLike,
+    limit: float,
+    least: float = -1.0,
+    error: float = ERROR,
 ) -> int | None:
     """About how many observations show that the mean is above `limit`, where `shares` of them, of
     shape (values,), have these `values`; None for more than MAX_MORE."""
     gains = (np.asarray(values, float) - limit) / (limit - least)
-    return _missing(np.zeros(len(STAKES)), np.asarray(shares) @ np.log1p(np.outer(gains, STAKES)))
+    rates = np.asarray(shares) @ np.log1p(np.outer(gains, STAKES))
+    return _missing(np.zeros(len(STAKES)), rates, log(1 / error))
 
 
-def _missing(growth: np.ndarray, rates: np.ndarray) -> int | None:
-    """How many more observations decide, by the growth of each stake so far and by each one."""
+def _missing(growth: np.ndarray, rates: np.ndarray, goal: float) -> int | None:
+    """How many more observations reach the goal, by the growth of each stake so far and by each
+    one."""
     counts = np.geomspace(1, MAX_MORE, 400)
-    reached = np.flatnonzero(_mixture(growth + np.outer(counts, rates)) >= log(1 / ERROR))
+    reached = np.flatnonzero(_mixture(growth + np.outer(counts, rates)) >= goal)
     return ceil(counts[reached[0]]) if reached.size else None
 
 
@@ -117,14 +128,14 @@ def _mixture(growth: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _bound(values: np.ndarray, least: float, most: float) -> float:
+def _bound(values: np.ndarray, least: float, most: float, error: float) -> float:
     """The smallest mean that bets on more have not refuted: they gain less, the higher it is."""
     distinct, counts = np.unique(values, return_counts=True)
     low, high = least, most
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         gains = (distinct - middle) / (middle - least)
-        refuted = _mixture(counts @ np.log1p(np.outer(gains, STAKES))) >= log(1 / ERROR)
+        refuted = _mixture(counts @ np.log1p(np.outer(gains, STAKES))) >= log(1 / error)
         low, high = (middle, high) if refuted else (low, middle)
     return low
 
