@@ -88,8 +88,7 @@ class AppSection(Section):
 
 
 class CanarySection(Section):
-    """Limits of a new revision while it has a share of the traffic (cloud). It goes back when it is
-    shown to be worse, and on when it is shown to be worse by less."""
+    """Limits of a new revision while it has a share of the traffic (cloud)."""
 
     errors: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.02, description="by how much its share of failed answers is larger; 0.02: two points"
