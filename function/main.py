@@ -3,7 +3,8 @@
     curl -X POST URL -H 'Content-Type: application/json' -d '{"name": "restaurants"}'
 
 EMBEDDING_MODEL chooses the model, and through the contract in the database the column.
-SHADOW_MODEL is asked too, after the answer, for SHADOW_SHARE of the requests.
+SHADOW_MODEL is asked too, after the answer, for SHADOW_SHARE of the requests. Each answer is one
+line of the log, without its question, unless ANSWER_LOG is "off".
 """
 
 import hmac
@@ -34,6 +35,7 @@ from ragkit.errors import (
     RowRefused,
 )
 from ragkit.retrieval.contract import STOCK_COLUMNS
+from ragkit.retrieval.log.answers import ASKED_BY_RAGKIT, answer_line
 from ragkit.retrieval.question import MAX_BODY_BYTES, BadRequest, Question, read_question
 from ragkit.retrieval.service import Answer, SearchService
 from ragkit.retrieval.shadow import Shadow, parse_share
@@ -97,18 +99,33 @@ application = Application()
 @functions_framework.http
 def hello_http(request: Request) -> Response:
     request.max_content_length = MAX_BODY_BYTES + 1  # one more tells a long body from a whole one
+    start, rows = time.perf_counter(), 0
     is_health = request.path.rstrip("/") == "/healthz"
     allowed = ("GET", "HEAD") if is_health else ("GET", "HEAD", "POST")
     if request.method not in allowed:
         return respond_wrong_method(allowed)
     try:
-        return respond(200, health(request)) if is_health else respond_answer(search(request))
+        if is_health:
+            return respond(200, health(request))
+        answer = search(request)
+        response, rows = respond_answer(answer), len(answer.rows)
     except (BadRequest, RowRefused) as error:
-        return respond(400, {"error": str(error)})
+        response = respond(400, {"error": str(error)})
     except RequestEntityTooLarge:
-        return respond_too_large()
+        response = respond_too_large()
     except Exception as error:
-        return respond_failure(error)
+        response = respond_failure(error)
+    if not is_health:
+        log_answer(request, response.status_code, rows, time.perf_counter() - start)
+    return response
+
+
+def log_answer(request: Request, status: int, rows: int, seconds: float) -> None:
+    """A canary's own questions are counted where they are asked."""
+    is_own = request.headers.get("User-Agent") == ASKED_BY_RAGKIT
+    if not is_own and os.environ.get("ANSWER_LOG", "on") != "off":
+        model = os.environ.get("EMBEDDING_MODEL", "")
+        print(answer_line(model, status, rows, 1000 * seconds), flush=True)
 
 
 def search(request: Request) -> Answer:

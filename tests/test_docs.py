@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from ragkit import __version__
 from ragkit.database.types import MAX_VECTOR_DIMENSION
 from ragkit.deploy import probe
+from ragkit.deploy.canary.limits import Limits
+from ragkit.deploy.canary.needed import needed
 from ragkit.embedding.catalogue import CATALOGUE
 from ragkit.evaluation.gates import MAX_SHADOW_ERRORS
 from ragkit.evaluation.judging.chance import SHARED
@@ -27,7 +29,7 @@ from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS
 from ragkit.migration.backfill.write_size import TARGET_SECONDS
 from ragkit.migration.inspection.fidelity import FIDELITY_ROWS, MIN_FIDELITY_COSINE
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.app import AppSection
+from ragkit.migration.plan.app import AppSection, CanarySection
 from ragkit.migration.plan.data import DatabaseSection
 from ragkit.migration.plan.faults import FLAT_FIELDS
 from ragkit.migration.plan.judging import JudgingSection
@@ -366,6 +368,12 @@ def test_the_comparison_has_every_limit():
         (OWN_DATABASE, f"makes up to {QUESTIONS} questions"),
         (OWN_DATABASE, f"for more than {MAX_VECTOR_DIMENSION:,} dimensions"),
         (SOLUTION, "{} and {} percent".format(*AppSection().canary)),
+        (SOLUTION, f"less than {100 * CanarySection().errors:g} points more (`canary.errors`)"),
+        (SOLUTION, f"less than {CanarySection().slower:g} times slower (`canary.slower`)"),
+        (SOLUTION, f"less than {100 * CanarySection().empty:g} points more (`canary.empty`)"),
+        (SOLUTION, f"| {round(needed(Limits(), 2).alike, -2)}: 8,000 requests at 5 %, 1,200 at"),
+        (SOLUTION, f"fails 2 points more often | {round(needed(Limits(), 2).worse, -2)} |"),
+        (SOLUTION, f"never answers | {needed(Limits(), 2).failing} |"),
         (SOLUTION, f"retired on {CATALOGUE['textembedding-gecko@001'].retires}"),
         (SOLUTION, f"retires on {CATALOGUE['text-embedding-005'].retires}"),
         (SOLUTION, f"up to {CATALOGUE['text-embedding-005'].max_texts} texts and "

@@ -24,7 +24,7 @@ MAY_IMPORT = {  # a folder of ragkit, and the folders and modules that it may im
     "embedding": {"errors", "deadline"},
     "database": {"errors", "deadline"},
     "retrieval": {"errors", "deadline", "embedding", "database"},
-    "deploy": {"errors", "checkout", "sequential"},
+    "deploy": {"errors", "checkout", "sequential", "retrieval"},
     "sandbox": {*TOP, "embedding", "database", "deploy"},
     "migration": {*TOP, "embedding", "database", "retrieval", "deploy"},
     "evaluation": {*TOP, "sequential", "embedding", "database", "retrieval", "migration"},

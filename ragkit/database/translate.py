@@ -20,6 +20,8 @@ _STATEMENT_MODE = "statement pooling mode"
 
 LOCK_NOT_AVAILABLE = "55P03"
 """The SQLSTATE of a statement that lock_timeout has ended."""
+QUERY_CANCELED = "57014"
+"""Of one that statement_timeout has ended."""
 LOST_RACES = (LOCK_NOT_AVAILABLE, "40P01", "40001")
 """With a deadlock's, and a serialisation failure's."""
 

@@ -34,6 +34,10 @@ class App(Protocol):
         does, and it does not tell its model."""
         ...
 
+    def is_split(self) -> bool:
+        """Whether a canary was left in the middle, so that what serves has not all traffic."""
+        ...
+
     def smoke_test(
         self,
         question: str,

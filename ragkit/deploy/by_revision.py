@@ -47,6 +47,9 @@ class RevisionedApp(ABC):
     def client(self, revision: Revision | None = None) -> httpx.Client:
         """HTTP to a started revision at its own address, or to the app's public one."""
 
+    def is_split(self) -> bool:
+        return False
+
     def switch(self, model: str, test: Test, *, reuse: bool) -> tuple[Revision, str]:
         """No traffic is moved before the revision has answered."""
         kept = [revision for revision in self.revisions() if revision.model == model]

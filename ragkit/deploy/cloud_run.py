@@ -5,7 +5,8 @@ Run functions, "Traffic splitting".
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,27 @@ import httpx
 from ragkit.deploy import gcloud
 from ragkit.deploy.app import Revision
 from ragkit.deploy.by_revision import RevisionedApp
-from ragkit.deploy.deployment import TAG, Deployment
+from ragkit.deploy.canary.needed import describe
+from ragkit.deploy.canary.own_questions import OwnQuestions
+from ragkit.deploy.canary.public_address import check_answers, is_up
+from ragkit.deploy.canary.request_log import RequestLog
+from ragkit.deploy.canary.steps import Canary, Report
+from ragkit.deploy.deployment import OLD_TAG, TAG, Deployment
 from ragkit.deploy.vendor import build_source
 from ragkit.errors import DeployError
 
-CHECKS = 10
-"""Questions to the app after each step of a canary."""
-LOOKS = 3
-"""Questions that an app must all fail, to be taken for down."""
-
 
 class CloudApp(RevisionedApp):
-    """An App. Without `apply` in its deployment it only reads."""
+    """An App. Without `apply` in its deployment it only reads. `questions` are asked by a canary,
+    where there are none the deployment's one; each of its looks is told to `report`."""
 
-    def __init__(self, deployment: Deployment):
-        self._deployment = deployment
+    def __init__(
+        self,
+        deployment: Deployment,
+        questions: Callable[[], Sequence[str]] = lambda: (),
+        report: Report = lambda look: None,
+    ):
+        self._deployment, self._questions, self._report = deployment, questions, report
 
     @property
     def url(self) -> str:
@@ -36,10 +43,15 @@ class CloudApp(RevisionedApp):
         return url
 
     def serving(self) -> Revision | None:
-        traffic = self._service_status().get("traffic", [])
-        largest: dict[str, Any] = max(traffic, key=lambda t: t.get("percent", 0), default={})
-        name = largest.get("revisionName")
+        """Of a canary that was killed, the old revision, whatever its share is."""
+        shares, tried = self._shares()
+        settled = [name for name in shares if name not in tried] or list(shares)
+        name = max(settled, key=lambda name: shares[name], default="")
         return next((revision for revision in self.revisions() if revision.name == name), None)
+
+    def is_split(self) -> bool:
+        shares, tried = self._shares()
+        return len(shares) > 1 and any(name in tried for name in shares)
 
     def revisions(self) -> list[Revision]:
         resources = gcloud.read(*self._deployment.list_revisions()) or []
@@ -47,9 +59,11 @@ class CloudApp(RevisionedApp):
         return [Revision(r["metadata"]["name"], _embedding_model(r)) for r in resources]
 
     def commands(self, model: str) -> list[str]:
-        """OLD and NEW stand for revisions."""
-        lines = self._deployment.cut_over(model, self._canary())
-        return ["python -m ragkit vendor", *map(gcloud.shell_line, lines)]
+        """OLD and NEW stand for revisions. The last lines say what the canary will take."""
+        deployment, shares = self._deployment, self._canary()
+        lines = map(gcloud.shell_line, deployment.cut_over(model, shares))
+        notes = (f"# {text}" for text in describe(deployment.limits, shares))
+        return ["python -m ragkit vendor", *lines, *notes]
 
     def stage(self, model: str) -> Revision:
         """Pins the traffic to what serves, deploys beside it, and tags the new revision."""
@@ -68,12 +82,13 @@ class CloudApp(RevisionedApp):
 
     def start(self, revision: Revision) -> None:
         self._require_apply(revision.model)
-        gcloud.run(*self._deployment.tag(revision.name))
+        serving = self.serving()
+        old = serving.name if serving and serving != revision else None
+        gcloud.run(*self._deployment.tag(revision.name, old))
 
     def promote(self, revision: Revision) -> None:
-        """A new revision gets its traffic in steps, with questions after each; an older one,
-        which is the way back, gets all of it at once, and so does one beside which nothing
-        answers."""
+        """A new revision gets its traffic in steps, by the tests of a canary; an older one, which
+        is the way back, gets all of it at once, and so does one beside which nothing answers."""
         serving, deployment = self.serving(), self._deployment
         if serving is None or serving == revision:
             gcloud.run(*deployment.move_traffic({revision.name: 100}))
@@ -81,19 +96,20 @@ class CloudApp(RevisionedApp):
         order = [known.name for known in self.revisions()]
         is_older = order.index(revision.name) < order.index(serving.name)
         try:
-            for share in () if is_older else self._canary():
-                split = {revision.name: share, serving.name: 100 - share}
-                gcloud.run(*deployment.move_traffic(split))
-                self._check_answers(revision.model)
+            if shares := () if is_older else self._canary():
+                self._try_out(serving, revision, shares)
             gcloud.run(*deployment.move_traffic({revision.name: 100}))
-            self._check_answers(revision.model)  # traffic does not move at once
+            with self.client() as client:
+                check_answers(client, deployment.question, revision.model)
         except DeployError as error:
             gcloud.run(*deployment.move_traffic({serving.name: 100}))
             raise DeployError(f"{error}; all traffic is on {serving.name} again") from None
 
     def discard(self, revision: Revision) -> None:
-        if self._deployment.apply:
-            gcloud.run(*self._deployment.remove_tag())
+        traffic = self._service_status().get("traffic", [])
+        tags = [t["tag"] for t in traffic if t.get("tag") in (TAG, OLD_TAG)]
+        if self._deployment.apply and tags:
+            gcloud.run(*self._deployment.remove_tags(tags))
 
     def release(self) -> None:
         """Unpins the traffic: the next deployment serves as soon as it is made."""
@@ -104,9 +120,12 @@ class CloudApp(RevisionedApp):
 
     def client(self, revision: Revision | None = None) -> httpx.Client:
         """With an identity token, which a function that is not public requires."""
-        status = self._service_status()
-        tagged = (t["url"] for t in status.get("traffic", []) if t.get("tag") == TAG)
-        url = next(tagged, None) if revision else status.get("url")
+        status, url = self._service_status(), None
+        if revision is None:
+            url = status.get("url")
+        for entry in status.get("traffic", []):
+            if revision and entry.get("tag") and entry.get("revisionName") == revision.name:
+                url = entry["url"]
         if not url:
             raise DeployError(f"{revision or self._deployment.function} has no address yet")
         return httpx.Client(base_url=url, timeout=70, headers=dict(_authorization()))
@@ -116,41 +135,40 @@ class CloudApp(RevisionedApp):
         service = gcloud.read(*self._deployment.describe())
         return service["status"] if service else {}
 
+    def _shares(self) -> tuple[dict[str, int], set[str]]:
+        """In percent, by revision; and the revisions that are, or were, tried out."""
+        traffic = self._service_status().get("traffic", [])
+        shares = {t["revisionName"]: t["percent"] for t in traffic if t.get("percent")}
+        return shares, {t["revisionName"] for t in traffic if t.get("tag") == TAG}
+
     def _deploy(self, model: str, *flags: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             source = build_source(Path(folder) / "function")
             gcloud.run(*self._deployment.deploy(model, source), *flags)
 
-    def _canary(self) -> Sequence[int]:
+    def _try_out(self, old: Revision, new: Revision, shares: Sequence[int]) -> None:
+        """Raises DeployError when the new revision is worse than the old one."""
+        deployment = self._deployment
+        own = OwnQuestions(
+            list(self._questions()) or [deployment.question],
+            lambda: (self.client(old), self.client(new)),
+        )
+        log = RequestLog(deployment.function, old, new)
+        canary = Canary(deployment.limits, len(shares), log, own, self._report)
+        with closing(own):
+            for share in shares:
+                split = {new.name: share, old.name: 100 - share}
+                gcloud.run(*deployment.move_traffic(split))
+                canary.watch(share)
+
+    def _canary(self) -> tuple[int, ...]:
         """Shares in percent; none while the app is down: they would keep the rest of it down."""
         try:
             with self.client() as client:
-                is_up = any(self._is_up(client) for _ in range(LOOKS))
+                needs_canary = is_up(client, self._deployment.question)
         except DeployError:  # no address yet, or nobody here who may ask for it
-            is_up = True
-        return self._deployment.canary if is_up else ()
-
-    def _is_up(self, client: httpx.Client) -> bool:
-        """A caller who may not ask (403) cannot tell that it is down."""
-        try:
-            return self._ask(client).status_code < httpx.codes.INTERNAL_SERVER_ERROR
-        except DeployError:
-            return False
-
-    def _ask(self, client: httpx.Client) -> httpx.Response:
-        try:
-            return client.post("/", json={"name": self._deployment.question})
-        except httpx.HTTPError as error:
-            raise DeployError(f"the app does not answer: {type(error).__name__}") from None
-
-    def _check_answers(self, model: str) -> None:
-        """Judges the answers of `model`; those of the revision that goes are not its fault."""
-        with self.client() as client:
-            for _ in range(CHECKS):
-                answer = self._ask(client)
-                is_judged = answer.headers.get("X-Embedding-Model", "") in ("", model)
-                if is_judged and not _is_answer(answer):
-                    raise DeployError(f"the app answered {answer.status_code} during the canary")
+            needs_canary = True
+        return self._deployment.canary if needs_canary else ()
 
     def _require_apply(self, model: str) -> None:
         if not self._deployment.apply:
@@ -158,13 +176,6 @@ class CloudApp(RevisionedApp):
                 f"this was a dry run: set app.apply: true to deploy {model}, or run the commands "
                 f"above by hand and then this step again; it continues once the app serves {model}"
             )
-
-
-def _is_answer(answer: httpx.Response) -> bool:
-    try:
-        return answer.status_code == httpx.codes.OK and bool(answer.json()["results"])
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def _embedding_model(revision: dict[str, Any]) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TAG = "candidate"
-"""Gives a revision an address of its own."""
+from ragkit.deploy.canary.limits import Limits
+
+TAG, OLD_TAG = "candidate", "serving"
+"""Give the new revision and the one that serves an address of its own."""
 
 Command = tuple[str, ...]
 """The arguments of one gcloud command."""
@@ -18,7 +20,8 @@ Command = tuple[str, ...]
 class Deployment:
     """`environment` is without EMBEDDING_MODEL; `secret` names the Secret Manager's secret behind
     DB_PASS; `canary` are the shares of traffic, in percent, that a new revision gets before all
-    of it; `question` is asked between these steps. Without `apply` nothing is changed."""
+    of it, within `limits`; `question` is asked after the last step. Without `apply` nothing is
+    changed."""
 
     function: str
     region: str
@@ -27,6 +30,7 @@ class Deployment:
     environment: dict[str, str] = field(default_factory=dict)
     allow_unauthenticated: bool = False
     canary: tuple[int, ...] = (5, 50)
+    limits: Limits = field(default_factory=Limits)
     question: str = ""
     apply: bool = False
 
@@ -56,11 +60,12 @@ class Deployment:
         split = ",".join(f"{name}={share}" for name, share in shares.items())
         return (*self._update_traffic, f"--to-revisions={split}")
 
-    def tag(self, revision: str) -> Command:
-        return (*self._update_traffic, f"--update-tags={TAG}={revision}")
+    def tag(self, revision: str, serving: str | None) -> Command:
+        old = f",{OLD_TAG}={serving}" if serving else ""
+        return (*self._update_traffic, f"--update-tags={TAG}={revision}{old}")
 
-    def remove_tag(self) -> Command:
-        return (*self._update_traffic, f"--remove-tags={TAG}")
+    def remove_tags(self, tags: Sequence[str]) -> Command:
+        return (*self._update_traffic, f"--remove-tags={','.join(tags)}")
 
     def cut_over(self, model: str, canary: Sequence[int]) -> list[Command]:
         """A whole cut-over in order, with these shares in percent; OLD and NEW stand for
@@ -70,7 +75,7 @@ class Deployment:
             self.move_traffic({"OLD": 100}),
             self.deploy(model, Path("function")),
             self.list_revisions(),
-            self.tag("NEW"),
+            self.tag("NEW", "OLD"),
             *map(self.move_traffic, [*steps, {"NEW": 100}]),
         ]
 

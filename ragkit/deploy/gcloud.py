@@ -18,28 +18,28 @@ def shell_line(arguments: Sequence[str]) -> str:
     return shlex.join(["gcloud", *arguments])
 
 
-def run(*arguments: str) -> str:
-    """The command's output. Raises DeployError with gcloud's last line."""
+def run(*arguments: str, seconds: float = TIMEOUT_SECONDS) -> str:
+    """The command's output, within `seconds`. Raises DeployError with gcloud's last line."""
     command = " ".join(arguments[:3])
     try:
         result = subprocess.run(
             ["gcloud", *arguments, "--quiet"],
-            capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS,
+            capture_output=True, text=True, check=False, timeout=seconds,
         )  # fmt: skip
     except FileNotFoundError:
         raise DeployError("gcloud is not installed here: see cloud.google.com/sdk") from None
     except subprocess.TimeoutExpired:
-        raise DeployError(f"gcloud {command} did not end in {TIMEOUT_SECONDS:g} s") from None
+        raise DeployError(f"gcloud {command} did not end in {seconds:g} s") from None
     if result.returncode:
         lines = [line for line in result.stderr.splitlines() if line.strip()]
         raise DeployError(f"gcloud {command} failed: {lines[-1] if lines else result.returncode}")
     return result.stdout
 
 
-def read(*arguments: str) -> Any:
-    """The JSON of a describe or list command; None when there is no such resource."""
+def read(*arguments: str, seconds: float = TIMEOUT_SECONDS) -> Any:
+    """The JSON of a describe, list or read command; None when there is no such resource."""
     try:
-        return json.loads(run(*arguments, "--format=json"))
+        return json.loads(run(*arguments, "--format=json", seconds=seconds))
     except DeployError as error:
         if any(mark in str(error) for mark in NOT_FOUND):
             return None

@@ -6,13 +6,14 @@ model. The same questions are searched as the app does too, which tells that los
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
+import pg8000
 import sqlalchemy as sa
 
-from ragkit.database.translate import translate_errors
+from ragkit.database.translate import QUERY_CANCELED, sqlstate, translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.evaluation.index.settings import (
     EXACT,
@@ -30,7 +31,11 @@ EXACT_SECONDS = 120.0
 """Of exact searches in a column; the questions after that are searched with the index, at its
 widest setting."""
 
+SEARCH_SECONDS = 60.0
+"""For one search."""
 T = TypeVar("T")
+Rows = list[list[Any]]
+"""Each row's key and distance, nearest first."""
 
 
 @dataclass(frozen=True)
@@ -96,55 +101,68 @@ def retrieve(
         embedding_ms.append(milliseconds)
     with translate_errors("comparing"), migration.engine.connect() as connection:
         method = index_method(connection, binding)
-        asked = connection, migration, replace(binding, cutoff=None), vectors
+        connection.rollback()  # each search has a transaction, and settings, of its own
+        search = _Search(connection, migration, replace(binding, cutoff=None))
         if method is None:
-            exact = served = _search(*asked, EXACT)
+            exact = served = search.all(vectors, EXACT, search.nearest)
             widened = 0
         else:
             name, _, default = search_settings(method, migration.plan.evaluation.k)
-            served = _search(*asked, f"{name} = {default}")
-            exact, widened = _search_exactly(*asked, method)
+            served = search.all(vectors, f"{name} = {default}", search.nearest)
+            exactly = _Exactly(search, WIDEST[method])
+            exact, widened = search.all(vectors, EXACT, exactly.nearest), exactly.widened
     times = np.array(embedding_ms)
     return RetrievalRun(embedder.model.name, vectors, times, exact, served, widened)
 
 
-def _search_exactly(
-    connection: sa.Connection, migration: Migration, binding: Binding,
-    vectors: Mapping[str, np.ndarray], method: str,
-) -> tuple[Searched, int]:  # fmt: skip
-    """For EXACT_SECONDS; the rest with the index at its widest setting, and how many those are."""
-    start = time.monotonic()
-    without = {"enable_indexscan": "off"}
-    name, widest = WIDEST[method]
-    within = {"enable_indexscan": "on", name: widest}
-    late = 0
+@dataclass(frozen=True)
+class _Search:
+    connection: sa.Connection
+    migration: Migration
+    binding: Binding
 
-    def settings() -> Mapping[str, str]:
-        nonlocal late
-        is_late = time.monotonic() - start > EXACT_SECONDS
-        late += is_late
-        return within if is_late else without
+    def all(
+        self, vectors: Mapping[str, np.ndarray], setting: str, nearest: Callable[[np.ndarray], Rows]
+    ) -> Searched:
+        """Each question in turn."""
+        rankings, distances, times_ms = {}, {}, []
+        for question, vector in vectors.items():
+            rows, milliseconds = _timed(nearest, vector)
+            rankings[question] = [str(row) for row, _ in rows]
+            distances[question] = np.array([distance for _, distance in rows], float)
+            times_ms.append(milliseconds)
+        return Searched(setting, rankings, distances, np.array(times_ms))
 
-    found = _search(connection, migration, binding, vectors, EXACT, settings)
-    return found, late
-
-
-def _search(
-    connection: sa.Connection, migration: Migration, binding: Binding,
-    vectors: Mapping[str, np.ndarray], setting: str,
-    settings: Callable[[], Mapping[str, str]] = dict,
-) -> Searched:  # fmt: skip
-    """`settings` are asked for before each search, and are the transaction's."""
-    key, k = migration.plan.table.key, migration.plan.evaluation.k
-    rankings, distances, times_ms = {}, {}, []
-    for question, vector in vectors.items():
-        rows, milliseconds = _timed(
-            nearest_with_distance, connection, binding, vector, [key], k, settings()
+    def nearest(self, vector: np.ndarray, seconds: float = SEARCH_SECONDS, **settings: str) -> Rows:
+        """As the app searches, with `settings` of the server."""
+        limits = {"statement_timeout": f"{max(1, round(1000 * seconds))}", **settings}
+        plan = self.migration.plan
+        return nearest_with_distance(
+            self.connection, self.binding, vector, [plan.table.key], plan.evaluation.k, limits
         )
-        rankings[question] = [str(row) for row, _ in rows]
-        distances[question] = np.array([distance for _, distance in rows], float)
-        times_ms.append(milliseconds)
-    return Searched(setting, rankings, distances, np.array(times_ms))
+
+
+@dataclass
+class _Exactly:
+    """Without the index for EXACT_SECONDS, and then with the index at its `widest` setting."""
+
+    search: _Search
+    widest: tuple[str, str]
+    widened: int = 0
+    end: float = field(default_factory=lambda: time.monotonic() + EXACT_SECONDS)
+
+    def nearest(self, vector: np.ndarray) -> Rows:
+        left = self.end - time.monotonic()
+        if left > 0:
+            try:
+                return self.search.nearest(vector, left, enable_indexscan="off")
+            except pg8000.DatabaseError as error:
+                if sqlstate(error) != QUERY_CANCELED:
+                    raise
+                self.search.connection.rollback()
+        self.widened += 1
+        name, value = self.widest
+        return self.search.nearest(vector, enable_indexscan="on", **{name: value})
 
 
 def _timed(call: Callable[..., T], *arguments: object) -> tuple[T, float]:

@@ -68,7 +68,7 @@ def switch_traffic(app: App, model: str, question: str, *, reuse: bool) -> Traff
     """To the model, unless it serves already; `reuse`: to its newest revision, if there is one.
     Raises DeployError when the revision does not answer `question` as the one before."""
     serving = _serving_or_none(app)
-    if serving and serving.model == model:
+    if serving and serving.model == model and not app.is_split():
         return TrafficSwitch(serving, app.smoke_test(question, model), already=True)
     fields = _current_fields(app, serving, question)
     revision, answer = app.switch(

@@ -8,6 +8,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.rescue.approximated import MAX_COUNTED, count_marks
 from ragkit.migration.schema.trigger_faults import trigger_faults
+from ragkit.migration.serving.canary_reports import last_canary
 from ragkit.migration.verdict import GO, find_verdict
 from ragkit.migration.work import queue
 from ragkit.migration.work.tables import exist
@@ -25,7 +26,8 @@ class Status:
     where it did not.
     `triggers`: what is wrong with them, "in place" when nothing is; None where there are none yet,
     or no more. `queue`: the keys of written rows that wait for a backfill or a follower. `serving`
-    is the model that the app says it serves; None when it does not answer."""
+    is the model that the app says it serves; None when it does not answer. `canary`: what its tests
+    show, while one runs or when one went back; else None."""
 
     migration: str
     database: str
@@ -39,6 +41,7 @@ class Status:
     triggers: str | None
     queue: str | None
     serving: str | None
+    canary: str | None
     next_step: str
 
 
@@ -59,6 +62,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         if phase != phases.RETIRED and (marks := count_marks(connection, migration)) is not None:
             old_kept_by = _by_bridge(marks)
         verdict = find_verdict(connection, migration)
+        canary = last_canary(connection, migration.id)
     next_step = phases.NEXT_STEPS[phase]
     if phase == phases.COMPARED and verdict is None:
         next_step = "compare again (notebook 03): no verdict under these parameters"
@@ -77,6 +81,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         triggers=triggers,
         queue=waiting,
         serving=serving,
+        canary=canary,
         next_step=next_step,
     )
 

@@ -14,6 +14,7 @@ import pandas as pd
 from IPython.display import DisplayHandle, display
 from pandas.io.formats.style import Styler
 
+from ragkit.deploy.canary.decision import CanaryLook
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.status import Status
@@ -125,6 +126,31 @@ def progress(steps: Generator[Progress, None, None]) -> None:
 def building(step: BuildProgress) -> None:
     """Prints a line of an index build, for `index.build(migration, show.building)`."""
     print(words.building_line(step), flush=True)
+
+
+def canary() -> Callable[[CanaryLook], None]:
+    """What shows each look of a canary, for `runbook.canary.also`: a table updated in place, and a
+    printed line for a log where a step or a decision is another one."""
+    handle = DisplayHandle()
+    said: tuple[int, str] | None = None
+
+    def follow(look: CanaryLook) -> None:
+        nonlocal said
+        rows = "".join(
+            f"<tr><th style='{CELLS}'>{html.escape(name)}</th>"
+            f"<td style='{CELLS}'>{html.escape(text)}</td></tr>"
+            for name, text in words.facts(look).items()
+        )
+        shown = HtmlAndText(f"<table style='{CARD}'>{rows}</table>", str(look))
+        if said is None:
+            handle.display(shown)
+        else:
+            handle.update(shown)
+        if said != (look.share, look.decision):
+            said = (look.share, look.decision)
+            print(look, flush=True)
+
+    return follow
 
 
 def chart(draw: "Callable[[T], Figure | str | None]", data: T | None) -> None:

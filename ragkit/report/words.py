@@ -186,5 +186,6 @@ def _status(status: Status) -> dict[str, str]:
         **({"old column kept by": status.old_kept_by} if status.old_kept_by else {}),
         **({"triggers": status.triggers} if status.triggers not in (None, IN_PLACE) else {}),
         **({"queue": status.queue} if status.queue not in (None, EMPTY) else {}),
+        **({"canary": status.canary} if status.canary else {}),
         "next": status.next_step,
     }

@@ -34,8 +34,8 @@ class _ShadowRequest:
 class Shadow:
     """Sends a `share` of the questions to `service`, one at a time, in a thread of its own.
 
-    `write` takes one line of JSON for each: model, shadow, k, overlap, ms, shadow_ms, dropped, or
-    error; never the question's text.
+    `write` takes one line of JSON for each: model, shadow, k, rows, ms, dropped, and overlap,
+    shadow_rows and shadow_ms, or error; never the question's text.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Shadow:
                 shadow_ms = round((time.perf_counter() - start) * 1000, 2)
                 result: dict[str, Any] = {
                     "overlap": row_overlap(request.rows, rows), "shadow_ms": shadow_ms,
+                    "shadow_rows": len(rows),
                 }  # fmt: skip
             except RagkitError as error:
                 result = {"error": f"{type(error).__name__}: {error}"}
@@ -78,7 +79,8 @@ class Shadow:
                 result = {"error": f"unexpected {type(error).__name__}"}
             with self._count_lock:
                 dropped, self._dropped = self._dropped, 0
-            result |= {"k": request.limit, "ms": round(request.ms, 2), "dropped": dropped}
+            result |= {"k": request.limit, "rows": len(request.rows)}
+            result |= {"ms": round(request.ms, 2), "dropped": dropped}
             self._write(json.dumps({**self._line, **result}))
 
 

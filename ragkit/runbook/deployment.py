@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from ragkit.deploy.app import App
+from ragkit.deploy.canary.limits import Limits
 from ragkit.deploy.deployment import Deployment
 from ragkit.deploy.own_app.asked import Recognise
 from ragkit.deploy.own_app.check import Check
@@ -48,6 +49,7 @@ def deployment_from(plan: Plan, question: str, env: Mapping[str, str]) -> Deploy
         environment=environment,
         allow_unauthenticated=app.allow_unauthenticated,
         canary=tuple(app.canary),
+        limits=Limits(**plan.canary.model_dump()),
         question=question,
         apply=app.apply,
     )

@@ -51,13 +51,15 @@ class Inspection:
         return [*checks, _check_app(self.app)] if self.app else checks
 
     def _judgements(self) -> list[Check]:
-        """One check while the old column and the new model can be compared."""
+        """How many a verdict takes."""
         from ragkit.evaluation.judging.effort import (
             estimate_effort,  # loads what a comparison needs
         )
-        from ragkit.runbook.questions import check_judgements
+        from ragkit.runbook.questions import check_floor, check_judgements
 
-        effort = estimate_effort(self.migration, self.new) if self.old else None
+        if self.old is None:
+            return [check_floor(self.migration)]
+        effort = estimate_effort(self.migration, self.new)
         return [check_judgements(self.migration, effort)] if effort else []
 
     @cached_property

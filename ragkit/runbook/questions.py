@@ -6,7 +6,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.deploy.project_checks import Check
 from ragkit.embedding.embedder import PROBE_TEXT
 from ragkit.evaluation.comparison import require_rows
-from ragkit.evaluation.judging.effort import Effort
+from ragkit.evaluation.judging.effort import Effort, rows_effort
 from ragkit.evaluation.label_free.known_items import make_known_items
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS
 from ragkit.evaluation.questions import QuestionSet, read_questions
@@ -63,6 +63,22 @@ def check_judgements(migration: Migration, effort: Effort) -> Check:
     )
     fix = "" if judged >= needed else "judge more, with 03b_judge or ragkit judge"
     return Check("judgements", observed, judged >= needed or None, fix)
+
+
+def check_floor(migration: Migration) -> Check:
+    """How many questions people have to judge of the new model alone, where the old one cannot be
+    asked."""
+    plan = migration.plan
+    if plan.evaluation.old_run:
+        return Check("judgements", "the old model's answers are those of evaluation.old_run", None)
+    floor = plan.gates.precision_floor
+    precision, count = rows_effort(plan.judging.rows, floor)
+    observed = (
+        "the old model cannot be asked, so that people judge the new one alone: if "
+        f"{precision:.0%} of its first {plan.judging.rows} rows are relevant, about {count} "
+        f"questions show that it is at least {floor:.0%}"
+    )
+    return Check("judgements", observed, None, "after the backfill, ragkit judge --pooled")
 
 
 def probe_questions(migration: Migration) -> list[str]:

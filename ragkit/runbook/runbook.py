@@ -22,6 +22,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.plan import file_path
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
+from ragkit.migration.serving.canary_reports import CanaryReports
 from ragkit.migration.serving.recognition import Recogniser
 from ragkit.migration.status import Status, read_status
 from ragkit.migration.verdict import Verdict
@@ -110,11 +111,23 @@ class Runbook:
     def app(self) -> App:
         match self.plan.app.target:
             case "cloud":
-                return CloudApp(deployment_from(self.plan, self.smoke_question, os.environ))
+                deployment = deployment_from(self.plan, self.smoke_question, os.environ)
+                return CloudApp(deployment, self.canary_questions, self.canary)
             case "local":
                 return self.sandbox.app
             case _:
                 return own_app(self.migration, self._recogniser)
+
+    @cached_property
+    def canary(self) -> CanaryReports:
+        """Is told what a canary sees, and tells it on."""
+        return CanaryReports(self.migration)
+
+    def canary_questions(self) -> list[str]:
+        """Raises ConfigError or DatabaseError."""
+        from ragkit.runbook.questions import probe_questions
+
+        return probe_questions(self.migration)
 
     @property
     def _recogniser(self) -> Recogniser:

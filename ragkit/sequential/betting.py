@@ -62,11 +62,15 @@ class Noise:
 
 
 def sequential_test(
-    values: ArrayLike, limit: float, bounds: tuple[float, float] = (-1.0, 1.0),
+    values: ArrayLike,
+    limit: float,
+    bounds: tuple[float, float] = (-1.0, 1.0),
+    error: float = ERROR,
     noise: Noise | None = None,
-) -> SequentialResult:  # fmt: skip
+) -> SequentialResult:
     """`values`, of shape (n,), in the order in which they were seen; each lies within `bounds`, and
-    so does `limit`, without the ends. Raises ValueError for others. `mean` is without the noise."""
+    so does `limit`, without the ends. `error` takes the place of ERROR, where several tests share
+    it. `noise` is taken off, also of the mean. Raises ValueError for others."""
     seen = np.asarray(values, float)
     noise = Noise.none(seen.size) if noise is None else noise
     least, most = bounds
@@ -77,11 +81,13 @@ def sequential_test(
     if (np.abs(noise.values) > noise.most).any():
         raise ValueError(f"expected noise of up to {noise.most}, got {noise.values}")
     opposite = -noise
-    above, below = _Bets(seen, limit, least, noise), _Bets(-seen, -limit, -most, opposite)
+    above = _Bets(seen, limit, least, error, noise)
+    below = _Bets(-seen, -limit, -most, error, opposite)
     won = above.won_at() <= below.won_at()
     decided_at = min(above.won_at(), below.won_at())
     is_decided = decided_at < inf
-    low, high = _bound(seen, least, most, noise), -_bound(-seen, -most, -least, opposite)
+    low = _bound(seen, least, most, error, noise)
+    high = -_bound(-seen, -most, -least, error, opposite)
     return SequentialResult(
         mean=float((seen - noise.values).mean()) if seen.size else limit,
         low=max(low, limit) if is_decided and won else low,
@@ -100,34 +106,41 @@ class _Bets:
     `growth` has shape (n, stakes): the logarithm of the capital of each stake after each value.
     """
 
-    def __init__(self, values: np.ndarray, limit: float, least: float, noise: Noise):
+    def __init__(self, values: np.ndarray, limit: float, least: float, error: float, noise: Noise):
+        self._goal = log(1 / error)
         self.growth = np.cumsum(_growth(values, limit, least, noise), axis=0)
 
     def won_at(self) -> float:
-        """How many values had been seen when the capital first reached 1 / ERROR; else inf."""
-        reached = np.flatnonzero(_mixture(self.growth) >= log(1 / ERROR))
+        """How many values had been seen when the capital first reached 1 / error; else inf."""
+        reached = np.flatnonzero(_mixture(self.growth) >= self._goal)
         return float(reached[0] + 1) if reached.size else inf
 
     def more(self) -> int | None:
         """How many values like these are missing; None for more than MAX_MORE."""
         if not len(self.growth):
             return None
-        return _missing(self.growth[-1], self.growth[-1] / len(self.growth))
+        return _missing(self.growth[-1], self.growth[-1] / len(self.growth), self._goal)
 
 
 def observations_needed(
-    values: ArrayLike, shares: ArrayLike, limit: float, least: float = -1.0
+    values: ArrayLike,
+    shares: ArrayLike,
+    limit: float,
+    least: float = -1.0,
+    error: float = ERROR,
 ) -> int | None:
     """About how many observations show that the mean is above `limit`, where `shares` of them, of
     shape (values,), have these `values`; None for more than MAX_MORE."""
     gains = (np.asarray(values, float) - limit) / (limit - least)
-    return _missing(np.zeros(len(STAKES)), np.asarray(shares) @ np.log1p(np.outer(gains, STAKES)))
+    rates = np.asarray(shares) @ np.log1p(np.outer(gains, STAKES))
+    return _missing(np.zeros(len(STAKES)), rates, log(1 / error))
 
 
-def _missing(growth: np.ndarray, rates: np.ndarray) -> int | None:
-    """How many more observations decide, by the growth of each stake so far and by each one."""
+def _missing(growth: np.ndarray, rates: np.ndarray, goal: float) -> int | None:
+    """How many more observations reach the goal, by the growth of each stake so far and by each
+    one."""
     counts = np.geomspace(1, MAX_MORE, 400)
-    reached = np.flatnonzero(_mixture(growth + np.outer(counts, rates)) >= log(1 / ERROR))
+    reached = np.flatnonzero(_mixture(growth + np.outer(counts, rates)) >= goal)
     return ceil(counts[reached[0]]) if reached.size else None
 
 
@@ -152,9 +165,9 @@ def _growth(values: np.ndarray, limit: float, least: float, noise: Noise) -> np.
     return grown
 
 
-def _bound(values: np.ndarray, least: float, most: float, noise: Noise) -> float:
+def _bound(values: np.ndarray, least: float, most: float, error: float, noise: Noise) -> float:
     """The smallest mean that bets on more have not refuted: they gain less, the higher it is."""
-    counts = np.ones(values.size)
+    counts: np.ndarray = np.ones(values.size)
     if not noise.most.any():  # few values are distinct, then
         values, counts = np.unique(values, return_counts=True)
         noise = Noise.none(values.size)
@@ -162,7 +175,7 @@ def _bound(values: np.ndarray, least: float, most: float, noise: Noise) -> float
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         growth = counts @ _growth(values, middle, least, noise)
-        refuted = _mixture(growth) >= log(1 / ERROR)
+        refuted = _mixture(growth) >= log(1 / error)
         low, high = (middle, high) if refuted else (low, middle)
     return low
 

@@ -1,12 +1,17 @@
 """A Cloud Function is deployed, gets its traffic in steps and goes back, by a recording gcloud."""
 
+import os
+import subprocess
+import time
+
 import pytest
 
-from ragkit.deploy.cloud_run import CHECKS, CloudApp
+from ragkit.deploy.cloud_run import CloudApp
 from ragkit.deploy.smoke_test import run_smoke_test
 from ragkit.errors import ConfigError, DeployError
+from ragkit.migration.cutover import switch_traffic
 from ragkit.runbook.deployment import deployment_from
-from tests.conftest import changed, make_plan
+from tests.conftest import PYTHON, changed, make_plan
 
 OLD, NEW, FN = "textembedding-gecko@001", "text-embedding-005", "rag-fn"
 ENV = {
@@ -17,12 +22,17 @@ ENV = {
 }  # fmt: skip
 
 
-def cloud_app(**changes):
-    """The app of a plan with other values in its section `app`."""
+WIDE = {"errors": 0.4, "slower": 20.0, "empty": 0.4, "per_second": 100.0, "minutes": 0.5}
+"""Limits of a canary by which a few answers decide."""
+
+
+def cloud_app(limits=WIDE, report=lambda look: None, **changes):
+    """The app of a plan with other values in its section `app`, and limits of the canary."""
     settings = {"target": "cloud", "function": FN, "apply": True, **changes}
     plan = make_plan({f"app.{name}": value for name, value in settings.items()})
-    plan = changed(plan, {"table.name": "amenities"})
-    return CloudApp(deployment_from(plan, "restaurants", ENV))
+    limits = {f"canary.{name}": value for name, value in limits.items()}
+    plan = changed(plan, {"table.name": "amenities", **limits})
+    return CloudApp(deployment_from(plan, "restaurants", ENV), report=report)
 
 
 @pytest.fixture
@@ -59,11 +69,11 @@ def test_a_cut_over_pins_the_traffic_deploys_and_moves_the_traffic_in_steps(clou
         "INSTANCE_CONNECTION_NAME=acme:us-central1:jss --update-secrets=DB_PASS=jss-pass:latest"
     )
     assert rest == [
-        f"{traffic} --update-tags=candidate={new.name}",
+        f"{traffic} --update-tags=candidate={new.name},serving={old.name}",
         f"{traffic} --to-revisions={new.name}=5,{old.name}=95",
         f"{traffic} --to-revisions={new.name}=50,{old.name}=50",
         f"{traffic} --to-revisions={new.name}=100",
-        f"{traffic} --remove-tags=candidate",
+        f"{traffic} --remove-tags=candidate,serving",
     ]
     assert app.serving() == new
     assert "canary-password" not in " ".join(cloud.calls)
@@ -74,7 +84,7 @@ def test_settings_of_the_serving_revision_survive(cloud, old):
     state = cloud.read()
     state["revisions"][-1]["env"]["RESULT_COLUMNS"] = "title,price"
     cloud.write(revisions=state["revisions"])
-    app = cloud_app()
+    app = cloud_app(canary=[])
     app.promote(app.stage(NEW))
     app.release()
     assert [r["env"].get("RESULT_COLUMNS") for r in cloud.read()["revisions"]] == 3 * [
@@ -93,7 +103,7 @@ def test_the_uploaded_source_has_the_function_and_the_core(cloud, old):
 
 
 def test_a_rollback_moves_all_traffic_in_one_step(cloud, old):
-    app = cloud_app()
+    app = cloud_app(canary=[])
     new = app.stage(NEW)
     app.promote(new)
     (cloud.folder / "calls.jsonl").unlink()
@@ -108,25 +118,75 @@ def test_a_rollback_moves_all_traffic_in_one_step(cloud, old):
 def test_a_revision_that_fails_in_the_canary_loses_its_traffic(cloud, old):
     app = cloud_app(canary=[50])
     new = app.stage(NEW)
-    state = cloud.read()
-    state["revisions"][-1]["ill"] = True
-    cloud.write(revisions=state["revisions"])
-    with pytest.raises(DeployError, match=f"503 during the canary; all traffic is on {old.name}"):
+    cloud.change(-1, ill=True)
+    with pytest.raises(DeployError, match=f"errors [+]100.* all traffic is on {old.name} again"):
         app.promote(new)
     assert app.serving() == old
-    assert CHECKS >= 10  # half of the answers fail: one run in a thousand would pass
+    assert cloud.read()["traffic"] == {old.name: 100}
+
+
+def test_a_revision_that_fails_once_it_has_all_traffic_loses_it(cloud, old):
+    app = cloud_app(canary=[])
+    new = app.stage(NEW)
+    cloud.change(-1, ill=True)
+    with pytest.raises(DeployError, match=r"10 of 10 questions failed: status 503; all traffic is"):
+        app.promote(new)
+    assert cloud.read()["traffic"] == {old.name: 100}
 
 
 def test_failures_of_the_old_revision_are_not_those_of_the_new_one(cloud, old):
     """A retired model may fail while it still has a share of the traffic."""
     app = cloud_app(canary=[50])
     new = app.stage(NEW)
-    state = cloud.read()
-    state["revisions"][0] |= {"ill": True, "well": 1}
-    cloud.write(revisions=state["revisions"])
+    cloud.change(0, ill=True, well=1)
     app.promote(new)
     assert app.serving() == new
     assert any(f"{new.name}=50" in call for call in changing_commands(cloud))
+
+
+@pytest.mark.parametrize("share", [50])
+def test_a_canary_that_was_killed_leaves_the_old_revision_serving(cloud, old, share):
+    """Whatever its share is; the next run begins with all traffic on it."""
+    app = cloud_app(canary=[share], limits=WIDE | {"per_second": 0.0})
+    new = app.stage(NEW)
+    killed = subprocess.Popen([PYTHON, "-c", PROMOTE, new.name, str(share)], env=os.environ)
+    deadline = time.monotonic() + 30
+    while cloud.read()["traffic"] != {new.name: share, old.name: 100 - share}:
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    killed.kill()
+    killed.wait()
+    assert app.serving() == old
+    assert app.is_split()
+    again = cloud_app(canary=[])
+    revision = again.stage(NEW)
+    assert revision != new
+    assert not again.is_split()
+    assert cloud.read()["traffic"] == {old.name: 100}
+    again.promote(revision)
+    again.discard(revision)
+    assert again.serving() == revision
+    assert (cloud.read()["traffic"], cloud.read()["tags"]) == ({revision.name: 100}, {})
+
+
+PROMOTE = """
+import sys
+from ragkit.deploy.app import Revision
+from tests.deploy.test_cloud_run import NEW, WIDE, cloud_app
+app = cloud_app(canary=[int(sys.argv[2])], limits=WIDE | {"per_second": 0.0})
+app.promote(Revision(sys.argv[1], NEW))
+"""
+
+
+def test_a_rollback_ends_a_canary_that_was_killed(cloud, old):
+    app = cloud_app()
+    new = app.stage(NEW)
+    cloud.write(traffic={new.name: 50, old.name: 50})
+    switch = switch_traffic(app, OLD, "restaurants", reuse=True)
+    assert (switch.revision, switch.already) == (old, False)
+    assert cloud.read()["traffic"] == {old.name: 100}
+    assert switch_traffic(app, OLD, "restaurants", reuse=True).already
 
 
 def test_where_the_app_is_down_the_new_revision_gets_all_traffic_at_once(cloud, old):
@@ -151,7 +211,7 @@ def test_where_the_app_is_down_the_new_revision_gets_all_traffic_at_once(cloud, 
     "step", ["--to-revisions=rag-fn-00001-abc=100", "deploy", "--update-tags", "=5,", "=50,"]
 )
 def test_a_failing_gcloud_leaves_the_old_revision_serving(cloud, old, step):
-    app = cloud_app()
+    app = cloud_app(canary=[int(step[1:-1])] if step[0] == "=" else [])
     cloud.write(fail=[step])
     with pytest.raises(DeployError, match="refused by the stand-in"):
         app.promote(app.stage(NEW))
@@ -167,6 +227,9 @@ def test_a_dry_run_shows_the_commands_and_changes_nothing(cloud, old):
     with pytest.raises(DeployError, match="apply: true"):
         app.stage(NEW)
     assert changing_commands(cloud) == []
+    *lines, told, limit = lines
+    assert told.startswith("# canary: each step takes about ")
+    assert limit.startswith("# canary: a revision that fails 40 points more often goes back after")
     assert lines[0] == "python -m ragkit vendor"
     assert "--to-revisions=OLD=100" in lines[1]
     assert "EMBEDDING_MODEL=text-embedding-005" in lines[2]
@@ -181,7 +244,7 @@ def test_public_access_is_a_setting_of_the_plan():
 
 
 def test_after_a_release_the_next_deployment_serves_at_once(cloud, old):
-    app = cloud_app()
+    app = cloud_app(canary=[])
     app.promote(app.stage(NEW))
     app.release()
     assert "--serve-all-traffic-latest-revision" in changing_commands(cloud)[-1]

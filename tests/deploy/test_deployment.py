@@ -32,8 +32,8 @@ def test_traffic_is_divided_by_revision():
 
 
 def test_a_tag_gives_a_revision_its_own_address():
-    assert " ".join(DEPLOYMENT.tag("new")) == f"{TRAFFIC} --update-tags=candidate=new"
-    assert " ".join(DEPLOYMENT.remove_tag()) == f"{TRAFFIC} --remove-tags=candidate"
+    assert " ".join(DEPLOYMENT.tag("new", None)) == f"{TRAFFIC} --update-tags=candidate=new"
+    assert " ".join(DEPLOYMENT.remove_tags(["candidate"])) == f"{TRAFFIC} --remove-tags=candidate"
 
 
 def test_a_cut_over_pins_the_traffic_before_it_deploys():
@@ -43,7 +43,7 @@ def test_a_cut_over_pins_the_traffic_before_it_deploys():
     assert pin == f"{TRAFFIC} --to-revisions=OLD=100"
     assert "--source=function" in deploy
     assert revisions == "run revisions list --service=rag-fn --region=us-central1"
-    assert tag == f"{TRAFFIC} --update-tags=candidate=NEW"
+    assert tag == f"{TRAFFIC} --update-tags=candidate=NEW,serving=OLD"
     assert [command.partition("--to-revisions=")[2] for command in canary] == [
         "NEW=5,OLD=95", "NEW=50,OLD=50", "NEW=100",
     ]  # fmt: skip

@@ -10,10 +10,12 @@ import pytest
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
+from ragkit.deploy.vendor import build_source
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.vertex import VertexEmbedder
 from ragkit.retrieval import contract_changes
+from ragkit.retrieval.log.answers import ASKED_BY_RAGKIT, EVENT
 from ragkit.retrieval.space import READY, Binding, Space
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
@@ -340,3 +342,30 @@ def test_the_stock_table_has_the_vectors_of_the_model(stock):
             .limit(1)
         )
     assert embedder.embed_query(TEXTS[0]) @ stored > 0.999
+
+
+def answer_lines(source):
+    text = (source.parent / "function.log").read_text()
+    return [json.loads(line) for line in text.splitlines() if EVENT in line]
+
+
+def test_each_answer_is_a_line_without_its_question(stock, tmp_path):
+    source = build_source(tmp_path / "source")
+    with serve_function(source, **function_variables(stock)) as client:
+        client.post("/", json={"name": "a silent room"})
+        client.post("/", json={"name": ""})
+        client.get("/healthz")
+        client.post("/", json={"name": "tea"}, headers={"User-Agent": ASKED_BY_RAGKIT})
+    answered, refused = answer_lines(source)
+    assert (answered["model"], answered["status"], answered["rows"]) == ("wordllama-256", 200, 3)
+    assert answered["ms"] > 0
+    assert (refused["status"], refused["rows"]) == (400, 0)
+    assert "silent" not in (source.parent / "function.log").read_text()
+
+
+def test_the_line_can_be_turned_off(stock, tmp_path):
+    source = build_source(tmp_path / "source")
+    variables = function_variables(stock, ANSWER_LOG="off")
+    with serve_function(source, **variables) as client:
+        assert client.post("/", json={"name": "tea"}).status_code == 200
+    assert answer_lines(source) == []

@@ -12,6 +12,7 @@ from ragkit.evaluation.label_free.shadow_log import read_shadow_log
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
+from ragkit.retrieval.shadow import EVENT
 from tests.conftest import ROLE, TEXTS, make_plan, make_table
 from tests.function.serve import function_variables, serve_function
 
@@ -47,7 +48,7 @@ def shadow_log(source, min_lines):
     """The lines of the shadow in the function's log, at least `min_lines` of them."""
     log, deadline = source.parent / "function.log", time.monotonic() + 20
     while time.monotonic() < deadline:
-        lines = [line for line in log.read_text().splitlines() if line.startswith('{"event"')]
+        lines = [line for line in log.read_text().splitlines() if f'"event": "{EVENT}"' in line]
         if len(lines) >= min_lines:
             return [json.loads(line) for line in lines]
         time.sleep(0.1)
@@ -72,6 +73,7 @@ def test_each_answer_is_compared_in_one_log_line_without_the_question(source, mi
     assert (first["model"], first["shadow"], first["k"]) == ("wordllama-256", SHADOW, 3)
     assert 0 <= first["overlap"] <= 1
     assert first["ms"] > 0
+    assert (first["rows"], first["shadow_rows"]) == (3, 3)
     assert first["shadow_ms"] > 0
     assert "silent" not in json.dumps(lines)
     summary = read_shadow_log(source.parent / "function.log", "wordllama-256", SHADOW, seed=1)
@@ -100,7 +102,7 @@ def test_without_a_valid_share_there_is_no_shadow(source, migrated, share):
     with serve_function(source, **function_variables(migrated, **shadow)) as client:
         assert [answer.status_code for answer in ask(client)] == [200] * 5
     log = (source.parent / "function.log").read_text()
-    assert '"event"' not in log
+    assert EVENT not in log
     assert ("no shadow: SHADOW_SHARE" in log) == (share == "some")
 
 

@@ -26,6 +26,13 @@ from tests.stand_ins.gcloud import IDENTITY, Cloud
 
 OLD, NEW, FN = "textembedding-gecko@001", "text-embedding-005", "rag-jss-test-function"
 CANARY = "canary-password-7f3a"
+CANARY_LIMITS = """
+canary:
+  errors: 0.4  # by which a hundred answers decide
+  empty: 0.4
+  slower: 20
+  per_second: 50
+"""
 SECRET = "projects/acme/secrets/jss-password"
 SHARED = ROOT.parent / "shared" / "data"
 FILES = {model: SHARED / f"amenities_{model}.csv" for model in (OLD, NEW)}
@@ -166,7 +173,8 @@ def dry(site, before):
 def migrated(site, dry):
     """The same with `apply: true`, and somebody who asks all the while."""
     params = site.folder / "jss apply.yaml"
-    params.write_text(jss_yaml().replace("apply: false", "apply: true") + UNJUDGED)
+    applied = jss_yaml().replace("apply: false", "apply: true")
+    params.write_text(applied + UNJUDGED + CANARY_LIMITS)
     answers, stop = [], threading.Event()
 
     def ask() -> None:

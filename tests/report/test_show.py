@@ -1,9 +1,10 @@
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from IPython.utils.capture import capture_output
 
+from ragkit.deploy.canary.decision import ON, WAIT, CanaryLook, Standing
 from ragkit.errors import GateError
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress, IndexState
@@ -31,12 +32,14 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
         triggers="x is disabled",
         queue="12 keys, the oldest for 90 s",
         serving=None,
+        canary="5 % of the traffic waits, 312 answers",
         next_step="go on <b>",
     )
     html, text = shown(show.card, status)
     assert "database: shop at db.example.com · phase: expanded" in text
     assert "12,400 of 50,000 (3 without text)" in text
     assert "queue: 12 keys, the oldest for 90 s" in text
+    assert "canary: 5 % of the traffic waits, 312 answers" in text
     assert "dead letters" not in text
     assert "without an old vector: 2 rows" in text
     assert "old column kept by: the bridge" in text
@@ -59,6 +62,7 @@ def test_the_status_card_shows_dead_letters(shown):
         triggers="in place",
         queue="empty",
         serving="old-model",
+        canary=None,
         next_step="compare",
     )
     _, text = shown(show.card, status)
@@ -150,3 +154,22 @@ def test_there_is_no_chart_without_data(shown):
 
 def test_an_error_is_one_line_in_a_notebook():
     assert GateError("NO-GO: a")._render_traceback_() == ["GateError: NO-GO: a"]
+
+
+def test_a_canary_is_one_table_that_is_updated_and_a_line_where_a_decision_changes():
+    standing = Standing("errors", 0.01, -0.004, 0.03, 0.02, 312, WAIT, 200)
+    waits = CanaryLook(5, 312, (standing,), WAIT, "PERMISSION_DENIED <b>")
+    with capture_output() as captured:
+        follow = show.canary()
+        for look in (waits, waits, replace(waits, share=50), replace(waits, decision=ON)):
+            follow(look)
+    first, *updates = captured.outputs
+    assert len(updates) == 3
+    assert "+1.0 points (-0.4 to +3.0), waits" in first.data["text/html"]
+    assert "PERMISSION_DENIED &lt;b&gt;" in first.data["text/html"]
+    lines = captured.stdout.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "canary: 5 % of the traffic waits", "canary: 50 % of the traffic waits",
+        "canary: 5 % of the traffic goes on",
+    ]  # fmt: skip
+    assert "about 200 more comparisons; errors +1.0 points" in lines[0]

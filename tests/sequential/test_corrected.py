@@ -36,6 +36,16 @@ def test_a_model_that_is_often_right_saves_clicks_and_a_useless_one_costs_few(mo
         assert (beside <= 100).mean() > (alone <= 100).mean()
 
 
+def test_the_interval_itself_holds_the_mean():
+    rng, runs = np.random.default_rng(6), 300
+    held = 0
+    for _ in range(runs):
+        clicks, noise = judge(rng, "half for the new model", 0.16, LENGTH)
+        result = sequential_test(clicks, LIMIT, noise=noise)
+        held += result.low <= 0.16 <= result.high
+    assert held / runs >= 0.90
+
+
 def test_the_mean_stays_the_peoples():
     rng = np.random.default_rng(4)
     for model in ("half for the new model", "half for the old model"):

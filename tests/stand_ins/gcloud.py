@@ -1,10 +1,11 @@
-"""A gcloud that records its commands, and the Cloud Run service that it changes.
+"""A gcloud that records its commands, and the Cloud Run service that it changes, with its log.
 
     cloud = Cloud(folder); with cloud.serving(): … os.environ | cloud.env …
 
 `gcloud` on the PATH runs this module as a program. Its state (revisions, traffic, tags) is in a
 file. A deployment is a copy of the source. With `secrets`, functions-framework serves the copy;
-without, this module answers in its place.
+without, this module answers in its place: slowly, wrongly or empty, as the
+revision's `ms`, `fails` and `empty` say.
 """
 
 import json
@@ -14,14 +15,19 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 IDENTITY = "identity-token-canary"
+LOG_CHARACTERS = 1_000_000
+"""Of the end of the log, more than a canary reads at once."""
+ROW = {"name": "A", "description": "B"}
 COMMON_FLAGS = {"--quiet", "--format=json"}
 _OPTION = re.compile(r"--([\w-]+)=(.*)", re.DOTALL)
 
@@ -38,7 +44,8 @@ class Cloud:
         program.chmod(0o755)
         self.env = {"PATH": f"{program.parent}:{os.environ['PATH']}", "GCLOUD_STATE": str(folder)}
         self.write(revisions=[], traffic={}, tags={}, pinned=False, fail=[], url="",
-                   secrets=secrets, extra=extra or {}, services=[], bindings=[])  # fmt: skip
+                   secrets=secrets, extra=extra or {}, services=[], bindings=[],
+                   log=True)  # fmt: skip
 
     def read(self) -> dict:
         return json.loads((self.folder / "state.json").read_text())
@@ -64,6 +71,40 @@ class Cloud:
         log = self.folder / "calls.jsonl"
         lines = log.read_text().splitlines() if log.exists() else []
         return [" ".join(a for a in json.loads(line) if a not in COMMON_FLAGS) for line in lines]
+
+    def change(self, number: int, **settings: object) -> None:
+        """Of a revision, by its place in the list."""
+        revisions = self.read()["revisions"]
+        revisions[number] |= settings
+        self.write(revisions=revisions)
+
+    def log(self, *entries: dict) -> None:
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write("".join(json.dumps(entry) + "\n" for entry in entries))
+
+    @contextmanager
+    def users(self, per_second: int) -> Iterator[None]:
+        """Live traffic, divided as the traffic is: only in the log, since it would need real
+        time."""
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.wait(0.1):
+                state = self.read()
+                by_name = {revision["name"]: revision for revision in state["revisions"]}
+                names = random.choices(
+                    list(state["traffic"]), list(state["traffic"].values()), k=per_second // 10
+                )
+                entries = [entry for name in names for entry in _answered(by_name[name])]
+                self.log(*entries)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     @contextmanager
     def serving(self) -> Iterator["Cloud"]:
@@ -99,18 +140,20 @@ def _front(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             headers = {"x-embedding-model": revision["model"]}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = self.path.removeprefix(tagged[0]) if tagged else self.path
+            start = time.perf_counter()
             if revision["port"]:
                 url = f"http://127.0.0.1:{revision['port']}{path}"
                 answer = httpx.request(method, url, content=body, timeout=30)
                 status, text = answer.status_code, answer.content
                 headers |= {n: v for n, v in answer.headers.items() if n.startswith("x-")}
             else:
-                status, text = (
-                    503 if revision["ill"] and not cloud.still_well(revision) else 200,
-                    json.dumps(
-                        {"model": revision["model"], "results": [{"name": "A", "description": "B"}]}
-                    ).encode(),
-                )
+                time.sleep(_ms(revision) / 1000)
+                is_ill = revision["ill"] and not cloud.still_well(revision)
+                status = 503 if is_ill or random.random() < revision["fails"] else 200
+                rows = [] if random.random() < revision["empty"] else [ROW]
+                text = json.dumps({"model": revision["model"], "results": rows}).encode()
+            agent = self.headers.get("User-Agent", "")
+            cloud.log(_requested(revision, status, time.perf_counter() - start, agent, path))
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             for name, value in headers.items():
@@ -123,6 +166,61 @@ def _front(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Front
+
+
+def _ms(revision: dict) -> float:
+    """How long an answer takes, which varies."""
+    return revision["ms"] * random.lognormvariate(0, 0.3)
+
+
+def _requested(revision: dict, status: int, seconds: float, agent: str, path: str = "/") -> dict:
+    """An entry of Cloud Run's own log of requests."""
+    return _entry(
+        revision["name"],
+        logName="projects/acme/logs/run.googleapis.com%2Frequests",
+        httpRequest={
+            "status": status, "latency": f"{seconds:.6f}s", "userAgent": agent,
+            "requestMethod": "POST", "requestUrl": f"https://app.example{path or '/'}",
+        },
+    )  # fmt: skip
+
+
+def _answered(revision: dict) -> list[dict]:
+    """The two entries of a question: of the request, and the function's line."""
+    status = 503 if random.random() < revision["fails"] else 200
+    rows = 0 if status != 200 or random.random() < revision["empty"] else 3
+    ms = _ms(revision)
+    line = {"event": "ragkit.answer", "status": status, "rows": rows, "ms": ms}
+    return [
+        _requested(revision, status, ms / 1000, "a browser"),
+        _entry(revision["name"], jsonPayload={**line, "model": revision["model"]}),
+    ]
+
+
+def _entry(revision: str, **more: object) -> dict:
+    return {
+        "insertId": f"{random.getrandbits(64):x}",
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "resource": {"type": "cloud_run_revision", "labels": {"revision_name": revision}},
+        **more,
+    }
+
+
+def _read_log(cloud: Cloud, state: dict, query: str, options: dict) -> int:
+    """As far as a canary's query goes."""
+    if not state["log"]:
+        print("ERROR: (gcloud.logging.read) PERMISSION_DENIED: no logging.logEntries.list",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    since = re.search(r'timestamp>="([^"]+)"', query)[1].rstrip("Z")
+    file = cloud.folder / "log.jsonl"
+    text = file.read_text() if file.exists() else ""
+    lines = text[-LOG_CHARACTERS:].splitlines()
+    whole = lines[1:] if len(text) > LOG_CHARACTERS else lines
+    entries = [json.loads(line) for line in whole]
+    known = [entry for entry in entries if entry.get("timestamp", since) >= since]
+    print(json.dumps(known[::-1][: int(options["limit"])]))
+    return 0
 
 
 def main(arguments: list[str]) -> int:
@@ -149,6 +247,8 @@ def main(arguments: list[str]) -> int:
             return _describe(state)
         case ["run", "services", "update-traffic", _]:
             _move(cloud, state, options)
+        case ["logging", "read", query]:
+            return _read_log(cloud, state, query, options)
         case ["auth", "print-identity-token"]:
             print(IDENTITY)
         case ["services", "list"]:
@@ -172,7 +272,7 @@ def _deploy(cloud: Cloud, state: dict, function: str, options: dict, flags: set)
     port, pid = _start(cloud, state, source, env) if state["secrets"] else (0, 0)
     revision = {
         "name": name, "model": env["EMBEDDING_MODEL"], "env": env, "port": port, "pid": pid,
-        "ill": False, "well": 0, "at": time.time_ns(),
+        "ill": False, "well": 0, "fails": 0.0, "empty": 0.0, "ms": 5.0, "at": time.time_ns(),
     }  # fmt: skip
     changes = {"revisions": [*state["revisions"], revision]}
     if not state["pinned"] or "--serve-all-traffic-latest-revision" in flags:
@@ -235,10 +335,11 @@ def _move(cloud: Cloud, state: dict, options: dict) -> None:
         shares = {name: int(share) for name, share in pairs if int(share)}
         cloud.write(traffic=shares, pinned=True)
     elif tags := options.get("update-tags"):
-        tag, name = tags.split("=")
-        cloud.write(tags={**state["tags"], tag: name})
-    elif tag := options.get("remove-tags"):
-        cloud.write(tags={t: n for t, n in state["tags"].items() if t != tag})
+        changed = dict(pair.split("=") for pair in tags.split(","))
+        cloud.write(tags={**state["tags"], **changed})
+    elif removed := options.get("remove-tags"):
+        kept = {t: n for t, n in state["tags"].items() if t not in removed.split(",")}
+        cloud.write(tags=kept)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,9 @@ class AskedApp:
     def curl(self, question: str) -> str:
         return self._check.shell_line(self.url, question)
 
+    def is_split(self) -> bool:
+        return False
+
     def release(self) -> None:
         """Does nothing: its traffic is not moved from here."""
 

@@ -17,6 +17,9 @@ class ConfirmedApp:
     def serving(self) -> Revision | None:
         return Revision("by hand", self._serving_model())
 
+    def is_split(self) -> bool:
+        return False
+
     def smoke_test(
         self,
         question: str,

@@ -5,7 +5,7 @@ for its neighbours in both spaces, and rows drawn from the two lists play the re
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, comb
 from time import monotonic
 
 import numpy as np
@@ -103,6 +103,16 @@ def effort_of(changes: np.ndarray, rows: int, margin: float, preference_margin: 
     preferred = float((np.abs(changes) > NOTICED).mean())
     clicks = [_clicks(preferred, net, preference_margin) for net in (0.0, 0.2)]
     return Effort(rows, spread, preferred, equal, better, *clicks)
+
+
+def rows_effort(rows: int, floor: float) -> tuple[float, int | None]:
+    """For people who judge the first `rows` rows of the new model alone: a precision that is well
+    above the floor, and about how many questions show that it is above."""
+    precision = (1 + floor) / 2
+    shares = np.array([comb(rows, n) for n in range(rows + 1)], float)
+    shares *= precision ** np.arange(rows + 1) * (1 - precision) ** np.arange(rows, -1, -1)
+    values = np.arange(rows + 1) / rows
+    return precision, observations_needed(values, shares, floor, least=0.0)
 
 
 def _clicks(preferred: float, net: float, margin: float) -> int | None:

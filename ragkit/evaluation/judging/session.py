@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from ragkit.errors import ConfigError, RagkitError
@@ -88,8 +87,8 @@ class Session:
 
     def _keep(self, *lines: Line) -> None:
         self._turn = None
-        for line in lines:
-            append(self.settings.folder, line)
+        if lines:
+            append(self.settings.folder, *lines)
         export(self.view().judgements, self.files)
 
     def _take_back(self) -> None:
@@ -116,18 +115,26 @@ class Session:
     def _next_turn(self) -> Turn | None:
         """Passes over what needs no answer, and keeps that it did. Raises TimeoutError when that
         takes long."""
-        deadline, view = time.monotonic() + PASS_SECONDS, self.view()
-        settings = self.settings
-        for place, (question, text) in enumerate(view.open.items()):
-            self.lists.prepare(dict(islice(view.open.items(), place, place + 1 + AHEAD)))
+        passed: list[Line] = []
+        try:
+            return self._pass_over(passed)
+        finally:
+            if passed:
+                self._keep(*passed)
+
+    def _pass_over(self, passed: list[Line]) -> Turn | None:
+        deadline, view, settings = time.monotonic() + PASS_SECONDS, self.view(), self.settings
+        order = list(view.open.items())
+        for place, (question, text) in enumerate(order):
+            self.lists.prepare(dict(order[place : place + 1 + AHEAD]))
             lists = self.lists.take(question, text)
             turn = Turn(self.scope, settings.judge, settings.seed, question, text, lists)
             if not settings.pooled:
                 if not lists.are_same:
                     return turn
-                self._keep(turn.line("equal", asked=False))
+                passed.append(turn.line("equal", asked=False))
             elif not lists.pool:
-                self._keep(replace(turn, row=NOTHING).line("not", asked=False))
+                passed.append(replace(turn, row=NOTHING).line("not", asked=False))
             elif with_row := _open_row(turn, view):
                 return with_row
             if time.monotonic() > deadline:

@@ -87,6 +87,32 @@ class AppSection(Section):
         return line
 
 
+class CanarySection(Section):
+    """Limits of a new revision while it has a share of the traffic (cloud)."""
+
+    errors: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.02, description="by how much its share of failed answers is larger; 0.02: two points"
+    )
+    slower: Annotated[float, Field(gt=1)] = Field(
+        1.5, description="how many times slower its slow answers are: those beyond the old p95"
+    )
+    empty: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="by how much its share of answers without rows is larger"
+    )
+    overlap: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="the least mean share of rows that both answers have; 0: it is only shown",
+    )
+    per_second: Annotated[float, Field(ge=0, le=100)] = Field(
+        5.0,
+        description="questions a second that ragkit asks of both revisions, less what the log "
+        "tells of live ones; 0: none",
+    )
+    minutes: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="how long a step may take until its tests decide; then all goes back"
+    )
+
+
 class CheckSection(Section):
     """How an app of your own is asked, and what its answers are compared by."""
 

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ragkit.checkout import ROOT
 from ragkit.errors import PlanError
 from ragkit.migration.plan import load
-from ragkit.migration.plan.app import AppSection, CheckSection
+from ragkit.migration.plan.app import AppSection, CanarySection, CheckSection
 from ragkit.migration.plan.data import (
     ColumnSection,
     DatabaseSection,
@@ -48,6 +48,7 @@ class Plan(Section):
     judging: JudgingSection = Field(default_factory=JudgingSection)
     gates: GatesSection = Field(default_factory=GatesSection)
     app: AppSection = Field(default_factory=AppSection)
+    canary: CanarySection = Field(default_factory=CanarySection)
     check: CheckSection = Field(default_factory=CheckSection)
 
     @classmethod

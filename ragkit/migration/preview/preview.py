@@ -8,10 +8,13 @@ from typing import Any
 from humanize import naturaldelta
 
 from ragkit.database.types import vector_type
+from ragkit.deploy.canary.limits import Limits
+from ragkit.deploy.canary.needed import describe
 from ragkit.deploy.project_checks import Check
 from ragkit.migration.inspection.inventory import TextStatistics
 from ragkit.migration.inspection.rules import Finding, findings
 from ragkit.migration.migration import Migration
+from ragkit.migration.plan import Plan
 from ragkit.migration.plan.section import Section
 from ragkit.migration.preview.figures import Figures, Measured
 from ragkit.migration.preview.fingerprint import Fingerprint
@@ -23,7 +26,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Limit:
-    """A gate of the verdict with its limit, as the plan sets it."""
+    """A gate of the verdict, or a test of the canary, with its limit, as the plan sets it."""
 
     gate: str
     limit: str
@@ -69,7 +72,7 @@ def make_preview(migration: Migration, measured: Measured, checks: Sequence[Chec
         statements=plan_statements(migration, backfill, build),
         visible=list(_visible(migration)),
         findings=findings(list(checks)),
-        limits=list(_limits(migration.plan.gates)),
+        limits=list(_limits(migration.plan)),
         plan=_named_plan(migration),
         fingerprint=Fingerprint.of(migration),
     )
@@ -92,10 +95,19 @@ def _visible(migration: Migration) -> Iterator[str]:
         yield f"SELECT * and RETURNING * show one more column, {plan.new.column} {kind}"
         yield f"two triggers on {table}, and the schema ragkit, which all may use"
     yield "the app's answers stay the same until the cut-over"
+    if plan.app.target == "cloud":
+        yield from describe(Limits(**plan.canary.model_dump()), tuple(plan.app.canary))
     yield f"after the cut-over the app answers by {plan.new.model}; {plan.old.column} stays"
 
 
-def _limits(gates: Section) -> Iterator[Limit]:
-    for name, info in type(gates).model_fields.items():
+def _limits(plan: Plan) -> Iterator[Limit]:
+    """Those of the verdict, and of a canary where there is one."""
+    yield from _of_section(plan.gates, "")
+    if plan.app.target == "cloud" and plan.app.canary:
+        yield from _of_section(plan.canary, "canary.")
+
+
+def _of_section(section: Section, prefix: str) -> Iterator[Limit]:
+    for name, info in type(section).model_fields.items():
         if name != "override":
-            yield Limit(name, f"{getattr(gates, name)}", str(info.description))
+            yield Limit(prefix + name, f"{getattr(section, name)}", str(info.description))

@@ -28,7 +28,7 @@ def rescue_command(runbook: Runbook, terminal: Terminal, anyway: bool) -> None:
     new_model = runbook.plan.new.model
     terminal.line(f"the one setting that changes: EMBEDDING_MODEL={new_model}", "setting")
     terminal.lines("commands", runbook.app.commands(new_model))
-    with terminal.working("switching the app to the new model"):
+    with terminal.working("switching the app to the new model") as runbook.canary.also:
         switch = rescue.deploy()
     terminal.record("switch", switch)
     terminal.record("asked", runbook.ask())

@@ -119,7 +119,7 @@ def cutover_command(runbook: Runbook, terminal: Terminal) -> None:
 def cut_over(runbook: Runbook, terminal: Terminal) -> None:
     verdict = recheck_verdict(open_migration(runbook, terminal))
     terminal.lines("commands", runbook.app.commands(runbook.plan.new.model))
-    with terminal.working("switching the app to the new model"):
+    with terminal.working("switching the app to the new model") as runbook.canary.also:
         switch = cutover.cut_over(runbook.migration, runbook.app, verdict, runbook.smoke_question)
     write_verdict(runbook.run_dir, verdict, switch)
     terminal.record("switch", switch)

@@ -9,6 +9,7 @@ from ragkit.evaluation.judging.effort import (
     NOTICED,
     effort_of,
     estimate_effort,
+    rows_effort,
     simulated_changes,
 )
 from ragkit.evaluation.questions import read_questions
@@ -82,3 +83,12 @@ def test_each_text_is_embedded_once(engine):
     effort = estimate_effort(Migration.open(plan, engine), new)
     assert effort.rows == 40
     assert len(new.texts) == len(set(new.texts)) == 40
+
+
+def test_questions_for_the_floor_alone():
+    """As many as decide in the median."""
+    precision, told = rows_effort(3, 0.3)
+    assert precision == pytest.approx(0.65)
+    runs = RNG.binomial(3, precision, (200, 300)) / 3
+    took = [sequential_test(run, 0.3, (0.0, 1.0)).decided_at for run in runs]
+    assert told / np.median(took) == pytest.approx(1, rel=0.4)

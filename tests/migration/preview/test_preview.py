@@ -1,11 +1,13 @@
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
 from ragkit.deploy.project_checks import Check
 from ragkit.migration.preview.figures import measure
 from ragkit.migration.preview.preview import make_preview
-from tests.conftest import TEXTS
+from tests.conftest import TEXTS, changed
 
 
 @pytest.fixture
@@ -26,6 +28,20 @@ def test_it_holds_everything_that_a_reviewer_asks_for(preview, migration):
     limits = {limit["gate"]: limit["limit"] for limit in document["limits"]}
     assert limits["margin"] == f"{migration.plan.gates.margin}"
     assert "override" not in limits
+    assert not [text for text in document["visible"] if "canary" in text]
+
+
+def test_where_a_canary_will_run_it_says_what_that_takes(migration, new_embedder):
+    plan = changed(migration.plan, {"app.target": "cloud", "app.function": "f"})
+    cloud = replace(migration, plan=plan)
+    preview = make_preview(cloud, measure(cloud, new_embedder), [])
+    limits = {limit.gate: limit.limit for limit in preview.limits}
+    assert limits["canary.errors"] == "0.02"
+    first, second = (text for text in preview.visible if text.startswith("canary: "))
+    assert re.search(
+        r"about \d+ comparisons .*: [\d,]+ requests at 5 %, [\d,]+ requests at 50 %", first
+    )
+    assert re.search(r"fails 2 points more often goes back after about \d+ comparisons", second)
 
 
 def test_durations_stand_beside_the_long_statements(preview):

@@ -46,15 +46,16 @@ def judge_file(folder: Path, judge: str) -> Path:
     return folder / f"{name}{SUFFIX}"
 
 
-def append(folder: Path, line: Line) -> None:
-    """Raises ConfigError when the line cannot be kept; then nothing of it is."""
-    file = judge_file(folder, line.judge)
+def append(folder: Path, *lines: Line) -> None:
+    """Lines of one judge. Raises ConfigError when they cannot be kept; then none of them is."""
+    file = judge_file(folder, lines[0].judge)
+    content = "".join(f"{line.model_dump_json()}\n" for line in lines).encode()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(file) as descriptor:
             end = _repair(descriptor, file)
             try:
-                _write(descriptor, (line.model_dump_json() + "\n").encode())
+                _write(descriptor, content)
             except OSError:
                 os.ftruncate(descriptor, end)
                 raise

@@ -15,6 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from ragkit.deploy.canary.decision import CanaryLook
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.report import words
@@ -152,7 +153,9 @@ class _Line:
             text = f"{item}, {elapsed}"
         else:
             yield _grid(cells(item))  # type: ignore[arg-type]  # a dataclass
-            text = f"watching, {elapsed}; stop with Ctrl-C"
+            text = f"watching, {elapsed}"
+            if not isinstance(item, CanaryLook):
+                text += "; stop with Ctrl-C"
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(*parts, Text(clean(text)))
         yield grid

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from ragkit.deploy.canary.decision import CanaryLook
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.report import words
@@ -85,6 +86,9 @@ class PlainTerminal(People):
                 tenth = int(10 * step.done / step.total) if step.total else 0
                 if paced.is_due((step.phase, tenth)):
                     self._print(clean(words.building_line(step)))
+            elif isinstance(step, CanaryLook):
+                if paced.is_due((step.share, step.decision)):
+                    self._print(clean(str(step)))
             else:
                 self._print(clean(str(step)))
 

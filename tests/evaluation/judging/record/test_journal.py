@@ -152,3 +152,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="the judgement was not kept"):
         append(tmp_path / "file" / "folder", preference())
+
+
+def test_several_lines_are_kept_together(tmp_path):
+    lines = [preference(f"q{n}", second=n) for n in range(3)]
+    append(tmp_path, *lines)
+    assert read_journal(tmp_path).lines == lines

@@ -1,7 +1,8 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from ragkit.deploy.canary.decision import ON, WAIT, CanaryLook
 from ragkit.deploy.project_checks import Check
 from ragkit.migration.backfill.pipeline import Progress
 from ragkit.migration.schema.index import BuildProgress
@@ -117,6 +118,17 @@ def test_work_is_announced_and_a_build_says_each_phase(terminal, capsys):
         report("a text")
     assert capsys.readouterr().out.splitlines() == [
         "building …", "loading 0 of 100", "loading 50 of 100", "waiting", "a text",
+    ]  # fmt: skip
+
+
+def test_a_canary_says_each_step_and_decision(terminal, capsys):
+    look = CanaryLook(5, 12, (), WAIT)
+    with terminal.working("switching") as report:
+        for item in (look, look, replace(look, answers=13), replace(look, decision=ON)):
+            report(item)
+    assert capsys.readouterr().out.splitlines() == [
+        "switching …", "canary: 5 % of the traffic waits, 12 answers",
+        "canary: 5 % of the traffic goes on, 12 answers",
     ]  # fmt: skip
 
 

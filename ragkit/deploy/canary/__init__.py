@@ -1,0 +1,1 @@
+"""A new revision beside the old one: sequential tests decide whether it gets more traffic."""

@@ -1,0 +1,1 @@
+"""What the function writes to its log about each answer."""
