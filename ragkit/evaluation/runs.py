@@ -7,6 +7,7 @@ model. The same questions are searched as the app does too, which tells that los
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -133,7 +134,12 @@ class _Search:
             times_ms.append(milliseconds)
         return Searched(setting, rankings, distances, np.array(times_ms))
 
-    def nearest(self, vector: np.ndarray, seconds: float = SEARCH_SECONDS, **settings: str) -> Rows:
+    def nearest(
+        self,
+        vector: np.ndarray,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        seconds: float = SEARCH_SECONDS,
+    ) -> Rows:
         """As the app searches, with `settings` of the server."""
         limits = {"statement_timeout": f"{max(1, round(1000 * seconds))}", **settings}
         plan = self.migration.plan
@@ -155,14 +161,14 @@ class _Exactly:
         left = self.end - time.monotonic()
         if left > 0:
             try:
-                return self.search.nearest(vector, left, enable_indexscan="off")
+                return self.search.nearest(vector, {"enable_indexscan": "off"}, left)
             except pg8000.DatabaseError as error:
                 if sqlstate(error) != QUERY_CANCELED:
                     raise
                 self.search.connection.rollback()
         self.widened += 1
         name, value = self.widest
-        return self.search.nearest(vector, enable_indexscan="on", **{name: value})
+        return self.search.nearest(vector, {"enable_indexscan": "on", name: value})
 
 
 def _timed(call: Callable[..., T], *arguments: object) -> tuple[T, float]:

@@ -48,7 +48,9 @@ def index(measurements: list[IndexMeasurement]) -> None:
     styler = styler.format("{:.2f}", subset=["median ms", "p95 ms"])
     weights = ["font-weight:bold" if m.default else "" for m in measurements]
     show_table(frame, styler.apply(lambda _: weights, axis=0))
-    asked = ", ".join(dict.fromkeys(f"{m.queries} ({m.side})" for m in measurements))
+    by_side = {m.side: m.queries for m in measurements}
+    kinds = [*dict.fromkeys(by_side.values())]
+    asked = kinds[0] if len(kinds) == 1 else " and ".join(f"{q} ({s})" for s, q in by_side.items())
     note(
         f"Recall against exact search of the same column, with {asked} as queries: the loss of "
         "the index, whatever the model. Bold is what the app uses."

@@ -1,5 +1,6 @@
 """The sample's 300 questions, searched exactly and with a poor index."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from ragkit.evaluation import runs
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.index.loss import index_losses
 from ragkit.evaluation.index.recall import measure_index
-from ragkit.evaluation.questions import read_questions
+from ragkit.evaluation.questions import QuestionSet, read_questions
 from ragkit.evaluation.runs import retrieve
 from ragkit.evaluation.samples import normalise
 from ragkit.migration.backfill.pipeline import run_backfill
@@ -99,6 +100,26 @@ def test_a_model_against_itself_loses_by_its_index_alone(sample, run, judged):
     (loss,) = index_losses(judged.qrels, comparison.old, comparison.new, K, seed=1)
     assert loss.side == "new"
     assert loss.change.high < 0
+
+
+def test_an_exact_search_that_is_too_slow_is_ended_and_the_index_answers(
+    sample, judged, monkeypatch
+):
+    """By the server: a policy makes each row slow that is read without the index."""
+    monkeypatch.setattr(runs, "EXACT_SECONDS", 0.5)
+    slow = "case current_setting('enable_indexscan') when 'off' then pg_sleep(.01) is not null"
+    with autocommit(sample.engine) as connection:
+        for statement in ("enable", "force"):
+            connection.exec_driver_sql(f'alter table "Amenities" {statement} row level security')
+        connection.exec_driver_sql(
+            f'create policy slow on "Amenities" using ({slow} else true end)'
+        )
+    few = QuestionSet(dict(list(judged.texts.items())[:5]), {})
+    start = time.monotonic()
+    run = retrieve(sample, sample.new, embedder_of("wordllama-64"), few)
+    assert time.monotonic() - start < 10
+    assert run.widened == 5
+    assert all(len(rows) == K for rows in run.rankings.values())
 
 
 def test_questions_that_take_too_long_to_search_exactly_are_counted(sample, judged, monkeypatch):
