@@ -10,6 +10,7 @@ import pandas as pd
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ConfigError, SpaceNotReady
+from ragkit.evaluation.hybrid.app import fused_run, words_of_app
 from ragkit.evaluation.metrics import duplicates, rank_overlap, trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.old_run import OldRun, run_of
@@ -106,6 +107,10 @@ def compare(
     else:
         old_run = retrieve(migration, migration.old, old, questions)
     new_run = retrieve(migration, migration.new, new_embedder, questions)
+    if words := words_of_app(migration, questions):
+        new_run = fused_run(migration, migration.new, new_run, words)
+        if old_run.vectors:  # an app's log has what it fused
+            old_run = fused_run(migration, migration.old, old_run, words)
     retrieved = {
         row for run in (old_run, new_run) for rows in run.rankings.values() for row in rows
     }

@@ -6,6 +6,7 @@ import numpy as np
 
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.cutoff import CutoffCalibration, recalibrate
+from ragkit.evaluation.hybrid.measure import Hybrid, measure_hybrid
 from ragkit.evaluation.index.loss import IndexLoss, index_losses
 from ragkit.evaluation.index.recall import IndexMeasurement, measure_index
 from ragkit.evaluation.judging.evidence import JudgedByPeople, judged_by_people
@@ -32,7 +33,8 @@ class Evidence:
     `comparison` is None without questions or without the old model; `differences`, `slices`
     and `losses` are empty without judgements; `left_out` says which slices are not made, and why;
     `cutoff` is None without questions and for a distance other than cosine, `shadow` without a
-    log, `people` without judgements by `ragkit judge`. The rest needs stored vectors only.
+    log, `people` without judgements by `ragkit judge`, `hybrid` where full text cannot be searched.
+    The rest needs stored vectors only.
     `old_can_be_asked`: the old model, or a log of its answers, has lists to compare with.
     """
 
@@ -48,6 +50,7 @@ class Evidence:
     storage: list[StorageVariant]
     shadow: ShadowSummary | None
     people: JudgedByPeople | None = None
+    hybrid: Hybrid | None = None
     old_can_be_asked: bool = True
 
     @property
@@ -90,6 +93,7 @@ class Evidence:
             "variants": [asdict(variant) for variant in self.storage],
             "shadow": asdict(self.shadow) if self.shadow else None,
             "people": self.people.figures() if self.people else None,
+            "hybrid": asdict(self.hybrid) if self.hybrid else None,
         }
 
 
@@ -120,6 +124,7 @@ def collect_evidence(
         storage=storage_variants(migration),
         shadow=_read_shadow(migration),
         people=_read_people(migration, old_can_be_asked),
+        hybrid=measure_hybrid(migration, judged) if judged else None,
         old_can_be_asked=old_can_be_asked,
     )
 

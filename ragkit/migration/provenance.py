@@ -8,7 +8,7 @@ from ragkit.migration.plan.plan import file_path
 
 NOT_LIMITS = {"override", "verdict_hours"}
 """Fields of `gates` that a cut-over reads, and a comparison does not."""
-JUDGED_BY = {"questions", "qrels", "old_run", "k", "shadow_log", "seed"}
+JUDGED_BY = {"questions", "qrels", "old_run", "k", "text_weight", "shadow_log", "seed"}
 """Fields of `evaluation` that decide; the others are shown only."""
 _FILES = ("questions", "qrels", "shadow_log", "old_run", "folder")
 

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.evidence import Evidence
+from ragkit.evaluation.hybrid.measure import WEIGHTS, Hybrid
 from ragkit.evaluation.metrics import trec
 from ragkit.report.style import (
     GAIN,
@@ -123,6 +124,26 @@ def latency_cdf(comparison: Comparison) -> Figure | None:
     )
     axes.set(xlabel="milliseconds, log scale", ylabel="share of questions", ylim=(0, 1.02))
     plain_log(axes.xaxis)
+    return plain(figure)
+
+
+def hybrid(found: Hybrid) -> Figure:
+    """The metric of both models over the weight of full text, and where each is best."""
+    figure = new_figure(3.1)
+    axes = figure.subplots()
+    for side, colour in ((found.old, OLD), (found.new, NEW)):
+        axes.plot(WEIGHTS, side.curve, "o-", color=colour, markersize=4, label=side.model)
+        axes.plot(side.weight, max(side.curve), "o", color=colour, markersize=10, mfc="none")
+    if found.app_weight:
+        axes.axvline(found.app_weight, color=INK, linestyle="--", linewidth=1)
+    best = f"{found.metric} of the new model is best at a text weight of {found.new.weight:g}"
+    set_title(
+        figure,
+        f"{best}: {max(found.new.curve):.3f}, against {found.new.alone:.3f} by vectors alone and "
+        f"{found.text_alone:.3f} by full text alone",
+    )
+    axes.set(xlabel="weight of full text in the fusion", ylabel=found.metric)
+    figure.legend(loc="outside lower left", frameon=False, fontsize=9)
     return plain(figure)
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from ragkit.evaluation.comparison import Comparison
 from ragkit.evaluation.evidence import Evidence
+from ragkit.evaluation.hybrid.measure import Hybrid
 from ragkit.evaluation.label_free.shadow_log import ShadowSummary
 from ragkit.evaluation.metrics import trec
 from ragkit.evaluation.metrics.significance import MetricDifference
@@ -114,6 +115,32 @@ def _name_unfindable(comparison: Comparison) -> str:
         f" For {len(lost)} of them no relevant row has a new vector, so that no model could find "
         f"one ({named}{', …' if len(lost) > NAMED else ''}).{without}"
     )
+
+
+def hybrid(found: Hybrid | None) -> None:
+    """Whether vectors and full text together find more than either; nothing where that is not
+    known."""
+    if found is None:
+        return
+    new = found.new
+    is_gain = new.gain.low > 0
+    beats = (
+        "beats both models" if is_gain and new.fused > found.old.alone else "is not shown to help"
+    )
+    text = (
+        f"Vectors and PostgreSQL's full text, fused by reciprocal rank, would reach "
+        f"{found.metric} {new.fused:.3f} with the new model, against {new.alone:.3f} by its "
+        f"vectors and {found.old.alone:.3f} by the old one's: {new.gain.mean:+.3f} "
+        f"({new.gain.bounds(signed=True)}), by a weight that other questions chose. Fusion "
+        f"{beats}. The new model wants a text weight of {new.weight:g}, the old one "
+        f"{found.old.weight:g}."
+    )
+    if found.app_weight:
+        text += (
+            f" Your app uses {found.app_weight:g}, with which the new model reaches "
+            f"{found.at_app_weight:.3f}."
+        )
+    note(text)
 
 
 def left_out(evidence: Evidence) -> None:

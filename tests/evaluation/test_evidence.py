@@ -88,7 +88,7 @@ def test_the_keys_of_the_figures_do_not_change():
     assert list(figures) == [
         "seed", "questions", "metrics", "slices", "slices_left_out", "worst_slice", "shared_by",
         "first_row_changed", "overlap", "least_overlap", "rbo", "tau", "p50_ms", "p95_ms", "cka",
-        "neighbours", "cutoff", "index", "index_losses", "variants", "shadow", "people",
+        "neighbours", "cutoff", "index", "index_losses", "variants", "shadow", "people", "hybrid",
     ]  # fmt: skip
     assert figures["questions"] == {
         "asked": 4, "judged": 4, "unanswerable": 0, "gone": 0, "proxy": False, "alike": 0,

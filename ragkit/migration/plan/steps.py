@@ -74,6 +74,11 @@ class EvaluationSection(Section):
         "run, or JSON lines with `text` and `rows`; empty: the old model is asked",
     )
     k: Annotated[int, Field(ge=1, le=100)] = Field(10, description="rows of a ranked list")
+    text_weight: Share = Field(
+        0.0,
+        description="of full text, where the app fuses it with the vectors by reciprocal rank; 0: "
+        "vectors alone",
+    )
     cutoff: Annotated[float, Field(gt=0, le=2)] = Field(
         0.5, description="the distance beyond which the app shows no row"
     )
