@@ -1,7 +1,6 @@
 """Compares old and new retrieval: the same questions searched in the old and the new column."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.old_run import OldRun, run_of
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.runs import RetrievalRun, retrieve
+from ragkit.evaluation.samples import labels_and_texts
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.completion import overdue_rows
@@ -114,7 +114,7 @@ def compare(
     retrieved = {
         row for run in (old_run, new_run) for rows in run.rankings.values() for row in rows
     }
-    labels, texts = _labels_and_texts(migration, questions.judged_rows() | retrieved)
+    labels, texts = labels_and_texts(migration, questions.judged_rows() | retrieved)
     return Comparison.of(
         k=k, questions=questions, old=old_run, new=new_run, labels=labels, texts=texts,
         unfindable=_unfindable(migration, questions),
@@ -129,7 +129,7 @@ def require_rows(migration: Migration, questions: QuestionSet) -> QuestionSet:
     or when no judged question has a relevant row left.
     """
     judged = questions.judged_rows()
-    present = set(_labels_and_texts(migration, judged)[0])
+    present = set(labels_and_texts(migration, judged)[0])
     missing = judged - present
     if not missing:
         return questions
@@ -178,15 +178,3 @@ def _unfindable(migration: Migration, questions: QuestionSet) -> tuple[str, ...]
         for question, grades in questions.qrels.items()
         if not any(grade > 0 and row in filled for row, grade in grades.items())
     )
-
-
-def _labels_and_texts(
-    migration: Migration, keys: Iterable[str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Labels and texts of the rows that exist, by the text form of the key."""
-    query = migration.select(migration.key_text, migration.label, migration.content)
-    query = query.where(migration.key_text.in_(sorted(keys)))
-    with translate_errors("comparing"), migration.engine.connect() as connection:
-        rows = connection.execute(query).all()
-    labels = {key: label or key for key, label, _ in rows}
-    return labels, {key: text or "" for key, _, text in rows}

@@ -81,6 +81,18 @@ def vectors_by_key(migration: Migration, column: str, keys: Iterable[str]) -> di
     return dict(zip((row[0] for row in rows), vectors, strict=True))
 
 
+def labels_and_texts(
+    migration: Migration, keys: Iterable[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Of the rows that exist, by the text form of the key. Raises DatabaseError."""
+    query = migration.select(migration.key_text, migration.label, migration.content)
+    query = query.where(migration.key_text.in_(sorted(keys)))
+    with translate_errors("reading rows"), migration.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    labels = {key: label or key for key, label, _ in rows}
+    return labels, {key: text or "" for key, _, text in rows}
+
+
 def sample_texts(migration: Migration) -> dict[str, str]:
     """At most MAX_TEXTS distinct texts that are not blank, by the key's text form.
 

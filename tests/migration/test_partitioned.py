@@ -35,19 +35,6 @@ from tests.migration.backfill.vectors import check_vectors
 from tests.migration.partitions.tables import RANGE, expanded, make_partitioned, run
 from tests.stand_ins.recording import RecordingEmbedder
 
-NEW, OLD = "all-minilm-l6-v2", "wordllama-256"
-IN_PARTITIONS = (
-    "alter table amenities rename to plain",
-    "create table amenities (like plain including all) partition by range (id)",
-    "create table a partition of amenities for values from (minvalue) to (100)",
-    "create table b partition of amenities for values from (100) to (1000) partition by hash (id)",
-    "create table b0 partition of b for values with (modulus 2, remainder 0)",
-    "create table b1 partition of b for values with (modulus 2, remainder 1)",
-    "create table z partition of amenities for values from (100000) to (maxvalue)",
-    "insert into amenities select * from plain",
-    "drop table plain cascade",
-)
-
 
 def test_it_is_found_inspected_and_previewed(engine, plan, new_embedder):
     make_partitioned(engine, plan, TEXTS)

@@ -17,7 +17,7 @@ from ragkit.retrieval import contract_changes
 from tests.conftest import changed, embedder_of, gates_of
 from tests.migration.backfill.vectors import check_vectors
 
-NEW, OLD = "all-minilm-l6-v2", "wordllama-256"
+OLD = "wordllama-256"
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 
 from ragkit.database.translate import translate_errors
 from ragkit.errors import ModelBusy, SpaceNotReady
+from ragkit.evaluation.samples import labels_and_texts
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.completion import overdue_rows
@@ -131,8 +132,5 @@ class Ahead:
 
 
 def _read_rows(migration: Migration, keys: Iterable[str]) -> dict[str, Row]:
-    query = migration.select(migration.key_text, migration.label, migration.content)
-    query = query.where(migration.key_text.in_(sorted(keys)))
-    with translate_errors("judging"), migration.engine.connect() as connection:
-        found = connection.execute(query).all()
-    return {key: Row(key, label or key, text or "") for key, label, text in found}
+    labels, texts = labels_and_texts(migration, keys)
+    return {key: Row(key, label, texts[key]) for key, label in labels.items()}

@@ -14,10 +14,6 @@ from ragkit.migration.schema import index
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from tests.conftest import ROOT, changed, embedder_of, make_plan, random_vectors
 
-SANDBOX = ROOT / "params" / "sandbox.yaml"
-MIN_SHARE = 0.97
-"""Of the finished migration's nDCG: of each question's first answer, and of its second."""
-
 
 def test_a_filled_column_with_its_index_waits_for_no_text_index(engine, plan, new_embedder):
     large = random_vectors(engine, plan, MIN_ROWS + 500)
