@@ -103,12 +103,15 @@ class TestRun:
             "of their first 10 rows",
             "rose and",
             "Half of the questions have their rows within",
+            "is best at a text weight of",
             "of its 10 nearest rows",
-            "A cut-off of",
+            "of the questions find nothing; in the new space",
+            "the new index finds",
         ):
             assert f"{title}" in "".join(re.findall(r'<img alt="([^"]*)"', page)), title
         assert all(alt.endswith(".") for alt in re.findall(r'<img alt="([^"]*)"', page))
-        assert "The index finds what exact search finds at every setting" in page
+        assert "with questions as queries" in page
+        assert "The index changes nDCG@10 in the new column by" in page
 
     def test_no_page_fetches_anything(self, run):
         """Nothing but the run's own pages and pictures; a notebook's own links are plain text."""
@@ -164,7 +167,7 @@ class TestRun:
         assert "What changes" in page
         pages = [file.read_text() for file in run[1].glob("*.html")]
         assert not [text for text in pages if "Traceback" in text]
-        assert page.count('src="data:image/png;base64') == 7
+        assert page.count('src="data:image/png;base64') == 9
 
     def test_the_bar_is_stored_once(self, run):
         cells = json.loads((run[1] / "02_backfill.ipynb").read_text())["cells"]
