@@ -1,5 +1,7 @@
 """Both placements are measured on the user's own table, and the measure fits what then happens."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -24,9 +26,14 @@ def large(engine, plan) -> Migration:
 
 
 def fastest(migration):
-    """Of some measurements: the machine may be busy."""
-    measured = [measure_placements(migration, 1000.0) for _ in range(5)]
-    return min(measured, key=lambda m: m.column.seconds)
+    """The shortest time of each placement in some measurements: the machine may be busy."""
+    measured = [measure_placements(migration, 1000.0) for _ in range(7)]
+    seconds = {
+        name: min(getattr(each, name).seconds for each in measured)
+        for name in ("column", "side_table")
+    }
+    parts = {name: replace(getattr(measured[0], name), seconds=seconds[name]) for name in seconds}
+    return replace(measured[0], **parts)
 
 
 def test_a_live_index_makes_the_column_slow_and_not_the_side_table(large, engine):
