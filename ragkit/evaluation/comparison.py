@@ -8,17 +8,15 @@ import pandas as pd
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import ConfigError, SpaceNotReady
+from ragkit.errors import ConfigError
 from ragkit.evaluation.hybrid.app import fused_run, words_of_app
 from ragkit.evaluation.metrics import duplicates, rank_overlap, trec
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.old_run import OldRun, run_of
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.runs import RetrievalRun, retrieve
-from ragkit.evaluation.samples import labels_and_texts
+from ragkit.evaluation.samples import labels_and_texts, require_filled
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress import coverage
-from ragkit.migration.progress.completion import overdue_rows
 
 log = logging.getLogger(__name__)
 
@@ -150,14 +148,7 @@ def require_rows(migration: Migration, questions: QuestionSet) -> QuestionSet:
 
 
 def _require_full_column(migration: Migration) -> None:
-    with translate_errors("comparing"), migration.engine.connect() as connection:
-        counts = coverage.estimate_rows(connection, migration)
-        overdue = overdue_rows(connection, migration, counts)
-    if overdue:
-        raise SpaceNotReady(
-            f"{migration.plan.new.column} has {counts.filled} of "
-            f"{counts.filled + counts.pending} vectors: finish the backfill first"
-        )
+    counts = require_filled(migration)
     k = migration.plan.evaluation.k
     if counts.filled <= k:
         raise ConfigError(

@@ -10,7 +10,9 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.errors import SpaceNotReady
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress.coverage import has_text
+from ragkit.migration.progress import coverage
+from ragkit.migration.progress.completion import overdue_rows
+from ragkit.migration.progress.coverage import RowCounts, has_text
 from ragkit.migration.rescue.approximated import find_events, is_marked
 
 MAX_ROWS = 2000
@@ -66,6 +68,20 @@ def sample_vectors(migration: Migration) -> PairedVectors:
         normalise(old_vectors),
         normalise(new_vectors),
     )
+
+
+def require_filled(migration: Migration) -> RowCounts:
+    """How many rows have which vector. Raises SpaceNotReady, with the coverage, while rows wait for
+    their new one: the new model would be judged for rows that are only late. DatabaseError."""
+    with translate_errors("comparing"), migration.engine.connect() as connection:
+        counts = coverage.estimate_rows(connection, migration)
+        overdue = overdue_rows(connection, migration, counts)
+    if overdue:
+        raise SpaceNotReady(
+            f"{migration.plan.new.column} has {counts.filled} of "
+            f"{counts.filled + counts.pending} vectors: finish the backfill first"
+        )
+    return counts
 
 
 def vectors_by_key(migration: Migration, column: str, keys: Iterable[str]) -> dict[str, np.ndarray]:

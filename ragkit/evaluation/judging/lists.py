@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ragkit.database.translate import translate_errors
-from ragkit.errors import ModelBusy, SpaceNotReady
+from ragkit.errors import ModelBusy
 from ragkit.evaluation.samples import labels_and_texts
 from ragkit.migration.migration import Migration
-from ragkit.migration.progress import coverage
-from ragkit.migration.progress.completion import overdue_rows
 from ragkit.retrieval.search import nearest
 from ragkit.retrieval.space import Binding
 
@@ -82,19 +80,6 @@ def search(
             return [str(row[key]) for row in nearest(connection, binding, vector, [key], rows)]
 
     return rank
-
-
-def require_filled(migration: Migration) -> None:
-    """Raises SpaceNotReady while rows wait for their new vector: the new model's lists would be
-    judged for rows that are only late."""
-    with translate_errors("judging"), migration.engine.connect() as connection:
-        counts = coverage.estimate_rows(connection, migration)
-        overdue = overdue_rows(connection, migration, counts)
-    if overdue:
-        raise SpaceNotReady(
-            f"{migration.plan.new.column} has {counts.filled} of "
-            f"{counts.filled + counts.pending} vectors: finish the backfill first"
-        )
 
 
 @dataclass(frozen=True)

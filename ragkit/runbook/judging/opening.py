@@ -3,7 +3,7 @@
 import getpass
 from dataclasses import replace
 
-from ragkit.evaluation.judging.lists import Ahead, make_lists, require_filled, search
+from ragkit.evaluation.judging.lists import Ahead, make_lists, search
 from ragkit.evaluation.judging.old_lists import OldLists, old_lists
 from ragkit.evaluation.judging.questions import LOG, Questions, load_redact
 from ragkit.evaluation.judging.record.journal import judge_file, read_journal
@@ -12,6 +12,7 @@ from ragkit.evaluation.judging.record.standing import find_gone, select
 from ragkit.evaluation.judging.session import Session
 from ragkit.evaluation.judging.view import Settings
 from ragkit.evaluation.old_run import OldRun
+from ragkit.evaluation.samples import require_filled
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.plan import file_path
 from ragkit.runbook.parameters import make_private

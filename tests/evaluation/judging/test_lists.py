@@ -11,9 +11,9 @@ from ragkit.evaluation.judging.lists import (
     Lists,
     Row,
     make_lists,
-    require_filled,
     search,
 )
+from ragkit.evaluation.samples import require_filled
 from ragkit.migration.schema import expansion
 from tests.conftest import TEXTS
 
