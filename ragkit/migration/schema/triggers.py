@@ -119,14 +119,18 @@ def add_triggers(connection: sa.Connection, migration: Migration) -> None:
         connection.exec_driver_sql(statement)
 
 
-def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[str]:
+def add_triggers_sql(
+    connection: sa.Connection, migration: Migration, found_as: str = ""
+) -> list[str]:
     """For a column that is not there yet, with the number that it will have. The queue's part comes
-    last: it locks the queue, for which an app that has locked the table may wait.
+    last: it locks the queue, for which an app that has locked the table may wait. `found_as`: the
+    name of a column that is about to be renamed.
 
     Of rows that logical replication applies, only triggers by row see anything.
     """
     table = migration.plan.table
-    columns = {"table": migration.quoted_table, "column": migration.plan.new.column}
+    column = found_as or migration.plan.new.column
+    columns = {"table": migration.quoted_table, "column": column}
     columns |= {"key": table.key, "content": table.content}
     numbers = connection.execute(_NUMBERS, columns).one()
     if migration.new_side:
