@@ -207,7 +207,6 @@ def test_by_a_swap_requests_fail_in_its_window_only_and_none_is_mixed(make_site,
     during = site.answers[start:]
     assert 0 < window < 60
     assert 0 < site.failed() < len(during)
-    assert len([a for a in during if a[1] is None]) * 0.08 < window + 20
     site.ragkit("rollback")
     assert site.serving() == OLD
     assert "new vector" in columns(engine)
