@@ -8,7 +8,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import DamagedContract, GateError
+from ragkit.errors import ConfigError, DamagedContract, GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
@@ -127,6 +127,11 @@ def deploy_new_model(migration: Migration, app: App, question: str) -> TrafficSw
     verdict is possible, and nothing serves. Raises ConfigError when the plan does not name its
     database, GateError when the rescue was refused, PhaseError or DeployError."""
     migration.require_named_database("rescue")
+    if migration.plan.app.way != "column":
+        raise ConfigError(
+            f"app.way is {migration.plan.app.way}, but a rescue answers by ragkit's own search, "
+            "which finds the column itself: set app.way: column, or fill the column first"
+        )
     with exclusive(migration, "rescue"):
         migration.require_phase("rescue")
         if (plan := find_plan(migration)) and plan.refused:

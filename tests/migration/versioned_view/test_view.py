@@ -1,6 +1,7 @@
 """What a new revision can do through the view, on a real server."""
 
 import io
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -12,11 +13,13 @@ from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import index
 from ragkit.migration.schema.statements import index_name
+from ragkit.migration.versioned_view import faults, statements
 from ragkit.migration.versioned_view.view import MADE, make_view
 from tests.conftest import TEXTS, changed, column_of, with_plan
 from tests.migration.partitions.tables import expanded, run
 from tests.migration.versioned_view.conftest import VIEW, WAY, prepare, rows
 
+KEY = '"Amenities_pkey"'
 PATH = "set local search_path = ragkit_v2, public"
 
 
@@ -137,6 +140,28 @@ def test_rights_on_columns_and_row_level_security_do_not_go_together(ready, engi
         make_view(ready)
 
 
+def test_before_postgresql_15_the_rights_on_the_view_decide(ready, engine, monkeypatch):
+    """As if this server were an older one."""
+    for module in (statements, faults):
+        monkeypatch.setattr(module, "INVOKER_VERSION", 990_000)
+    prepare(ready)
+    assert rows(engine, f"select reloptions from pg_class where oid = '{VIEW}'::regclass") == [
+        (None,)
+    ]
+    run(engine, 'alter table "Amenities" enable row level security')
+    with pytest.raises(SchemaError, match="passes over: upgrade the server to 15"):
+        make_view(ready)
+
+
+def test_two_operators_at_once_make_it_once(ready, engine):
+    threads = [threading.Thread(target=make_view, args=(ready,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(events(ready)) == 1
+
+
 def copy(engine, sql, data):
     raw = engine.raw_connection()
     try:
@@ -189,7 +214,7 @@ def test_what_goes_through_it(viewed, engine, statement):
 @pytest.mark.parametrize(
     ("statement", "fault"),
     [
-        (f"insert into {VIEW} (id) values (1) on conflict on constraint \"Amenities_pkey\" do nothing",
+        (f"insert into {VIEW} (id) values (1) on conflict on constraint {KEY} do nothing",
          'constraint "Amenities_pkey" for table "Amenities" does not exist'),
         (f"truncate {VIEW}", "is not a table"),
         (f"select ctid from {VIEW}", 'column "ctid" does not exist'),
