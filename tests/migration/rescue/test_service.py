@@ -29,7 +29,7 @@ def test_a_filled_column_with_its_index_waits_for_no_text_index(engine, plan, ne
 def test_an_app_of_a_fixed_column_is_not_rescued(migration):
     """It does not search by ragkit, which alone knows of a rescue."""
     by_view = with_plan(migration, {"app.way": "view", "database.url": "postgresql+pg8000://a/b"})
-    with pytest.raises(ConfigError, match="set app.way: column"):
+    with pytest.raises(ConfigError, match=r"set app\.way: column"):
         deploy_new_model(by_view, None, "tea")
 
 
