@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.errors import AppNotRecognised, GateError
@@ -18,8 +19,21 @@ from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
+from ragkit.migration.versioned_view import statements as view_statements
+from ragkit.migration.versioned_view.retirement import (
+    describe_view,
+    drop_if_unused,
+    is_there,
+    retire_faults,
+    take_usual_name,
+)
 from ragkit.migration.work import sweep
 from ragkit.retrieval import contract_changes
+
+_COLUMN = sa.text("""
+    select exists (select from pg_attribute where attrelid = to_regclass(:table)
+                   and attname = :column and not attisdropped)
+""")
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,8 @@ def _retire(migration: Migration, app: App) -> Retirement:
     plan, phase = migration.plan, migration.phase()
     if phase == phases.RETIRED:
         app.release()
-        return Retirement(True, f"column {plan.old.column} was dropped before")
+        view = drop_if_unused(migration) if plan.app.way == "view" else ""
+        return Retirement(True, f"column {plan.old.declared} was dropped before{view}")
     if not plan.old.retire:
         return Retirement(
             False,
@@ -58,6 +73,9 @@ def _retire(migration: Migration, app: App) -> Retirement:
     counts = audit(migration)
     with translate_errors("retire"), migration.engine.connect() as connection:
         gates = Verdict.of(database_gates(connection, migration, counts), {})
+        faults = list(retire_faults(connection, migration))
+    if faults:
+        raise GateError(f"retire is refused: {'; '.join(faults)}; nothing was changed")
     if gates.verdict != GO:
         raise GateError(f"retire is refused: {failed_gates(gates)}; nothing was changed")
     detail = {}
@@ -67,8 +85,13 @@ def _retire(migration: Migration, app: App) -> Retirement:
     end_rescue(migration)
     with translate_errors("retire"):
         run_online(migration, lambda connection: drop_old_column(connection, migration, **detail))
+        with migration.engine.connect() as connection:
+            is_kept = has_others(connection, migration)
+    migration.follow_names()
     app.release()
-    return Retirement(True, f"column {plan.old.column} is dropped; there is no way back")
+    view = describe_view(migration)
+    end = "stays for the rows outside of table.where" if is_kept else "is dropped"
+    return Retirement(True, f"column {plan.old.column} {end}; there is no way back{view}")
 
 
 def _require_new_model(app: App, model: str) -> None:
@@ -86,13 +109,47 @@ def _require_new_model(app: App, model: str) -> None:
 
 def drop_old_column(connection: sa.Connection, migration: Migration, **detail: str) -> None:
     """Drops column, triggers, binding and marks, and records it with `detail`, in the connection's
-    transaction."""
+    transaction. After a view, the new column takes the old one's name. A column that holds vectors
+    of rows outside of the plan's filter stays."""
     old = migration.plan.old
     back = migration.reversed()
+    has_view = migration.plan.app.way == "view"
+    if has_view and is_there(connection, migration):
+        connection.exec_driver_sql(view_statements.lock_view(migration))
     drop_triggers(connection, back)
     sweep.restart(connection, back)
     table = migration.plan.table.qualified_name
     contract_changes.unbind(connection, table, old.column, migration.where)
     remove_marks(connection, migration)
-    connection.exec_driver_sql(statements.drop_column(migration))
+    if not has_others(connection, migration):
+        connection.exec_driver_sql(statements.drop_column(migration))
+        if has_view:
+            take_usual_name(connection, migration)
+    detail |= {"table": table, "where": migration.where}
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)
+
+
+def has_others(connection: sa.Connection, migration: Migration) -> bool:
+    """Whether the old column holds vectors of rows that are neither this migration's nor those of
+    one that is retired; False once it is dropped."""
+    if not migration.where or not _is_there(connection, migration):
+        return False
+    event = ledger.EVENT.c
+    others = sa.select(event.detail["where"].as_string()).where(
+        event.kind == phases.RETIRED,
+        event.detail["table"].as_string() == migration.plan.table.qualified_name,
+        event.detail["column"].as_string() == migration.plan.old.column,
+    )
+    parts = {migration.where, *filter(None, connection.scalars(others))}
+    outside = " and ".join(f"({part}) is not true" for part in sorted(parts))
+    column = quote_identifier(migration.plan.old.column)
+    query = (
+        f"select exists (select from {migration.quoted_table} "
+        f"where {column} is not null and {outside})"
+    )
+    return bool(connection.exec_driver_sql(query).scalar())
+
+
+def _is_there(connection: sa.Connection, migration: Migration) -> bool:
+    names = {"table": migration.quoted_table, "column": migration.plan.old.column}
+    return bool(connection.scalar(_COLUMN, names))

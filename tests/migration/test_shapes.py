@@ -15,8 +15,9 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.preview.steps import plan_statements
 from ragkit.migration.preview.trial import run_trial
 from ragkit.migration.progress.audit import audit
+from ragkit.migration.retirement import drop_old_column, has_others
 from ragkit.migration.schema import index
-from ragkit.migration.schema.expansion import expand
+from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.status import read_status
 from ragkit.retrieval.contract import read_bindings
@@ -319,3 +320,31 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
         Interleaving, settings=settings(max_examples=12, stateful_step_count=12)
     )
     engine.dispose()
+
+
+def test_the_old_column_stays_until_no_collection_needs_it(engine, new_embedder):
+    """Each collection is retired by itself; the last one takes the column with it."""
+    make_shaped(engine)
+    second_plan = changed(shaped_plan(), {"table.where": "collection = 'b'", "new.column": "other"})
+    first, second = (Migration.open(plan, engine) for plan in (shaped_plan(), second_plan))
+    for migration in (first, second):
+        expand(migration)
+        fill(migration, new_embedder)
+        keep_old_column_current(migration)
+    assert "embedding" in columns(engine)
+    with engine.begin() as connection:
+        drop_old_column(connection, first)
+        assert has_others(connection, first)
+    assert "embedding" in columns(engine)
+    assert second.phase() == phases.BACKFILLED
+    with engine.begin() as connection:
+        drop_old_column(connection, second)
+    assert "embedding" not in columns(engine)
+    with engine.connect() as connection:
+        assert not has_others(connection, second)
+        bound = read_bindings(connection, "public.Amenities")
+    assert {b.column for b in bound} == {"new vector", "other"}
+
+
+def columns(engine):
+    return {column["name"] for column in sa.inspect(engine).get_columns("Amenities")}

@@ -78,7 +78,8 @@ class Plan(Section):
     def migration_id(self) -> str:
         """What the ledger calls this migration."""
         part = f" where {self.table.where}" if self.table.where else ""
-        return f"{self.table.qualified_name}: {self.old.column} -> {self.new.column}{part}"
+        columns = f"{self.old.declared} -> {self.new.declared}"
+        return f"{self.table.qualified_name}: {columns}{part}"
 
     def template(self, side: ColumnSection) -> str:
         """What a column's vectors are made from, as the contract has it."""
@@ -91,7 +92,13 @@ class Plan(Section):
         old = OldSection(**self.new.model_dump(include=shared))
         # without validation: an old model may be one that cannot be called
         new = NewSection.model_construct(**self.old.model_dump(include=shared))
+        old._declared, new._declared = self.new.declared, self.old.declared
         return self.model_copy(update={"old": old, "new": new})
+
+    def renamed(self, old: str, new: str) -> Self:
+        """With the names that the two columns have now."""
+        sections = {"old": self.old.renamed(old), "new": self.new.renamed(new)}
+        return self.model_copy(update=sections)
 
     @classmethod
     def _disagreements(cls, values: Mapping[str, object]) -> Iterator[str]:
@@ -113,6 +120,7 @@ class Plan(Section):
             yield "new.adopt is for placement: column; a side table is ragkit's own, and new"
         if database and app and app.target == "local" and database.url != "sandbox":
             yield "app.target: local is the sandbox's app; your own database needs another target"
+        yield from _ways(valid)
         check = valid.get("check")
         if check and app and check != CheckSection() and app.target not in ("manual", "command"):
             yield f"check is for app.target: manual or command, not {app.target}"
@@ -136,6 +144,22 @@ def _beside_faults(table: TableSection) -> Iterator[str]:
         yield "placement: side_table needs a content column; use placement: column"
     if table.where:
         yield "placement: side_table is for all rows, not for table.where; use placement: column"
+
+
+def _ways(valid: Mapping[str, Any]) -> Iterator[str]:
+    """What app.way needs of other sections, as far as they are valid."""
+    app, table = valid.get("app"), valid.get("table")
+    if app is None or app.way == "column":
+        return
+    if app.target not in ("manual", "command", "none"):
+        yield f"app.way: {app.way} is for app.target: manual, command or none, not {app.target}"
+    for name in ("old", "new"):
+        if (side := valid.get(name)) and side.is_beside:
+            yield f"app.way: {app.way} needs a column of the table: set {name}.placement: column"
+    if app.way == "swap" and table and table.where:
+        yield "app.way: swap renames the column for every row: it is not for table.where"
+    if app.way == "view" and table and table.schema_name == app.view_schema:
+        yield "app.view_schema must differ from table.schema: the table is there"
 
 
 def file_path(name: str) -> Path:

@@ -119,9 +119,12 @@ def add_triggers(connection: sa.Connection, migration: Migration) -> None:
         connection.exec_driver_sql(statement)
 
 
-def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[str]:
+def add_triggers_sql(
+    connection: sa.Connection, migration: Migration, found_as: str = ""
+) -> list[str]:
     """For a column that is not there yet, with the number that it will have. The queue's part comes
-    last: it locks the queue, for which an app that has locked the table may wait.
+    last: it locks the queue, for which an app that has locked the table may wait. `found_as`: the
+    name of a column that is about to be renamed.
 
     Of rows that logical replication applies, only triggers by row see anything.
     """
@@ -131,7 +134,9 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
         key, content = (found.by_name[c] for c in (migration.key.name, migration.content.name))
         own = beside.create_sql(migration, key, content, by_row=found.subscribes)
         return [*own, create_partition_sql(migration.id)]
-    numbers = {migration.plan.new.column: found.next, **found.by_name}
+    column = migration.plan.new.column
+    numbers = {column: found.next, **found.by_name}
+    numbers[column] = numbers[found_as or column]
     names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
     names |= {**_conditions(migration), **_queueing(migration, numbers, names)}
     insert = _BY_ROW if by_row else _BY_STATEMENT
@@ -139,7 +144,7 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
     return [
         *_functions_sql(migration),
         *(part.format(**names).strip() for part in parts),
-        *text_table.create_sql(connection, migration),
+        *text_table.create_sql(connection, migration, found_as),
         create_partition_sql(migration.id),
     ]
 

@@ -1,11 +1,12 @@
 """The guarded write of a backfill: as that of a search, and what is missed goes into the queue.
 
 A row that somebody else has locked is not waited for, its key is queued. A row whose text has
-changed is in the queue already.
+changed is in the queue already. Nor is anything written into a column that a swap has renamed.
 """
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
+from ragkit.migration.swap.names import unchanged_sql
 from ragkit.migration.terms.lookup import Lookup
 from ragkit.migration.work.queue import LATER_SECONDS
 from ragkit.migration.work.tables import queue_partition
@@ -34,7 +35,8 @@ def write_sql(migration: Migration, also: str = "") -> str:
     found, texts = content, ""
     if isinstance(terms.content, Lookup):
         found, texts = terms.content.found, terms.content.joined("r")
-    write = update_sql(migration.quoted_table, terms.key, found, column, where, texts)
+    only_if = unchanged_sql(migration.plan) if migration.plan.app.way == "swap" else "true"
+    write = update_sql(migration.quoted_table, terms.key, found, column, where, texts, only_if)
     given = [f"input.{name}" for name in given_key(terms.key)]
     missed = _MISSED.format(
         table=migration.quoted_table, is_row=terms.key.matches("r", given),
