@@ -330,13 +330,14 @@ def test_the_old_column_stays_until_no_collection_needs_it(engine, new_embedder)
     for migration in (first, second):
         expand(migration)
         fill(migration, new_embedder)
+        migration.record(phases.CUT_OVER)
         keep_old_column_current(migration)
     assert "embedding" in columns(engine)
     with engine.begin() as connection:
         drop_old_column(connection, first)
         assert has_others(connection, first)
     assert "embedding" in columns(engine)
-    assert second.phase() == phases.BACKFILLED
+    assert second.phase() == phases.CUT_OVER
     with engine.begin() as connection:
         drop_old_column(connection, second)
     assert "embedding" not in columns(engine)

@@ -135,8 +135,8 @@ def add_triggers_sql(
         own = beside.create_sql(migration, key, content, by_row=found.subscribes)
         return [*own, create_partition_sql(migration.id)]
     column = migration.plan.new.column
-    numbers = {column: found.next, **found.by_name}
-    numbers[column] = numbers[found_as or column]
+    place = found.by_name.get(found_as or column, found.next)
+    numbers = {**found.by_name, column: place}
     names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
     names |= {**_conditions(migration), **_queueing(migration, numbers, names)}
     insert = _BY_ROW if by_row else _BY_STATEMENT
