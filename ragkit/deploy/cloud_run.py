@@ -143,7 +143,8 @@ class CloudApp(RevisionedApp):
 
     def _deploy(self, model: str, *flags: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            source = build_source(Path(folder) / "function")
+            needs = self._deployment
+            source = build_source(Path(folder) / "function", needs.requirements, needs.facts)
             gcloud.run(*self._deployment.deploy(model, source), *flags)
 
     def _try_out(self, old: Revision, new: Revision, shares: Sequence[int]) -> None:

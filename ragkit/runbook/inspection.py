@@ -32,7 +32,7 @@ class Inspection:
     def identification(self) -> Identification:
         """Whose vectors the old column holds."""
         plan = self.migration.plan
-        return identify(sample_old(self.migration), (plan.old.model, plan.new.model))
+        return identify(sample_old(self.migration), (plan.old.model, plan.new.model), plan.facts)
 
     @cached_property
     def measured(self) -> Measured:

@@ -30,6 +30,7 @@ from ragkit.runbook.deployment import deployment_from, own_app
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.inspection import Inspection
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
+from ragkit.runbook.models import keys_of
 from ragkit.runbook.parameters import Parameters, notebook_parameters
 
 if TYPE_CHECKING:  # a third of the time that a command takes to start
@@ -150,11 +151,16 @@ class Runbook:
 
     @cached_property
     def old_embedder(self) -> Embedder:
-        return load_embedder(self.plan.old.model)
+        return load_embedder(self.plan.old.model, self.plan.facts, self.model_env)
 
     @cached_property
     def new_embedder(self) -> Embedder:
-        return load_embedder(self.plan.new.model)
+        return load_embedder(self.plan.new.model, self.plan.facts, self.model_env)
+
+    @cached_property
+    def model_env(self) -> Mapping[str, str]:
+        """The environment with the keys of the plan's models. Raises ConfigError."""
+        return keys_of(self.plan, os.environ)
 
     def old_embedder_or_none(self) -> Embedder | None:
         """The old model, if it can still be called: one text shows it. Missing credentials or a

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.database.connecting import describe
-from ragkit.embedding.catalogue import CATALOGUE, find_model
+from ragkit.embedding.catalogue import CATALOGUE, find_model, is_plugin
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
@@ -49,7 +49,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     content = _choose_content(shape, found, answers)
     old_model = answers.old_model or _choose_old_model(table, found, content, ask)
     new_model = answers.new_model or ask(_new_model(old_model))
-    if ":" not in new_model and not find_model(new_model).is_callable:
+    if not is_plugin(new_model) and not find_model(new_model).is_callable:
         raise ConfigError(f"{new_model} is not in the catalogue: it can be the old model only")
     label = _one_of("label", answers.label, table.columns) or shape.label
     category = _one_of("category", answers.category, table.columns) or shape.category

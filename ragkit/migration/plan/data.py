@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from ragkit.database.engine import parse_url
-from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.long_texts.embedder import LongTexts
-from ragkit.errors import ConfigError, UnknownModel
+from ragkit.errors import ConfigError
 from ragkit.migration.plan.section import Identifier, OptionalIdentifier, Section
 
 
@@ -81,7 +80,8 @@ class ColumnSection(Section):
     """A model, and the column that holds its vectors."""
 
     model: str = Field(
-        description="a model of the catalogue, or module:attribute of a LangChain Embeddings object"
+        description="a model of the catalogue, PROVIDER:NAME/DIMENSION, or module:attribute of a "
+        "LangChain Embeddings object; see [Models](#models)"
     )
     column: Identifier = Field(description="the column of its vectors")
     placement: Literal["column", "side_table"] = Field(
@@ -96,16 +96,6 @@ class ColumnSection(Section):
         "its start, or embed it in `pieces` and keep the mean of their vectors",
     )
 
-    @field_validator("model")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if ":" not in name:
-            try:
-                find_model(name)
-            except UnknownModel as error:
-                raise ValueError(str(error)) from None
-        return name
-
     @property
     def is_beside(self) -> bool:
         """Whether the vectors are in a side table."""
@@ -114,7 +104,7 @@ class ColumnSection(Section):
 
 class OldSection(ColumnSection):
     """What serves today. The column is not changed before the cut-over. A model that nobody can
-    call any more is named with its dimension, such as `text-embedding-ada-002/1536`."""
+    call any more is named with its dimension, such as `text-search-ada-doc-001/1024`."""
 
     retire: bool = Field(False, description="true lets the step `retire` drop the column for good")
 
@@ -127,13 +117,6 @@ class NewSection(ColumnSection):
         description="true keeps vectors of the new model that the column already holds, after a "
         "check of a sample",
     )
-
-    @field_validator("model")
-    @classmethod
-    def _can_be_called(cls, name: str) -> str:
-        if ":" not in name and not find_model(name).is_callable:
-            raise ValueError(f"{name} is not in the catalogue: it can be the old model only")
-        return name
 
 
 class IndexSection(Section):

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ragkit.checkout import ROOT
+from ragkit.embedding.catalogue.facts import Facts
 from ragkit.errors import PlanError
 from ragkit.migration.plan import load
 from ragkit.migration.plan.app import AppSection, CanarySection, CheckSection
@@ -24,6 +25,8 @@ from ragkit.migration.plan.data import (
 )
 from ragkit.migration.plan.faults import describe_faults
 from ragkit.migration.plan.judging import JudgingSection
+from ragkit.migration.plan.models.facts import ModelFacts
+from ragkit.migration.plan.models.named import model_faults
 from ragkit.migration.plan.section import Section, fields, is_text
 from ragkit.migration.plan.steps import (
     BackfillSection,
@@ -50,6 +53,7 @@ class Plan(Section):
     app: AppSection = Field(default_factory=AppSection)
     canary: CanarySection = Field(default_factory=CanarySection)
     check: CheckSection = Field(default_factory=CheckSection)
+    model_facts: dict[str, ModelFacts] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Mapping[str, object], overrides: Sequence[str] = ()) -> Self:
@@ -79,6 +83,11 @@ class Plan(Section):
         """What the ledger calls this migration."""
         return f"{self.table.qualified_name}: {self.old.column} -> {self.new.column}"
 
+    @property
+    def facts(self) -> Facts:
+        """What the plan says about models."""
+        return {name: section.given for name, section in self.model_facts.items()}
+
     def template(self, side: ColumnSection) -> str:
         """What a column's vectors are made from, as the contract has it."""
         return self.table.content + LONG_TEXTS[side.long_texts]
@@ -100,6 +109,9 @@ class Plan(Section):
                 section = TypeAdapter(info.rebuild_annotation())
                 valid[name] = section.validate_python(values.get(name, {}))
         old, new, database, app = (valid.get(n) for n in ("old", "new", "database", "app"))
+        if "model_facts" in valid:
+            facts = {name: section.given for name, section in valid["model_facts"].items()}
+            yield from model_faults(old, new, facts)
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
         if new and new.adopt and new.is_beside:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
-from ragkit.embedding.catalogue import find_model, is_known
+from ragkit.embedding.catalogue import find_model, is_known, is_plugin
 from ragkit.embedding.load import resolve_model
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
@@ -30,8 +30,8 @@ def known_binding(
 ) -> Binding | None:
     """From the catalogue; for a plug-in, from the contract or from the column's type."""
     table, template = plan.table.qualified_name, plan.template(side)
-    if ":" not in side.model:
-        return _binding(plan, side, Space.of(find_model(side.model), template), state)
+    if not is_plugin(side.model):
+        return _binding(plan, side, Space.of(find_model(side.model, plan.facts), template), state)
     bound = {b.column: b.space for b in contract.read_bindings(connection, table)}
     if side.column in bound and not is_known(bound[side.column].model):
         return _binding(plan, side, replace(bound[side.column], template=template), state)
@@ -54,7 +54,7 @@ def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int 
 
 def asked_binding(plan: Plan, side: ColumnSection, state: str) -> Binding:
     """From the model itself."""
-    space = Space.of(resolve_model(side.model), plan.template(side))
+    space = Space.of(resolve_model(side.model, plan.facts), plan.template(side))
     return _binding(plan, side, space, state)
 
 
