@@ -76,7 +76,7 @@ lint: .venv/installed
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 
 lock: .venv/installed         ## requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --annotation-style line --custom-compile-command "make lock" --quiet \
 	  --output-file requirements.txt $(UPGRADE)
 

@@ -19,10 +19,10 @@ Command = tuple[str, ...]
 @dataclass(frozen=True)
 class Deployment:
     """`environment` is without EMBEDDING_MODEL; `secret` names the Secret Manager's secret behind
-    DB_PASS, and `keys` those behind the variables with the models' keys; `requirements` and
-    `facts` are what the models need in the function's source; `canary` are the shares of traffic, in percent, that a new revision gets before all
-    of it, within `limits`; `question` is asked after the last step. Without `apply` nothing is
-    changed."""
+    DB_PASS, and `keys` those behind the variables with the models' keys; `canary` are the shares of
+    traffic, in percent, that a new revision gets before all of it, within `limits`; `question` is
+    asked after the last step. Without `apply` nothing is changed. `requirements` and `facts` are
+    what the models need in the function's source."""
 
     function: str
     region: str

@@ -15,7 +15,7 @@ from ragkit.errors import ConfigError
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.serving.confirmation import require_confirmation, serving_model
-from ragkit.runbook.models import function_needs
+from ragkit.runbook.models.function import function_needs
 
 REQUIRED = ("DB_USER", "DB_NAME", "INSTANCE_CONNECTION_NAME", "SERVICE_ACCOUNT", "DB_PASS_SECRET")
 PASSED_ON = (
@@ -50,7 +50,7 @@ def deployment_from(plan: Plan, question: str, env: Mapping[str, str]) -> Deploy
         service_account=account,
         secret=_short(secret),
         requirements=needs.requirements,
-        keys={name: _short(named) for name, named in (needs.secrets or {}).items()},
+        keys={name: _short(named) for name, named in needs.secrets.items()},
         facts=needs.facts,
         environment=environment,
         allow_unauthenticated=app.allow_unauthenticated,

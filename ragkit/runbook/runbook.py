@@ -30,7 +30,7 @@ from ragkit.runbook.deployment import deployment_from, own_app
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.inspection import Inspection
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
-from ragkit.runbook.models import keys_of
+from ragkit.runbook.models.keys import keys_of
 from ragkit.runbook.parameters import Parameters, notebook_parameters
 
 if TYPE_CHECKING:  # a third of the time that a command takes to start

@@ -61,8 +61,7 @@ def find_model(name: str, facts: Facts | None = None) -> Model:
     if known := CATALOGUE.get(served):
         by = {"provider": provider, "space": known.space or served} if provider else {}
         return _with_dimension(replace(known, **{"name": base, **by, **own}), name, dimension)
-    if provider and (own.get("dimension") or dimension):
-        whole = own.get("dimension", dimension)
+    if provider and (whole := own.get("dimension") or dimension):
         at_once = 1 if provider in _LOCAL else _SERVED.in_flight
         given = {"dimension": whole, "in_flight": at_once, "shorter": range(1, whole), **own}
         return _with_dimension(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Provider:
     """`extra` of ragkit installs `packages`; none for what every installation has. `key_env` is
-    the environment variable with the key, if it `needs_key`; "" where there is none. `is_prefix`: a model that the
+    the environment variable with the key; "" where there is none. `is_prefix`: a model that the
     catalogue does not know can be named after it, as in "openai:nomic-embed-text/768"."""
 
     extra: str = ""

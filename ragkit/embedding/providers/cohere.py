@@ -1,6 +1,7 @@
 """Cohere, by its SDK. Source: Cohere's API reference, "Embed API (v2)"."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cohere
 import httpx
@@ -14,7 +15,7 @@ from ragkit.errors import BadVectors
 class CohereClient:
     """A Client. A text that is too long is refused, never cut."""
 
-    passing = (httpx.TransportError,)
+    passing: tuple[type[Exception], ...] = (httpx.TransportError,)
 
     def __init__(self, model: Model, env: Mapping[str, str]):
         """Raises ModelUnavailable without a key."""
@@ -28,7 +29,7 @@ class CohereClient:
 
     def embed(self, texts: Sequence[str], is_query: bool) -> Answer:
         model = self._model
-        shape = {"output_dimension": model.dimension} if model.shortened else {}
+        shape: dict[str, Any] = {"output_dimension": model.dimension} if model.shortened else {}
         answer = self._client.embed(
             model=model.served_name,
             texts=list(texts),
@@ -38,8 +39,7 @@ class CohereClient:
             truncate="NONE",
             **shape,
         )
-        vectors = answer.embeddings.float_ if answer.embeddings else None
-        if vectors is None:
+        if (vectors := answer.embeddings.float_) is None:
             raise BadVectors(f"{model.name} answered no vectors of floats")
         units = answer.meta.billed_units if answer.meta else None
         tokens = units.input_tokens if units else None

@@ -25,14 +25,15 @@ class FastEmbedEmbedder(LocalEmbedder):
         fewer dimensions."""
         name = model.served_name
         try:
-            self._model: Any = TextEmbedding(name, env.get("FASTEMBED_CACHE_PATH"))
+            model_here: Any = TextEmbedding(name, env.get("FASTEMBED_CACHE_PATH"))
         except Exception as error:  # of several libraries
             raise ModelUnavailable(
                 f"{model.name} cannot be loaded ({type(error).__name__}): expected a name of "
                 "TextEmbedding.list_supported_models(), and its weights in FASTEMBED_CACHE_PATH "
                 "or a way to the Hugging Face Hub"
             ) from None
-        self._tokenizer = self._model.model.tokenizer
+        self._model: Any = model_here
+        self._tokenizer: Any = self._model.model.tokenizer
         limit = (self._tokenizer.truncation or {}).get("max_length")
         self._tokenizer.no_truncation()
         self.model = told_by_itself(model, self._model.embedding_size, limit)

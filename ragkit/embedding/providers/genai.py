@@ -24,7 +24,7 @@ from ragkit.errors import ModelUnavailable
 class GenAiClient:
     """A Client. A wrong key of the Gemini API has the status 400, as a text that is too long."""
 
-    passing = (httpx.TransportError,)
+    passing: tuple[type[Exception], ...] = (httpx.TransportError,)
 
     def __init__(self, model: Model, env: Mapping[str, str]):
         """Raises ConfigError without a project, ModelUnavailable without credentials."""
@@ -59,7 +59,7 @@ class GenAiClient:
         try:
             answer = self._client.models.embed_content(
                 model=model.served_name,
-                contents=contents,  # type: ignore[arg-type]
+                contents=contents,
                 config=config,
             )
         except errors.ClientError as error:

@@ -6,6 +6,7 @@ reference, "Create embeddings".
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import openai
 
@@ -23,7 +24,7 @@ _VERSION = r"(:latest|-v\d+|-\d{4}-?\d\d-?\d\d)?"
 class OpenAiClient:
     """A Client."""
 
-    passing = (openai.APIConnectionError,)
+    passing: tuple[type[Exception], ...] = (openai.APIConnectionError,)
 
     def __init__(self, model: Model, env: Mapping[str, str]):
         """Raises ModelUnavailable without a key."""
@@ -50,8 +51,9 @@ class OpenAiClient:
         if not answer.data:
             raise BadVectors(f"{model.name} answered no vector")
         ordered = sorted(answer.data, key=lambda item: item.index or 0)
-        usage = answer.usage
-        return Answer([v.embedding for v in ordered], usage.total_tokens if usage else None)
+        usage: Any = answer.usage  # some servers have none
+        tokens = usage.total_tokens if usage else None
+        return Answer([item.embedding for item in ordered], tokens)
 
     def _require_model(self, answered: str | None) -> None:
         """A server that has one model only answers by it, whatever it is asked for."""

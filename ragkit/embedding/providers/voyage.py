@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-import voyageai
 from voyageai import error as errors
+from voyageai.client import Client
 
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.service.embedder import CALL_SECONDS, Answer, ServiceEmbedder
@@ -13,12 +13,12 @@ from ragkit.embedding.service.keys import key_variable, read_key
 class VoyageClient:
     """A Client. A text that is too long is refused, never cut."""
 
-    passing = (errors.Timeout, errors.APIConnectionError, errors.TryAgain)
+    passing: tuple[type[Exception], ...] = (errors.Timeout, errors.APIConnectionError)
 
     def __init__(self, model: Model, env: Mapping[str, str]):
         """Raises ModelUnavailable without a key."""
         self._model, self.key = model, key_variable(model)
-        self._client = voyageai.Client(
+        self._client = Client(
             api_key=read_key(model, env),
             max_retries=0,
             timeout=CALL_SECONDS,

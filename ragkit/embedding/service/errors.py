@@ -48,7 +48,7 @@ def explain_error(
         return RowRefused(message)
     if getattr(error, "code", None) == NO_CREDIT:
         return ModelUnavailable(f"{model.name}: status {status}; the account has no credit left")
-    if status in PASSING or status >= 500:
+    if status in PASSING or status >= 500 or status < 400:  # an answer that broke off
         return ModelBusy(message, retry_after(error))
     return ModelUnavailable(message)
 
@@ -58,6 +58,8 @@ def _without_status(
 ) -> ModelError:
     if isinstance(error, (TimeoutError, ConnectionError, *passing)):
         return ModelBusy(f"{model.name}: no answer in time, or cannot be reached: try again")
+    if isinstance(error, ValueError):  # of JSON
+        return ModelBusy(f"{model.name}: an answer that cannot be read: try again")
     return ModelUnavailable(f"{model.name}: its client failed with {type(error).__name__}")
 
 

@@ -1,6 +1,7 @@
 """Ways in which stored vectors may have been made: a model, a task, and a template of the text."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -60,13 +61,15 @@ def plausible_models(
     return same, others
 
 
-def load_callable(names: Iterable[str], facts: Facts | None = None) -> Candidates:
+def load_callable(
+    names: Iterable[str], facts: Facts | None = None, env: Mapping[str, str] = os.environ
+) -> Candidates:
     """Calls each with one short text."""
     embedders: list[Embedder] = []
     skipped: list[str] = []
     for name in names:
         try:
-            embedder = load_embedder(name, facts)
+            embedder = load_embedder(name, facts, env)
             embedder.embed_query(PROBE_TEXT)
         except (ConfigError, ModelError) as error:
             skipped.append(f"{name}: {error}")

@@ -1,7 +1,8 @@
 """Whose vectors are these? A sample is embedded again in every way that can be tried here."""
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,10 @@ class Identification:
 
 
 def identify(
-    sample: VectorSample, names: Iterable[str] = (), facts: Facts | None = None
+    sample: VectorSample,
+    names: Iterable[str] = (),
+    facts: Facts | None = None,
+    env: Mapping[str, str] = os.environ,
 ) -> Identification:
     """Tries the models of `names` and of the catalogue; calls each with a few dozen short texts.
 
@@ -71,7 +75,7 @@ def identify(
     tried: list[Trial] = []
     for group in plausible_models(names, dimension, dimension - tail, facts):
         if not any(t.explanation.is_enough for t in tried):
-            found = load_callable(group, facts)
+            found = load_callable(group, facts, env)
             embedders, skipped = embedders + found.embedders, skipped + found.skipped
             for embedder in found.embedders:
                 tried += try_way(own_way(embedder), sample, sample.texts)

@@ -1,17 +1,15 @@
-"""The plan's models with their keys, and what a deployed function needs to call them."""
+"""What a deployed function needs to call the plan's models."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
-from ragkit.database.secret_manager import read_secret
-from ragkit.embedding.catalogue import Model, find_model, is_plugin
 from ragkit.embedding.catalogue.facts import dump_facts
 from ragkit.embedding.catalogue.providers import PROVIDERS
 from ragkit.embedding.service.keys import SECRET, key_variable, needs_key
 from ragkit.errors import ConfigError
 from ragkit.migration.plan import Plan
+from ragkit.runbook.models.keys import models_of
 
 
 @dataclass(frozen=True)
@@ -20,25 +18,8 @@ class FunctionNeeds:
     variables that they are mounted as. `facts`: JSON about its models; "" for none."""
 
     requirements: tuple[str, ...] = ()
-    secrets: Mapping[str, str] | None = None
+    secrets: dict[str, str] = field(default_factory=dict)
     facts: str = ""
-
-
-def models_of(plan: Plan) -> Iterator[Model]:
-    """Those that a provider serves, or that run here by a provider's package."""
-    for side in (plan.old, plan.new):
-        if not is_plugin(side.model) and (model := find_model(side.model, plan.facts)).is_callable:
-            yield model
-
-
-def keys_of(plan: Plan, env: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the keys that variables such as OPENAI_API_KEY_SECRET name; they are
-    for calls in this process, and never in its own environment. Raises ConfigError."""
-    keys = dict(env)
-    for model in models_of(plan):
-        if (name := key_variable(model)) and (key := read_secret(name, env)):
-            keys[name] = key
-    return keys
 
 
 def function_needs(plan: Plan, env: Mapping[str, str]) -> FunctionNeeds:
@@ -56,8 +37,7 @@ def function_needs(plan: Plan, env: Mapping[str, str]) -> FunctionNeeds:
                 "its secret in Secret Manager"
             )
     lines = tuple(_pinned(package) for package in packages)
-    facts = json.loads(dump_facts(plan.facts))
-    return FunctionNeeds(lines, secrets, dump_facts(facts) if facts else "")
+    return FunctionNeeds(lines, secrets, dump_facts(plan.facts) if plan.facts else "")
 
 
 def _pinned(package: str) -> str:
