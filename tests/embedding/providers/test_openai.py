@@ -1,5 +1,6 @@
 """OpenAI's SDK, against OpenAI and against other servers that speak its protocol."""
 
+import numpy as np
 import pytest
 
 from ragkit.embedding.load import load_embedder
@@ -21,14 +22,15 @@ def facts(service, **more):
     return {"openai:nomic-embed-text": {"base_url": f"{service.address}/v1", **more}}
 
 
-def test_openai_itself_is_asked_for_base64_and_another_server_for_floats(server):
-    env = {"OPENAI_API_KEY": KEY}
+def test_openai_itself_is_asked_for_base64_and_another_server_for_floats(monkeypatch):
     with openai.serving(1536) as service:
-        own = {**env, "OPENAI_BASE_URL": f"{service.address}/v1"}
-        load_embedder("text-embedding-3-small", None, own).embed_documents(["tea"])
-        assert service.asked[0].task == "float"
-    load_embedder(NOMIC, facts(server), {}).embed_documents(["tea"])
-    assert server.asked[0].task == "float"
+        address = f"{service.address}/v1"
+        named = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": address}
+        by_floats = load_embedder("text-embedding-3-small", None, named).embed_query("tea")
+        monkeypatch.setenv("OPENAI_BASE_URL", address)  # which the SDK takes for OpenAI's own
+        own = load_embedder("text-embedding-3-small", None, {"OPENAI_API_KEY": KEY})
+        np.testing.assert_allclose(own.embed_query("tea"), by_floats, atol=1e-6)
+        assert [asked.task for asked in service.asked] == ["float", "base64"]
 
 
 def test_a_model_that_the_catalogue_does_not_know_needs_its_dimension_only(server):

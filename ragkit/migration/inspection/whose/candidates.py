@@ -87,7 +87,7 @@ def other_ways(embedder: Embedder) -> Iterator[Way]:
     """As a question, and with the other tasks of a service that knows tasks."""
     model = embedder.model
     yield Way(model.name, AS_QUESTION, _questions(embedder))
-    if model.document_task in TASKS:
+    if model.provider == "vertex" and model.document_task:
         for task in TASKS:
             if task not in (model.document_task, model.query_task):
                 other = _with_task(model, task)
