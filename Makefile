@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test transformers end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
@@ -17,6 +17,12 @@ test: .venv/installed         ## unit, integration, function; what takes longer 
 	$(PYTEST) --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour \
 	  --ignore=tests/bench --ignore=tests/notebooks --ignore=tests/rescue \
 	  --ignore=tests/end_to_end --ignore=tests/browser
+
+transformers: .venv/installed ## the provider sentence-transformers; fetches torch, gigabytes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --target .venv/transformers "sentence-transformers>=6"
+	PYTHONPATH=$(CURDIR):$(CURDIR)/.venv/transformers \
+	  $(BIN)/python -m pytest tests/embedding/providers/test_sentence_transformers.py
 
 end-to-end: .venv/installed   ## whole commands and migrations, from the first step to the last; four minutes
 	$(PYTEST) tests/end_to_end

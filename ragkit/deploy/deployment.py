@@ -22,7 +22,8 @@ class Deployment:
     DB_PASS, and `keys` those behind the variables with the models' keys; `canary` are the shares of
     traffic, in percent, that a new revision gets before all of it, within `limits`; `question` is
     asked after the last step. Without `apply` nothing is changed. `requirements` and `facts` are
-    what the models need in the function's source."""
+    what the models need in the function's source; a deployment is refused while something is
+    `missing`."""
 
     function: str
     region: str
@@ -37,6 +38,7 @@ class Deployment:
     requirements: tuple[str, ...] = ()
     keys: dict[str, str] = field(default_factory=dict)
     facts: str = ""
+    missing: tuple[str, ...] = ()
 
     def describe(self) -> Command:
         return ("run", "services", "describe", *self._service)

@@ -52,6 +52,7 @@ def deployment_from(plan: Plan, question: str, env: Mapping[str, str]) -> Deploy
         requirements=needs.requirements,
         keys={name: _short(named) for name, named in needs.secrets.items()},
         facts=needs.facts,
+        missing=needs.missing,
         environment=environment,
         allow_unauthenticated=app.allow_unauthenticated,
         canary=tuple(app.canary),

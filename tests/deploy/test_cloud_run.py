@@ -98,7 +98,7 @@ def test_the_uploaded_source_has_the_function_and_the_core(cloud, old):
     assert {"main.py", "requirements.txt", ".gcloudignore", "ragkit"} <= {
         file.name for file in uploaded.iterdir()
     }
-    assert (uploaded / "ragkit" / "embedding" / "vertex.py").is_file()
+    assert (uploaded / "ragkit" / "embedding" / "providers" / "vertex.py").is_file()
     assert not (uploaded / "ragkit" / "migration").exists()
 
 
@@ -263,6 +263,27 @@ def test_a_missing_gcloud_is_an_error_that_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DeployError, match="gcloud is not installed"):
         cloud_app().stage(NEW)
+
+
+class TestModelsOfOtherProviders:
+    """OLD runs by a package of an extra; the new one also by a key."""
+
+    def app(self, **variables):
+        settings = {"app.target": "cloud", "app.function": FN, "app.apply": True,
+                    "table.name": "amenities", "new.model": "text-embedding-3-small"}  # fmt: skip
+        return CloudApp(deployment_from(make_plan(settings), "tea", {**ENV, **variables}))
+
+    def test_a_deployment_without_its_key_is_refused_and_the_way_back_is_not(self, cloud, old):
+        app = self.app()
+        with pytest.raises(DeployError, match="set OPENAI_API_KEY_SECRET"):
+            app.stage("text-embedding-3-small")
+        app.promote(old)
+        assert app.serving() == old
+
+    def test_its_commands_say_what_the_source_needs(self, cloud, old):
+        lines = self.app(OPENAI_API_KEY_SECRET="projects/p/secrets/oa").commands(NEW)
+        assert any(line.startswith("# function/requirements.txt needs openai==") for line in lines)
+        assert any("OPENAI_API_KEY=oa:latest" in line for line in lines)
 
 
 def test_a_missing_setting_of_the_deployment_is_named():

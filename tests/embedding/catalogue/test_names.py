@@ -68,8 +68,10 @@ class TestOtherOutputs:
         assert (model.name, model.dimension, model.whole) == (name, dimension, whole)
         assert model.served_name == name.partition("/")[0]
 
-    @pytest.mark.parametrize("name", ["voyage-4/300", "text-embedding-3-small/1537",
-                                      "embed-english-v3.0/512", "gemini-embedding-2/64"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "name", ["voyage-4/300", "text-embedding-3-small/1537", "embed-english-v3.0/512",
+                 "gemini-embedding-2/64"],
+    )  # fmt: skip
     def test_one_that_the_model_does_not_make_is_unknown(self, name):
         with pytest.raises(UnknownModel):
             find_model(name)

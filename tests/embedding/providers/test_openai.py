@@ -89,7 +89,9 @@ def test_an_account_without_credit_is_not_asked_again(server, monkeypatch):
         return {"error": {"message": message, "code": "insufficient_quota"}}
 
     monkeypatch.setattr(openai, "refuse", refuse)
-    with openai.serving(768, key="", faults=[429]) as service:
-        with pytest.raises(ModelUnavailable, match="no credit") as error:
-            load_embedder(NOMIC, facts(service), {}).embed_documents(["tea"])
+    with (
+        openai.serving(768, key="", faults=[429]) as service,
+        pytest.raises(ModelUnavailable, match="no credit") as error,
+    ):
+        load_embedder(NOMIC, facts(service), {}).embed_documents(["tea"])
     assert not isinstance(error.value, ModelBusy)

@@ -1,11 +1,9 @@
 """What a deployed function needs for the models of a plan."""
 
 from importlib.metadata import version
-
-import pytest
+from importlib.util import find_spec
 
 from ragkit.embedding.catalogue.facts import load_facts
-from ragkit.errors import ConfigError
 from ragkit.migration.plan.models.facts import ModelFacts
 from ragkit.runbook.models.function import function_needs
 from tests.conftest import make_plan
@@ -32,9 +30,16 @@ def test_nothing_more_for_vertex_ai():
 
 def test_a_key_in_the_environment_of_the_runbook_is_not_enough():
     plan = make_plan({"new.model": SMALL})
-    with pytest.raises(ConfigError, match="set OPENAI_API_KEY_SECRET") as error:
-        function_needs(plan, {"OPENAI_API_KEY": "sk-canary"})
-    assert "canary" not in str(error.value)
+    (missing,) = function_needs(plan, {"OPENAI_API_KEY": "sk-canary"}).missing
+    assert "set OPENAI_API_KEY_SECRET" in missing
+    assert "canary" not in missing
+
+
+def test_a_package_that_is_not_here_is_missing_only_for_a_deployment():
+    plan = make_plan({"new.model": "sentence-transformers:a/b/384"})
+    if not find_spec("sentence_transformers"):
+        (missing,) = function_needs(plan, {}).missing
+        assert "'sentence-transformers'" in missing
 
 
 def test_what_the_plan_says_of_models_goes_with_it():

@@ -43,7 +43,7 @@ class TestOneSpace:
          ("text-embedding-3-small", "openai:text-embedding-3-small")],
     )  # fmt: skip
     def test_there_is_nothing_to_migrate(self, old, new):
-        with pytest.raises(PlanError, match="share a space.*nothing to migrate"):
+        with pytest.raises(PlanError, match=r"share a space.*nothing to migrate"):
             plan(old, new)
 
     @pytest.mark.parametrize(
