@@ -17,7 +17,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.preview.figures import Measured, measure
 from ragkit.migration.preview.preview import Preview, make_preview
 from ragkit.migration.preview.recommendation import recommend
-from ragkit.runbook.models.keys import keys_of
+from ragkit.runbook.models.keys import readable_keys
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Inspection:
     def identification(self) -> Identification:
         """Whose vectors the old column holds."""
         plan = self.migration.plan
-        names, env = (plan.old.model, plan.new.model), keys_of(plan, os.environ)
+        names, env = (plan.old.model, plan.new.model), readable_keys(plan, os.environ)
         return identify(sample_old(self.migration), names, plan.facts, env)
 
     @cached_property

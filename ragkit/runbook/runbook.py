@@ -20,6 +20,7 @@ from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.data import ColumnSection
 from ragkit.migration.plan.plan import file_path
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
 from ragkit.migration.serving.canary_reports import CanaryReports
@@ -151,16 +152,14 @@ class Runbook:
 
     @cached_property
     def old_embedder(self) -> Embedder:
-        return load_embedder(self.plan.old.model, self.plan.facts, self.model_env)
+        return self._load(self.plan.old)
 
     @cached_property
     def new_embedder(self) -> Embedder:
-        return load_embedder(self.plan.new.model, self.plan.facts, self.model_env)
+        return self._load(self.plan.new)
 
-    @cached_property
-    def model_env(self) -> Mapping[str, str]:
-        """The environment with the keys of the plan's models. Raises ConfigError."""
-        return keys_of(self.plan, os.environ)
+    def _load(self, side: ColumnSection) -> Embedder:
+        return load_embedder(side.model, self.plan.facts, keys_of(self.plan, os.environ, side))
 
     def old_embedder_or_none(self) -> Embedder | None:
         """The old model, if it can still be called: one text shows it. Missing credentials or a

@@ -18,11 +18,11 @@ class Model:
     here.
 
     `shorter`: further dimensions that can be asked for, as in "gemini-embedding-001/768"; `whole`
-    is then the dimension without asking. `space`: the name that models whose vectors compare have
-    in common. `behind`: for a plug-in, whose name is only the place it is imported from, the class
-    and the model that it calls. Prefixes are put before a text, with `whole` alike part of what
-    makes a space. `base_url` is another server that speaks the provider's protocol, `key_env` the
-    variable with its key, and `answers_as` what it calls the model in its answers.
+    is then the dimension without asking. `space`: a name that models have in common whose vectors
+    compare. `behind`: for a plug-in, whose name is only the place it is imported from, the class
+    and the model that it calls. A prefix is put before each text of its kind. `base_url` is another
+    server that speaks the provider's protocol, `key_env` the variable with its key, and
+    `answers_as` what it calls the model in its answers.
     """
 
     name: str

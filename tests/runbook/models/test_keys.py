@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ragkit.errors import ConfigError
-from ragkit.runbook.models.keys import keys_of, models_of
+from ragkit.runbook.models.keys import keys_of, models_of, readable_keys
 from tests.conftest import make_plan
 from tests.stand_ins import secret_manager
 
@@ -43,6 +43,17 @@ def test_a_secret_that_cannot_be_read_names_its_variable(plan):
             keys_of(plan, env)
     with pytest.raises(ConfigError, match="OPENAI_API_KEY_SECRET is a short name"):
         keys_of(plan, {"OPENAI_API_KEY_SECRET": "openai"})
+
+
+def test_what_cannot_be_read_of_one_model_is_no_matter_of_the_other():
+    plan = make_plan({"old.model": "voyage-4", "new.model": "text-embedding-3-small"})
+    with secret_manager.serving({SECRET: "sk-canary"}) as address:
+        env = {"OPENAI_API_KEY_SECRET": SECRET, "VOYAGE_API_KEY_SECRET": "projects/p/secrets/gone",
+               "SECRET_MANAGER_ENDPOINT": address}  # fmt: skip
+        assert keys_of(plan, env, plan.new)["OPENAI_API_KEY"] == "sk-canary"
+        assert readable_keys(plan, env)["OPENAI_API_KEY"] == "sk-canary"
+        with pytest.raises(ConfigError, match="VOYAGE_API_KEY_SECRET"):
+            keys_of(plan, env, plan.old)
 
 
 def test_no_key_is_read_for_a_model_that_needs_none():

@@ -12,7 +12,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan.models.facts import ModelFacts
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.schema.expansion import expand
-from tests.conftest import changed, column_of, make_table
+from tests.conftest import NEW, TEXTS, changed, column_of, make_table
 from tests.stand_ins.embeddings import openai
 from tests.stand_ins.embeddings.service import KEY, count_tokens
 
@@ -72,3 +72,16 @@ def test_another_dimension_stops_it_and_blames_no_row(migration, service):
     assert audit(migration).dead_letters == 0
     service.faults = []
     assert list(run_backfill(migration, embedder_of(migration)))[-1].done == 40
+
+
+def test_a_plug_in_is_cut_to_the_dimension_behind_its_name(engine, plan):
+    plan = changed(plan, {"new.model": f"{NEW}/16", "backfill.batch_size": 10})
+    make_table(engine, plan, TEXTS)
+    migration = Migration.open(plan, engine)
+    expand(migration)
+    embedder = load_embedder(plan.new.model)
+    assert list(run_backfill(migration, embedder))[-1].done == len(TEXTS)
+    stored = np.asarray(column_of(engine, migration, "new vector")[1])
+    np.testing.assert_allclose(stored, embedder.embed_documents(TEXTS[:1])[0], atol=1e-3)
+    assert stored.shape == (16,)
+    assert Migration.open(plan, engine).new.space.model.endswith("/16")
