@@ -56,8 +56,8 @@ def find_model(name: str, facts: Facts | None = None) -> Model:
     """
     base, dimension = split_dimension(name)
     own = facts_of(facts, base)
-    prefix, colon, served = base.rpartition(":")
-    provider = prefix if colon and not is_plugin(base) else ""
+    prefix, colon, rest = base.partition(":")
+    provider, served = (prefix, rest) if colon and not is_plugin(base) else ("", base)
     if known := CATALOGUE.get(served):
         by = {"provider": provider, "space": known.space or served} if provider else {}
         return _with_dimension(replace(known, **{"name": base, **by, **own}), name, dimension)

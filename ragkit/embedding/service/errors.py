@@ -88,5 +88,5 @@ def _remedy(status: int) -> str:
         if status in kind:
             return _REMEDIES.get(status, _REMEDIES[example])
     if status in REFUSED:
-        return "it does not take this text"
+        return "it does not take this text, or not with this dimension"
     return _REMEDIES.get(status, "try again")

@@ -171,7 +171,10 @@ def _best_model(found: Identification) -> str:
 def _new_model(old_model: str) -> Question:
     suggested = NEXT_MODEL.get(old_model, SUGGESTED_MODEL)
     known = ", ".join(CATALOGUE)
-    text = f"which model is to serve? Such as {suggested}; known: {known}, or module:attribute"
+    text = (
+        f"which model is to serve? Such as {suggested}; known: {known}, PROVIDER:NAME/DIMENSION, "
+        "or module:attribute"
+    )
     return Question("new-model", text)
 
 

@@ -85,6 +85,10 @@ class TestByProvider:
         assert not is_plugin(model.name)
         assert is_known(model.name)
 
+    def test_a_tag_behind_its_name_belongs_to_it(self):
+        model = find_model("openai:nomic-embed-text:v1.5/768")
+        assert (model.provider, model.served_name) == ("openai", "nomic-embed-text:v1.5")
+
     def test_without_its_dimension_the_error_shows_how(self):
         with pytest.raises(UnknownModel, match="such as openai:nomic-embed-text/768"):
             find_model("openai:nomic-embed-text")
