@@ -15,8 +15,6 @@ from ragkit.embedding.service.embedder import CALL_SECONDS, Answer, ServiceEmbed
 from ragkit.embedding.service.keys import key_variable, read_key
 from ragkit.errors import BadVectors, ModelUnavailable
 
-NO_KEY = "none"
-"""Sent to a server that needs none, because the SDK requires one."""
 _VERSION = r"(:latest|-v\d+|-\d{4}-?\d\d-?\d\d)?"
 """What a service may put behind the name that it was asked for."""
 
@@ -31,7 +29,7 @@ class OpenAiClient:
         self._model, self.key = model, key_variable(model)
         base_url = model.base_url or env.get("OPENAI_BASE_URL") or None
         self._client = openai.OpenAI(
-            api_key=read_key(model, env) or NO_KEY,
+            api_key=read_key(model, env),
             base_url=base_url,
             max_retries=0,
             timeout=CALL_SECONDS,

@@ -11,6 +11,10 @@ SECRET = "_SECRET"
 before, and which the function gets mounted."""
 
 
+NO_KEY = "none"
+"""Sent where none is needed: SDKs require one, or look for one themselves."""
+
+
 def key_variable(model: Model) -> str:
     """ "" for a model that needs none. The provider's key is for the provider: a server that a
     params file names by `base_url` gets the one that it names too, by `key_env`."""
@@ -27,11 +31,12 @@ def needs_key(model: Model) -> bool:
 
 
 def read_key(model: Model, env: Mapping[str, str]) -> str:
-    """ "" where none is needed. Raises ModelUnavailable, which names the variable, without it."""
+    """ "" without one where none is needed; NO_KEY for a server of the params file that needs none.
+    Raises ModelUnavailable, which names the variable."""
     name = key_variable(model)
     key = env.get(name, "").strip()
     if key or not needs_key(model):
-        return key
+        return key or (NO_KEY if model.base_url else "")
     raise ModelUnavailable(
         f"model {model.name} needs a key: set {name}, or {name}{SECRET} to the name of a secret "
         "of Secret Manager"

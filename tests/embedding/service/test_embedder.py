@@ -142,6 +142,14 @@ def test_without_a_key_the_variable_is_named(served):
         served.load(key="")
 
 
+def test_the_providers_key_is_never_sent_to_a_server_of_the_params_file(served, monkeypatch):
+    """Nor by an SDK that looks into the environment itself."""
+    for name in (served.case.key_env, "GOOGLE_API_KEY"):
+        monkeypatch.setenv(name, KEY)
+    with pytest.raises(ModelUnavailable, match="401"):
+        served.load(key_env="").embed_documents(["tea"])
+
+
 def test_a_server_fault_passes(served):
     served.service.faults = [500, 503]
     result = embed_texts(served.load(), ["tea"], patience_seconds=20)
