@@ -63,10 +63,13 @@ class CloudApp(RevisionedApp):
         deployment, shares = self._deployment, self._canary()
         lines = map(gcloud.shell_line, deployment.cut_over(model, shares))
         notes = (f"# {text}" for text in describe(deployment.limits, shares))
-        needed = [f"# function/requirements.txt needs {line}" for line in deployment.requirements]
+        vendor = "python -m ragkit vendor"
+        if deployment.requirements:
+            more = " ".join(deployment.requirements)
+            vendor += f"  # then add to function/requirements.txt: {more}"
         if deployment.facts:
-            needed.append(f"# function/{MODEL_FACTS} holds {deployment.facts}")
-        return ["python -m ragkit vendor", *needed, *lines, *notes]
+            vendor += f"  # and write function/{MODEL_FACTS}: {deployment.facts}"
+        return [vendor, *lines, *notes]
 
     def stage(self, model: str) -> Revision:
         """Pins the traffic to what serves, deploys beside it, and tags the new revision."""
