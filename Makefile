@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test transformers end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
@@ -17,6 +17,12 @@ test: .venv/installed         ## unit, integration, function; what takes longer 
 	$(PYTEST) --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour \
 	  --ignore=tests/bench --ignore=tests/notebooks --ignore=tests/rescue \
 	  --ignore=tests/end_to_end --ignore=tests/browser
+
+transformers: .venv/installed ## the provider sentence-transformers; fetches torch, gigabytes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --target .venv/transformers "sentence-transformers>=6"
+	PYTHONPATH=$(CURDIR):$(CURDIR)/.venv/transformers \
+	  $(BIN)/python -m pytest tests/embedding/providers/test_sentence_transformers.py
 
 end-to-end: .venv/installed   ## whole commands and migrations, from the first step to the last; four minutes
 	$(PYTEST) tests/end_to_end
@@ -76,7 +82,7 @@ lint: .venv/installed
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 
 lock: .venv/installed         ## requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --annotation-style line --custom-compile-command "make lock" --quiet \
 	  --output-file requirements.txt $(UPGRADE)
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import functions_framework
@@ -24,6 +25,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from ragkit.database.engine import engine_from_env
 from ragkit.deadline import call_within
+from ragkit.embedding.catalogue.facts import Facts, load_facts
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import (
     ConfigError,
@@ -163,12 +165,18 @@ def make_service(model: str, name: str) -> SearchService:
     """With a pool of its own: the shadow never takes a connection that a request waits for."""
     return SearchService(
         engine_from_env(os.environ, name, "lazy", READ_SECONDS, ping=False),
-        load_embedder(model),
+        load_embedder(model, model_facts()),
         table=os.environ.get("DB_TABLE", "public.amenities"),
         columns=os.environ.get("RESULT_COLUMNS", "name,description").split(","),
         stock=parse_stock_columns(os.environ.get("STOCK_COLUMNS", "")),
         model_seconds=request_seconds() / 2,
     )
+
+
+def model_facts() -> Facts | None:
+    """What the deployment knows of its models beyond the catalogue; None for nothing."""
+    file = Path(__file__).with_name("model_facts.json")
+    return load_facts(file.read_text()) if file.exists() else None
 
 
 def make_shadow(model: str, other: str | None) -> Shadow | None:

@@ -52,6 +52,7 @@ class UnknownModel(ConfigError):
     def __init__(self, name: str, known: Sequence[str]):
         super().__init__(
             f"unknown model {name!r}; expected one of {', '.join(known)}, "
+            "or PROVIDER:NAME/DIMENSION, such as openai:nomic-embed-text/768, "
             "or module:attribute of a LangChain Embeddings object; an old model that nobody can "
             "call needs only NAME/DIMENSION, such as unknown/1536"
         )

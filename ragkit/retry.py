@@ -67,30 +67,39 @@ def lost_race() -> Retrying:
 
 
 def busy_model(seconds: float) -> Retrying:
-    """Retries a model that is busy (429, 5xx, a timeout) for `seconds`."""
+    """Retries a model that is busy (429, 5xx, a timeout) for `seconds`: as late as it asks to be
+    left alone, and not at all if that ends later."""
+
+    def stop(state: RetryCallState) -> bool:
+        elapsed = state.seconds_since_start or 0.0
+        return elapsed >= seconds or elapsed + _asked_seconds(state) > seconds
+
     return Retrying(
-        retry=retry_if_exception_type(ModelBusy),
-        wait=wait_random_exponential(multiplier=0.5, max=30),
-        stop=stop_after_delay(seconds),
-        reraise=True,
+        retry=retry_if_exception_type(ModelBusy), wait=_as_asked, stop=stop, reraise=True
     )
 
 
 def asked_to_wait(seconds: float) -> Retrying:
-    """The same, for a service that says how long it wants to be left alone: no shorter, and not
-    at all if that ends later than in `seconds`."""
-    jitter = wait_random_exponential(multiplier=0.5, max=30)
-
-    def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        return max(jitter(state), getattr(error, "wait_seconds", 0.0))
-
+    """The same, and no attempt later than in `seconds`."""
     return Retrying(
         retry=retry_if_exception_type(ModelBusy),
-        wait=wait,
+        wait=_as_asked,
         stop=stop_before_delay(seconds),
         reraise=True,
     )
+
+
+_jitter = wait_random_exponential(multiplier=0.5, max=30)
+
+
+def _as_asked(state: RetryCallState) -> float:
+    return max(_jitter(state), _asked_seconds(state))
+
+
+def _asked_seconds(state: RetryCallState) -> float:
+    """What the service asks for; 0 where it does not say."""
+    error = state.outcome.exception() if state.outcome else None
+    return float(getattr(error, "wait_seconds", 0.0))
 
 
 def table_lock(blocked: Callable[[BaseException], bool], seconds: float) -> Retrying:

@@ -21,7 +21,7 @@ from ragkit.deploy.canary.public_address import check_answers, is_up
 from ragkit.deploy.canary.request_log import RequestLog
 from ragkit.deploy.canary.steps import Canary, Report
 from ragkit.deploy.deployment import OLD_TAG, TAG, Deployment
-from ragkit.deploy.vendor import build_source
+from ragkit.deploy.vendor import MODEL_FACTS, build_source
 from ragkit.errors import DeployError
 
 
@@ -63,7 +63,13 @@ class CloudApp(RevisionedApp):
         deployment, shares = self._deployment, self._canary()
         lines = map(gcloud.shell_line, deployment.cut_over(model, shares))
         notes = (f"# {text}" for text in describe(deployment.limits, shares))
-        return ["python -m ragkit vendor", *lines, *notes]
+        vendor = "python -m ragkit vendor"
+        if deployment.requirements:
+            more = " ".join(deployment.requirements)
+            vendor += f"  # then add to function/requirements.txt: {more}"
+        if deployment.facts:
+            vendor += f"  # and write function/{MODEL_FACTS}: {deployment.facts}"
+        return [vendor, *lines, *notes]
 
     def stage(self, model: str) -> Revision:
         """Pins the traffic to what serves, deploys beside it, and tags the new revision."""
@@ -142,8 +148,11 @@ class CloudApp(RevisionedApp):
         return shares, {t["revisionName"] for t in traffic if t.get("tag") == TAG}
 
     def _deploy(self, model: str, *flags: str) -> None:
+        if self._deployment.missing:
+            raise DeployError("; ".join(self._deployment.missing))
         with tempfile.TemporaryDirectory() as folder:
-            source = build_source(Path(folder) / "function")
+            needs = self._deployment
+            source = build_source(Path(folder) / "function", needs.requirements, needs.facts)
             gcloud.run(*self._deployment.deploy(model, source), *flags)
 
     def _try_out(self, old: Revision, new: Revision, shares: Sequence[int]) -> None:

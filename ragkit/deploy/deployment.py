@@ -19,9 +19,11 @@ Command = tuple[str, ...]
 @dataclass(frozen=True)
 class Deployment:
     """`environment` is without EMBEDDING_MODEL; `secret` names the Secret Manager's secret behind
-    DB_PASS; `canary` are the shares of traffic, in percent, that a new revision gets before all
-    of it, within `limits`; `question` is asked after the last step. Without `apply` nothing is
-    changed."""
+    DB_PASS, and `keys` those behind the variables with the models' keys; `canary` are the shares of
+    traffic, in percent, that a new revision gets before all of it, within `limits`; `question` is
+    asked after the last step. Without `apply` nothing is changed. `requirements` and `facts` are
+    what the models need in the function's source; a deployment is refused while something is
+    `missing`."""
 
     function: str
     region: str
@@ -33,6 +35,10 @@ class Deployment:
     limits: Limits = field(default_factory=Limits)
     question: str = ""
     apply: bool = False
+    requirements: tuple[str, ...] = ()
+    keys: dict[str, str] = field(default_factory=dict)
+    facts: str = ""
+    missing: tuple[str, ...] = ()
 
     def describe(self) -> Command:
         return ("run", "services", "describe", *self._service)
@@ -47,11 +53,13 @@ class Deployment:
         `environment`: --set-env-vars, as in the solution's guide, would remove them."""
         values = {**self.environment, "EMBEDDING_MODEL": model}
         pairs = ",".join(f"{name}={value}" for name, value in sorted(values.items()))
+        named = {"DB_PASS": self.secret, **self.keys}
+        secrets = ",".join(f"{variable}={secret}:latest" for variable, secret in named.items())
         return (
             "functions", "deploy", self.function, "--gen2", f"--region={self.region}",
             "--runtime=python312", f"--source={source}", "--entry-point=hello_http",
             "--trigger-http", f"--service-account={self.service_account}",
-            f"--update-env-vars={pairs}", f"--update-secrets=DB_PASS={self.secret}:latest",
+            f"--update-env-vars={pairs}", f"--update-secrets={secrets}",
             *(["--allow-unauthenticated"] if self.allow_unauthenticated else []),
         )  # fmt: skip
 

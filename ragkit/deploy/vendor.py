@@ -5,6 +5,7 @@ A real copy: gcloud drops a directory symlink without a word.
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ragkit.checkout import PACKAGE, ROOT
@@ -16,6 +17,8 @@ CORE = ("__init__.py", "deadline.py", "errors.py", "py.typed", "embedding", "dat
 
 FILES = ("main.py", "requirements.txt", ".gcloudignore")
 """The function's own files."""
+MODEL_FACTS = "model_facts.json"
+"""Beside them, where the plan says more of a model than the catalogue."""
 
 
 def vendor_core(target: Path = FUNCTION, package: Path = PACKAGE) -> Path:
@@ -46,11 +49,16 @@ def vendor_core(target: Path = FUNCTION, package: Path = PACKAGE) -> Path:
     return copy
 
 
-def build_source(target: Path) -> Path:
-    """A complete source folder of the function in `target`: what a deployment uploads."""
+def build_source(target: Path, requirements: Sequence[str] = (), facts: str = "") -> Path:
+    """A complete source folder of the function in `target`: what a deployment uploads. Its models
+    may need more `requirements`, and `facts` about them, as JSON."""
     target.mkdir(parents=True)
     for name in FILES:
         shutil.copy2(FUNCTION / name, target)
+    with (target / "requirements.txt").open("a") as file:
+        file.writelines(f"{line}\n" for line in requirements)
+    if facts:
+        (target / MODEL_FACTS).write_text(facts)
     vendor_core(target)
     return target
 

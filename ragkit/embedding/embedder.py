@@ -5,6 +5,8 @@ The two verbs are those of LangChain's `Embeddings`, so such an object can be pl
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -97,3 +99,23 @@ def validate_vectors(vectors: object, count: int, model: Model) -> np.ndarray:
     if not np.isfinite(array).all():
         raise BadVectors(f"{model.name} answered NaN or infinite values")
     return array
+
+
+def fit_vectors(vectors: object, count: int, model: Model) -> np.ndarray:
+    """The same of a model of which fewer dimensions are asked: one that makes all of them is cut,
+    and every vector has unit length, which the first dimensions of a unit vector have not.
+
+    It needs a model that was trained for it (Matryoshka); source: Kusupati et al., 2022,
+    "Matryoshka Representation Learning".
+    """
+    if model.whole is None or model.whole < model.dimension:
+        return validate_vectors(vectors, count, model)
+    with suppress(WrongDimension):
+        whole = validate_vectors(vectors, count, replace(model, dimension=model.whole))
+        vectors = whole[:, : model.dimension]
+    array = validate_vectors(vectors, count, model)
+    lengths = np.linalg.norm(array, axis=1, keepdims=True)
+    if not lengths.all():
+        raise BadVectors(f"{model.name} answered a vector whose first dimensions are all 0")
+    unit: np.ndarray = array / lengths
+    return unit

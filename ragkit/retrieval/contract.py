@@ -128,7 +128,7 @@ def find_binding(
         raise SpaceMismatch(
             f"column {binding.column} is bound to {binding.space.model} with "
             f"{binding.space.dimension} dimensions, task {binding.space.task_type}; this service "
-            f"makes {model.dimension} dimensions, task {model.document_task}"
+            f"makes {model.dimension} dimensions, task {model.document_form}"
         )
     return binding, True
 

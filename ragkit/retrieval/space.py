@@ -15,8 +15,9 @@ READY, FILLING = "ready", "filling"
 
 @dataclass(frozen=True)
 class Space:
-    """Model, task type of the documents, output dimension and text template: the content column,
-    and what becomes of long texts.
+    """Model (or what models have in common whose vectors compare), task type or prefix of the
+    documents, output dimension and text template: the content column, and what becomes of long
+    texts.
 
     Vectors of two spaces are never compared, even when their dimensions agree.
     """
@@ -28,7 +29,7 @@ class Space:
 
     @classmethod
     def of(cls, model: Model, template: str) -> "Space":
-        return cls(model.space_name, model.document_task, model.dimension, template)
+        return cls(model.space_name, model.document_form, model.dimension, template)
 
     def is_of(self, model: Model) -> bool:
         """Whether `model` makes vectors of this space. One that was bound while a plug-in could

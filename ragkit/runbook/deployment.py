@@ -18,10 +18,12 @@ from ragkit.migration.plan import Plan
 from ragkit.migration.serving.confirmation import require_confirmation, serving_model
 from ragkit.migration.serving.orders import orders, settings
 from ragkit.migration.swap.swap import undo_swap
+from ragkit.runbook.models.function import function_needs
 
 REQUIRED = ("DB_USER", "DB_NAME", "INSTANCE_CONNECTION_NAME", "SERVICE_ACCOUNT", "DB_PASS_SECRET")
 PASSED_ON = (
     "DB_USER", "DB_NAME", "INSTANCE_CONNECTION_NAME", "GCP_PROJECT_ID", "GCP_LOCATION", "IP_TYPE",
+    "OPENAI_BASE_URL",
 )  # fmt: skip
 """Given to the function too, when they are set."""
 STOCK_TABLE = "public.amenities"
@@ -44,11 +46,16 @@ def deployment_from(plan: Plan, question: str, env: Mapping[str, str]) -> Deploy
         environment["DB_TABLE"] = table
     if with_comma := [name for name, value in environment.items() if "," in value]:
         raise ConfigError(f"{', '.join(with_comma)}: gcloud takes no value with a comma")
+    needs = function_needs(plan, env)
     return Deployment(
         function=app.function,
         region=env.get("GCP_LOCATION") or "us-central1",
         service_account=account,
-        secret=secret.rpartition("secrets/")[2].partition("/")[0],
+        secret=_short(secret),
+        requirements=needs.requirements,
+        keys={name: _short(named) for name, named in needs.secrets.items()},
+        facts=needs.facts,
+        missing=needs.missing,
         environment=environment,
         allow_unauthenticated=app.allow_unauthenticated,
         canary=tuple(app.canary),
@@ -56,6 +63,11 @@ def deployment_from(plan: Plan, question: str, env: Mapping[str, str]) -> Deploy
         question=question,
         apply=app.apply,
     )
+
+
+def _short(secret: str) -> str:
+    """The name alone, of projects/P/secrets/NAME/versions/V too."""
+    return secret.rpartition("secrets/")[2].partition("/")[0]
 
 
 def own_app(migration: Migration, recognise: Recognise) -> App:

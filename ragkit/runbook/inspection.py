@@ -1,5 +1,6 @@
 """What a runbook meets, and everything that it will do: looked at once, when it is first asked."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.preview.figures import Measured, measure
 from ragkit.migration.preview.preview import Preview, make_preview
 from ragkit.migration.preview.recommendation import recommend
+from ragkit.runbook.models.keys import readable_keys
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Inspection:
     def identification(self) -> Identification:
         """Whose vectors the old column holds."""
         plan = self.migration.plan
-        return identify(sample_old(self.migration), (plan.old.model, plan.new.model))
+        names, env = (plan.old.model, plan.new.model), readable_keys(plan, os.environ)
+        return identify(sample_old(self.migration), names, plan.facts, env)
 
     @cached_property
     def measured(self) -> Measured:

@@ -20,6 +20,7 @@ from ragkit.errors import ConfigError, DeployError, ModelError
 from ragkit.migration.inspection.long_texts import pending_lengths
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.data import ColumnSection
 from ragkit.migration.plan.plan import file_path
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
 from ragkit.migration.serving.canary_reports import CanaryReports
@@ -30,6 +31,7 @@ from ragkit.runbook.deployment import deployment_from, own_app
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.inspection import Inspection
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
+from ragkit.runbook.models.keys import keys_of
 from ragkit.runbook.parameters import Parameters, notebook_parameters
 
 if TYPE_CHECKING:  # a third of the time that a command takes to start
@@ -150,11 +152,14 @@ class Runbook:
 
     @cached_property
     def old_embedder(self) -> Embedder:
-        return load_embedder(self.plan.old.model)
+        return self._load(self.plan.old)
 
     @cached_property
     def new_embedder(self) -> Embedder:
-        return load_embedder(self.plan.new.model)
+        return self._load(self.plan.new)
+
+    def _load(self, side: ColumnSection) -> Embedder:
+        return load_embedder(side.model, self.plan.facts, keys_of(self.plan, os.environ, side))
 
     def old_embedder_or_none(self) -> Embedder | None:
         """The old model, if it can still be called: one text shows it. Missing credentials or a

@@ -1,5 +1,6 @@
 """The gcloud commands of a deployment, without running them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ragkit.deploy.deployment import Deployment
@@ -22,6 +23,13 @@ def test_a_function_is_deployed_with_its_environment_and_its_secret():
         "--entry-point=hello_http --trigger-http --service-account=fn@acme.iam "
         "--update-env-vars=DB_NAME=assistantdemo,DB_USER=retrieval-service,"
         "EMBEDDING_MODEL=text-embedding-005 --update-secrets=DB_PASS=jss-pass:latest"
+    )
+
+
+def test_the_keys_of_its_models_are_secrets_too():
+    deployment = replace(DEPLOYMENT, keys={"OPENAI_API_KEY": "openai", "CO_API_KEY": "co"})
+    assert deployment.deploy("text-embedding-3-small", Path("source"))[-1] == (
+        "--update-secrets=DB_PASS=jss-pass:latest,OPENAI_API_KEY=openai:latest,CO_API_KEY=co:latest"
     )
 
 

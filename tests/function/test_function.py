@@ -13,7 +13,7 @@ from pgvector.sqlalchemy import VECTOR
 from ragkit.deploy.vendor import build_source
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.retrieval import contract_changes
 from ragkit.retrieval.log.answers import ASKED_BY_RAGKIT, EVENT
 from ragkit.retrieval.space import READY, Binding, Space

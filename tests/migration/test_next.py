@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.evaluation.label_free.neighbours import compare_neighbourhoods
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection.inventory import vector_columns

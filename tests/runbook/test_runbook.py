@@ -81,8 +81,8 @@ class TestOldModel:
         assert "set GCP_PROJECT_ID" in caplog.text
 
     def test_one_outside_the_catalogue_is_left_out(self, runbook, caplog):
-        assert self.callable_old(runbook, "text-embedding-ada-002/256") is None
-        assert "text-embedding-ada-002/256 is not in the catalogue" in caplog.text
+        assert self.callable_old(runbook, "text-search-ada-doc-001/256") is None
+        assert "text-search-ada-doc-001/256 is not in the catalogue" in caplog.text
 
     def test_a_plug_in_that_is_gone_is_left_out(self, runbook):
         assert self.callable_old(runbook, "tests.stand_ins.letters:Gone") is None

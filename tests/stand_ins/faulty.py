@@ -2,7 +2,7 @@
 
 import time
 
-from ragkit.embedding.plugin import PluginEmbedder
+from ragkit.embedding.providers.plugin import PluginEmbedder
 from tests.stand_ins.letters import Letters
 
 HANG_SECONDS = 4

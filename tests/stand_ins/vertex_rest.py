@@ -30,7 +30,9 @@ def serving(answer: Callable[[str, list[dict], dict], list[dict]]) -> Iterator[i
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             endpoint, _, verb = unquote(self.path).removeprefix("/v1/").rpartition(":")
-            assert verb == "predict", self.path
+            if verb != "predict":  # of the second series, which this stand-in has not
+                said = {"code": 404, "message": self.path, "status": "NOT_FOUND"}
+                return self.respond(404, {"error": said})
             try:
                 parameters = body.get("parameters") or {}
                 self.respond(200, {"predictions": answer(endpoint, body["instances"], parameters)})

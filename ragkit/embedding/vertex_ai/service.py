@@ -53,12 +53,17 @@ def shape_parameters(model: Model) -> Mapping[str, Any]:
 def resource_name(model: Model, env: Mapping[str, str]) -> str:
     """The model's, as in projects/P/locations/L/publishers/google/models/M. Raises ConfigError when
     the project is missing or the region cannot be one."""
+    project, location = project_and_location(model, env)
+    return f"projects/{project}/locations/{location}/publishers/google/models/{model.served_name}"
+
+
+def project_and_location(model: Model, env: Mapping[str, str]) -> tuple[str, str]:
+    """Raises ConfigError when the project is missing or the region cannot be one."""
     instance = env.get("INSTANCE_CONNECTION_NAME", "")
     project = env.get("GCP_PROJECT_ID") or ":".join(instance.split(":")[:-2])
     if not project:
         raise ConfigError(f"model {model.name} runs on Vertex AI: set GCP_PROJECT_ID")
-    location = _location(env)
-    return f"projects/{project}/locations/{location}/publishers/google/models/{model.served_name}"
+    return project, _location(env)
 
 
 def service_host(env: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from pgvector.sqlalchemy import VECTOR
 
 from ragkit.database.connecting import describe
 from ragkit.database.keys import Key
-from ragkit.embedding.catalogue import CATALOGUE, find_model
+from ragkit.embedding.catalogue import CATALOGUE, find_model, is_plugin
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
@@ -51,7 +51,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     content = _choose_content(shape, found, answers)
     old_model = answers.old_model or _choose_old_model(table, found, content, ask)
     new_model = answers.new_model or ask(_new_model(old_model))
-    if ":" not in new_model and not find_model(new_model).is_callable:
+    if not is_plugin(new_model) and not find_model(new_model).is_callable:
         raise ConfigError(f"{new_model} is not in the catalogue: it can be the old model only")
     label = _one_of("label", answers.label, table.columns) or shape.label
     category = _one_of("category", answers.category, table.columns) or shape.category
@@ -173,7 +173,10 @@ def _best_model(found: Identification) -> str:
 def _new_model(old_model: str) -> Question:
     suggested = NEXT_MODEL.get(old_model, SUGGESTED_MODEL)
     known = ", ".join(CATALOGUE)
-    text = f"which model is to serve? Such as {suggested}; known: {known}, or module:attribute"
+    text = (
+        f"which model is to serve? Such as {suggested}; known: {known}, PROVIDER:NAME/DIMENSION, "
+        "or module:attribute"
+    )
     return Question("new-model", text)
 
 

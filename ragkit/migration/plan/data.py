@@ -5,9 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from ragkit.database.engine import parse_url
-from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.long_texts.embedder import LongTexts
-from ragkit.errors import ConfigError, UnknownModel
+from ragkit.errors import ConfigError
 from ragkit.migration.plan.section import MAX_NAME, Identifier, OptionalIdentifier, Section
 
 
@@ -123,7 +122,8 @@ class ColumnSection(Section):
     """A model, and the column that holds its vectors."""
 
     model: str = Field(
-        description="a model of the catalogue, or module:attribute of a LangChain Embeddings object"
+        description="a model of the catalogue, PROVIDER:NAME/DIMENSION, or module:attribute of a "
+        "LangChain Embeddings object; see [Models](#models)"
     )
     column: Identifier = Field(description="the column of its vectors")
     placement: Literal["column", "side_table"] = Field(
@@ -137,16 +137,6 @@ class ColumnSection(Section):
         description="a text that is longer than the model takes: `refuse` it, `cut` it and embed "
         "its start, or embed it in `pieces` and keep the mean of their vectors",
     )
-
-    @field_validator("model")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if ":" not in name:
-            try:
-                find_model(name)
-            except UnknownModel as error:
-                raise ValueError(str(error)) from None
-        return name
 
     _declared: str = PrivateAttr("")
 
@@ -170,7 +160,7 @@ class ColumnSection(Section):
 
 class OldSection(ColumnSection):
     """What serves today. The column is not changed before the cut-over. A model that nobody can
-    call any more is named with its dimension, such as `text-embedding-ada-002/1536`."""
+    call any more is named with its dimension, such as `text-search-ada-doc-001/1024`."""
 
     retire: bool = Field(False, description="true lets the step `retire` drop the column for good")
 
@@ -183,13 +173,6 @@ class NewSection(ColumnSection):
         description="true keeps vectors of the new model that the column already holds, after a "
         "check of a sample",
     )
-
-    @field_validator("model")
-    @classmethod
-    def _can_be_called(cls, name: str) -> str:
-        if ":" not in name and not find_model(name).is_callable:
-            raise ValueError(f"{name} is not in the catalogue: it can be the old model only")
-        return name
 
 
 class IndexSection(Section):

@@ -35,7 +35,7 @@ FLAT_FIELDS = {
 
 MAY_HOLD_A_SECRET = (
     ".url", "database.direct", "check.path", "check.authorization_env", "app.deploy",
-    "app.roll_back",
+    "app.roll_back", ".key_env",
 )  # fmt: skip
 """Ends of the paths of fields into which a password or a key may have been typed."""
 

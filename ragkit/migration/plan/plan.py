@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ragkit.checkout import ROOT
+from ragkit.embedding.catalogue.facts import Facts
 from ragkit.errors import PlanError
 from ragkit.migration.plan import load
 from ragkit.migration.plan.app import AppSection, CanarySection, CheckSection
@@ -24,6 +25,8 @@ from ragkit.migration.plan.data import (
 )
 from ragkit.migration.plan.faults import describe_faults
 from ragkit.migration.plan.judging import JudgingSection
+from ragkit.migration.plan.models.facts import ModelFacts
+from ragkit.migration.plan.models.named import model_faults
 from ragkit.migration.plan.section import Section, fields, is_text
 from ragkit.migration.plan.steps import (
     BackfillSection,
@@ -50,6 +53,7 @@ class Plan(Section):
     app: AppSection = Field(default_factory=AppSection)
     canary: CanarySection = Field(default_factory=CanarySection)
     check: CheckSection = Field(default_factory=CheckSection)
+    model_facts: dict[str, ModelFacts] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Mapping[str, object], overrides: Sequence[str] = ()) -> Self:
@@ -81,6 +85,11 @@ class Plan(Section):
         columns = f"{self.old.declared} -> {self.new.declared}"
         return f"{self.table.qualified_name}: {columns}{part}"
 
+    @property
+    def facts(self) -> Facts:
+        """What the plan says about models."""
+        return {name: section.given for name, section in self.model_facts.items()}
+
     def template(self, side: ColumnSection) -> str:
         """What a column's vectors are made from, as the contract has it."""
         texts = f"{self.table.text_table}." if self.table.text_table else ""
@@ -110,6 +119,9 @@ class Plan(Section):
                 valid[name] = section.validate_python(values.get(name, {}))
         names = ("table", "old", "new", "database", "app")
         table, old, new, database, app = map(valid.get, names)
+        if "model_facts" in valid:
+            facts = {name: section.given for name, section in valid["model_facts"].items()}
+            yield from model_faults(old, new, facts)
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
         if table and ((old and old.is_beside) or (new and new.is_beside)):

@@ -1,6 +1,7 @@
 """The reference of all parameters, from their descriptions: for `ragkit params` and the docs."""
 
 from collections.abc import Iterator
+from typing import get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -30,6 +31,8 @@ def insert_reference(page: str) -> str:
 def _sections() -> Iterator[str]:
     for name, info in Plan.model_fields.items():
         section = info.annotation
+        if get_origin(section) is dict:
+            section = get_args(section)[1]
         assert isinstance(section, type)
         assert issubclass(section, BaseModel)
         yield f"### `{name}`\n\n{section.__doc__}\n"
@@ -44,6 +47,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default == "":
         return "empty"
+    if field.default is None:
+        return "the catalogue's"
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
     return f"`{field.default}`"

@@ -1,7 +1,7 @@
 """What all sections of a plan share."""
 
 from collections.abc import Iterator
-from typing import Annotated, get_args
+from typing import Annotated, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -20,9 +20,12 @@ class Section(BaseModel):
 
 
 def fields(plan: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """ "section.field" and its definition, for every field of the sections, in order."""
+    """ "section.field" and its definition, for every field of the sections, in order; those that
+    stand by a name of the user's are not among them."""
     for section, info in plan.model_fields.items():
         model = info.annotation
+        if get_origin(model) is dict:
+            continue
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
         for name, field in model.model_fields.items():

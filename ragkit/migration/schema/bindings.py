@@ -8,7 +8,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
-from ragkit.embedding.catalogue import find_model, is_known
+from ragkit.embedding.catalogue import find_model, is_known, is_plugin
 from ragkit.embedding.load import resolve_model
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
@@ -31,9 +31,10 @@ def known_binding(
 ) -> Binding | None:
     """From the catalogue; for a plug-in, from the contract or from the column's type."""
     table, template = plan.table.qualified_name, plan.template(side)
-    if ":" not in side.model:
-        return _binding(plan, side, Space.of(find_model(side.model), template), state, terms)
     where = terms.where.sql if terms.where else ""
+    if not is_plugin(side.model):
+        space = Space.of(find_model(side.model, plan.facts), template)
+        return _binding(plan, side, space, state, terms)
     bindings = contract.read_bindings(connection, table)
     bound = {b.column: b.space for b in bindings if b.where == where}
     if side.column in bound and not is_known(bound[side.column].model):
@@ -41,23 +42,25 @@ def known_binding(
     dimension = connection.scalar(_DIMENSION, {"table": _quoted(plan), "column": side.column})
     if dimension is None:
         return None
-    if dimension < 1 and not (dimension := _first_dimension(connection, plan, side.column)):
+    if dimension < 1 and not (dimension := _first_dimension(connection, plan, side.column, where)):
         return None
     return _binding(plan, side, Space(side.model, None, dimension, template), state, terms)
 
 
-def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int | None:
+def _first_dimension(connection: sa.Connection, plan: Plan, column: str, where: str) -> int | None:
     """Of a column whose type names none, as LangChain makes it: that of one of its vectors."""
+    scope = f" and ({where})" if where else ""
     vector = quote_identifier(column)
     dimension: int | None = connection.exec_driver_sql(
-        f"select vector_dims({vector}) from {_quoted(plan)} where {vector} is not null limit 1"
+        f"select vector_dims({vector}) from {_quoted(plan)} "
+        f"where {vector} is not null{scope} limit 1"
     ).scalar()
     return dimension
 
 
 def asked_binding(plan: Plan, side: ColumnSection, state: str, terms: Terms) -> Binding:
     """From the model itself."""
-    space = Space.of(resolve_model(side.model), plan.template(side))
+    space = Space.of(resolve_model(side.model, plan.facts), plan.template(side))
     return _binding(plan, side, space, state, terms)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
+from ragkit.embedding.catalogue import is_plugin
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.load import resolve_model
 from ragkit.errors import ConfigError, ModelError
@@ -96,7 +97,7 @@ def _take_long_texts(connection: sa.Connection, migration: Migration) -> None:
 
 def _identify(binding: Binding, model: str) -> Binding:
     """With the class and model behind a plug-in; one that cannot be called keeps its path."""
-    if binding.space.model != model or ":" not in model:
+    if binding.space.model != model or not is_plugin(model):
         return binding
     try:
         space_name = resolve_model(model).space_name

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.long_texts import embedder as long_texts
 from ragkit.embedding.long_texts.embedder import for_rows, weighted_mean
-from ragkit.embedding.plugin import PluginEmbedder
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.plugin import PluginEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import PartialRefusal, RowRefused, TextTooLong
 from ragkit.migration.backfill.model_calls.embed import embed_texts
 from tests.conftest import NEW, embedder_of

@@ -1,7 +1,7 @@
 import pytest
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.embedding.vertex_ai.service import resource_name, service_host
 from ragkit.errors import ConfigError
 

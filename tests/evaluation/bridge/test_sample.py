@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import ModelUnavailable, PhaseError, SpaceMismatch
 from ragkit.evaluation.bridge import sample as module
 from ragkit.evaluation.bridge.sample import grow_sample

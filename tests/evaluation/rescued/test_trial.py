@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import SpaceNotReady
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.rescued.trial import Latency, ask_service, time_map

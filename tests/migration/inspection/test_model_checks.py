@@ -4,7 +4,7 @@ import pytest
 
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import ModelUnavailable
 from ragkit.migration.inspection.model_checks import check_models
 from ragkit.migration.inspection.whose.identification import identify

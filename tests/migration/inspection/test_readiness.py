@@ -2,7 +2,7 @@ from datetime import date
 
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.inspection.whose.identification import identify

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.migration.backfill.model_calls.metering import (
     QUESTIONS,
     CostMeter,

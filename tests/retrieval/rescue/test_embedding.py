@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import ModelBusy, PartialRefusal, RowRefused, TextTooLong
 from ragkit.retrieval.rescue.embedding import RememberingModel, embed_jointly
 from tests.conftest import TEXTS

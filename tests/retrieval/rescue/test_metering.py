@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.retrieval.rescue.metering import LiveMeter
 from tests.stand_ins.vertex import count_tokens
 

@@ -1,15 +1,16 @@
 """Ways in which stored vectors may have been made: a model, a task, and a template of the text."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from itertools import permutations
 
 import numpy as np
 
-from ragkit.embedding.catalogue import CATALOGUE, Model, find_model
+from ragkit.embedding.catalogue import CATALOGUE, Model, find_model, is_plugin
+from ragkit.embedding.catalogue.facts import Facts
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
-from ragkit.embedding.load import load_embedder
+from ragkit.embedding.load import load_embedder, load_model
 from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ConfigError, ModelError
 from ragkit.migration.backfill.model_calls.embed import embed_texts
@@ -43,7 +44,7 @@ class Candidates:
 
 
 def plausible_models(
-    names: Iterable[str], dimension: int, used: int
+    names: Iterable[str], dimension: int, used: int, facts: Facts | None = None
 ) -> tuple[list[str], list[str]]:
     """`names` and the catalogue's, as far as their vectors could be stored with `dimension`, of
     which the first `used` are not always 0: those with as many dimensions, and plug-ins, whose
@@ -52,7 +53,7 @@ def plausible_models(
     whole = [name for name in CATALOGUE if f"{name}/{dimension}" not in shorter]
     same, others = [], []
     for name in dict.fromkeys([*names, *shorter, *whole]):
-        made = None if ":" in name else find_model(name).dimension
+        made = None if is_plugin(name) else find_model(name, facts).dimension
         if made is None or made == dimension:
             same.append(name)
         elif made >= used:
@@ -60,13 +61,15 @@ def plausible_models(
     return same, others
 
 
-def load_callable(names: Iterable[str]) -> Candidates:
+def load_callable(
+    names: Iterable[str], facts: Facts | None = None, env: Mapping[str, str] = os.environ
+) -> Candidates:
     """Calls each with one short text."""
     embedders: list[Embedder] = []
     skipped: list[str] = []
     for name in names:
         try:
-            embedder = load_embedder(name)
+            embedder = load_embedder(name, facts, env)
             embedder.embed_query(PROBE_TEXT)
         except (ConfigError, ModelError) as error:
             skipped.append(f"{name}: {error}")
@@ -84,7 +87,7 @@ def other_ways(embedder: Embedder) -> Iterator[Way]:
     """As a question, and with the other tasks of a service that knows tasks."""
     model = embedder.model
     yield Way(model.name, AS_QUESTION, _questions(embedder))
-    if model.document_task:
+    if model.provider == "vertex" and model.document_task:
         for task in TASKS:
             if task not in (model.document_task, model.query_task):
                 other = _with_task(model, task)
@@ -103,10 +106,7 @@ def joined_columns(texts: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _with_task(model: Model, task: str | None) -> Embedder:
-    loaded: Embedder = import_module(f"ragkit.embedding.{model.provider}").load(
-        replace(model, document_task=task)
-    )
-    return loaded
+    return load_model(replace(model, document_task=task))
 
 
 def _documents(embedder: Embedder) -> Embed:

@@ -1,11 +1,13 @@
 """Whose vectors are these? A sample is embedded again in every way that can be tried here."""
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from ragkit.embedding.catalogue.facts import Facts
 from ragkit.embedding.embedder import Embedder
 from ragkit.migration.inspection.whose.candidates import (
     joined_columns,
@@ -54,7 +56,12 @@ class Identification:
         return f"{self.best}{foreign}"
 
 
-def identify(sample: VectorSample, names: Iterable[str] = ()) -> Identification:
+def identify(
+    sample: VectorSample,
+    names: Iterable[str] = (),
+    facts: Facts | None = None,
+    env: Mapping[str, str] = os.environ,
+) -> Identification:
     """Tries the models of `names` and of the catalogue; calls each with a few dozen short texts.
 
     First models of the stored dimension, as documents of one column. Only if they explain too
@@ -66,9 +73,9 @@ def identify(sample: VectorSample, names: Iterable[str] = ()) -> Identification:
     embedders: list[Embedder] = []
     skipped: list[str] = []
     tried: list[Trial] = []
-    for group in plausible_models(names, dimension, dimension - tail):
+    for group in plausible_models(names, dimension, dimension - tail, facts):
         if not any(t.explanation.is_enough for t in tried):
-            found = load_callable(group)
+            found = load_callable(group, facts, env)
             embedders, skipped = embedders + found.embedders, skipped + found.skipped
             for embedder in found.embedders:
                 tried += try_way(own_way(embedder), sample, sample.texts)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import (
     BadVectors,
     ModelBusy,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ragkit.embedding.catalogue import Model
-from ragkit.embedding.embedder import RequestMeter, validate_vectors
+from ragkit.embedding.embedder import RequestMeter, fit_vectors
 from ragkit.embedding.requests import TokenEstimator, pack_requests
 from ragkit.embedding.vertex_ai.credentials import find_credentials
 from ragkit.embedding.vertex_ai.rest_client import RestClient
@@ -124,9 +124,7 @@ class VertexEmbedder:
             self._meter.before(sum(self._estimator.estimate(text) for text in texts))
         busy = self._meter.busy if self._meter else None
         predictions = client.predict(instances, shape_parameters(self.model), busy)
-        vectors = validate_vectors([p.values for p in predictions], len(texts), self.model)
-        if self.model.shortened:  # the first dimensions of a unit vector have no unit length
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = fit_vectors([p.values for p in predictions], len(texts), self.model)
         tokens = sum(prediction.tokens for prediction in predictions)
         self._estimator.learn(texts, tokens)
         if self._meter:

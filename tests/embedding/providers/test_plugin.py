@@ -5,7 +5,7 @@ import pytest
 
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import BadVectors, ConfigError, ModelUnavailable
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TEXTS
 
 LETTERS = "tests.stand_ins.letters:Letters"
 
@@ -104,3 +104,21 @@ def test_a_space_has_the_class_and_the_model_not_the_import_path():
     assert by_class.model.space_name == by_object.model.space_name == "tests.Client(large-1)"
     moved.model_name = "large-2"
     assert load_embedder(f"{__name__}:moved").model.space_name == "tests.Client(large-2)"
+
+
+def test_a_dimension_behind_the_name_cuts_what_it_makes():
+    whole, short = load_embedder(LETTERS), load_embedder(f"{LETTERS}/16")
+    vectors = short.embed_documents(TEXTS)
+    cut = whole.embed_documents(TEXTS)[:, :16]
+    np.testing.assert_allclose(vectors, cut / np.linalg.norm(cut, axis=1, keepdims=True), atol=1e-6)
+    assert short.embed_query(TEXTS[0]).shape == (16,)
+    assert short.model.space_name == f"{whole.model.space_name}/16"
+    assert load_embedder(f"{LETTERS}/64").model.space_name == whole.model.space_name
+    with pytest.raises(ConfigError, match="makes 64 dimensions, fewer"):
+        load_embedder(f"{LETTERS}/65")
+
+
+def test_facts_of_it_have_precedence():
+    facts = {LETTERS: {"max_texts": 3, "in_flight": 2, "dimension": 5}}
+    model = load_embedder(LETTERS, facts).model
+    assert (model.max_texts, model.in_flight, model.dimension) == (3, 2, 64)

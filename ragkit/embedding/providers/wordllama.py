@@ -1,6 +1,6 @@
 """wordllama: static word vectors, pooled, 256 or 64 dimensions. The sandbox's legacy model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,4 +37,6 @@ class WordLlamaEmbedder:
         return vector
 
 
-load = WordLlamaEmbedder
+def load(model: Model, _: Mapping[str, str]) -> WordLlamaEmbedder:
+    """Needs nothing of the environment."""
+    return WordLlamaEmbedder(model)

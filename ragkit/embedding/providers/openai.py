@@ -1,0 +1,70 @@
+"""OpenAI, and every server that speaks its /v1/embeddings: Azure, Ollama, vLLM, TEI, Mistral.
+
+Another server is OPENAI_BASE_URL, or `base_url` of the model's facts. Source: OpenAI's API
+reference, "Create embeddings".
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import openai
+
+from ragkit.embedding.catalogue import Model
+from ragkit.embedding.service.embedder import CALL_SECONDS, Answer, ServiceEmbedder
+from ragkit.embedding.service.keys import key_variable, read_key
+from ragkit.errors import BadVectors, ModelUnavailable
+
+_VERSION = r"(:latest|-v\d+|-\d{4}-?\d\d-?\d\d)?"
+"""What a service may put behind the name that it was asked for."""
+
+
+class OpenAiClient:
+    """A Client."""
+
+    passing: tuple[type[Exception], ...] = (openai.APIConnectionError,)
+
+    def __init__(self, model: Model, env: Mapping[str, str]):
+        """Raises ModelUnavailable without a key."""
+        self._model, self.key = model, key_variable(model)
+        base_url = model.base_url or env.get("OPENAI_BASE_URL") or None
+        self._client = openai.OpenAI(
+            api_key=read_key(model, env),
+            base_url=base_url,
+            max_retries=0,
+            timeout=CALL_SECONDS,
+        )
+        # Base64, the SDK's default, is four times as short, but not every other server has it.
+        self._format: openai.Omit | str = "float" if base_url else openai.omit
+
+    def embed(self, texts: Sequence[str], is_query: bool) -> Answer:
+        model = self._model
+        answer = self._client.embeddings.create(
+            input=list(texts),
+            model=model.served_name,
+            dimensions=model.dimension if model.shortened else openai.omit,
+            encoding_format=self._format,  # type: ignore[arg-type]
+        )
+        self._require_model(answer.model)
+        if not answer.data:
+            raise BadVectors(f"{model.name} answered no vector")
+        ordered = sorted(answer.data, key=lambda item: item.index or 0)
+        usage: Any = answer.usage  # some servers have none
+        tokens = usage.total_tokens if usage else None
+        return Answer([item.embedding for item in ordered], tokens)
+
+    def _require_model(self, answered: str | None) -> None:
+        """A server that has one model only answers by it, whatever it is asked for."""
+        model = self._model
+        asked = model.answers_as or model.served_name
+        if answered and not re.fullmatch(re.escape(asked) + _VERSION, answered, re.IGNORECASE):
+            raise ModelUnavailable(
+                f"{model.name}: expected vectors of {asked!r}, the server answered with those of "
+                f"{answered[:80]!r}; if that is the same model, set answers_as to it in "
+                "model_facts"
+            )
+
+
+def load(model: Model, env: Mapping[str, str]) -> ServiceEmbedder:
+    """Raises ModelUnavailable without a key."""
+    return ServiceEmbedder(model, OpenAiClient(model, env))

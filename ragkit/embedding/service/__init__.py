@@ -1,0 +1,1 @@
+"""What the services that are asked by their makers' SDKs have in common."""

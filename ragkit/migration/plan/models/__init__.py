@@ -1,0 +1,1 @@
+"""The models that a plan names, and what it says about them."""

@@ -1,0 +1,43 @@
+"""Faults of the models that a plan names, with the facts that it gives about them."""
+
+from collections.abc import Iterator
+
+from ragkit.embedding.catalogue import Model, find_model, is_plugin
+from ragkit.embedding.catalogue.facts import Facts
+from ragkit.embedding.catalogue.names import split_dimension
+from ragkit.errors import UnknownModel
+from ragkit.migration.plan.data import ColumnSection
+
+
+def model_faults(
+    old: ColumnSection | None, new: ColumnSection | None, facts: Facts
+) -> Iterator[str]:
+    """One line each; a section that is not valid is None."""
+    models: dict[str, Model] = {}
+    for path, side in (("old", old), ("new", new)):
+        if side is None or is_plugin(side.model):
+            continue
+        try:
+            models[path] = find_model(side.model, facts)
+        except UnknownModel as error:
+            yield f"{path}.model: {error}"
+    if "new" in models and not models["new"].is_callable:
+        name = models["new"].name
+        yield f"new.model: {name} is not in the catalogue: it can be the old model only"
+    if old and new:
+        yield from _needless(old, new, models)
+        named = {split_dimension(side.model)[0] for side in (old, new)}
+        for name in sorted(set(facts) - named):
+            yield f"model_facts.{name}: expected old.model or new.model without its dimension"
+
+
+def _needless(old: ColumnSection, new: ColumnSection, models: dict[str, Model]) -> Iterator[str]:
+    """Two models of one space: the stored vectors serve both."""
+    if len(models) < 2 or old.model == new.model:
+        return
+    spaces = {(m.space_name, m.document_form, m.dimension) for m in models.values()}
+    if len(spaces) == 1 and (old.long_texts, old.placement) == (new.long_texts, new.placement):
+        yield (
+            f"new.model: {old.model} and {new.model} share a space, so their vectors compare: set "
+            f"the app's model to {new.model}; there is nothing to migrate"
+        )

@@ -1,0 +1,91 @@
+"""The models that a plan names, with what it says about them."""
+
+import pytest
+
+from ragkit.errors import PlanError
+from ragkit.migration.plan import Plan
+
+
+def plan(old="wordllama-256", new="text-embedding-3-small", facts=None, **new_more):
+    return Plan.of(
+        {
+            "table": {"name": "t", "key": "id", "content": "body"},
+            "old": {"model": old, "column": "embedding"},
+            "new": {"model": new, "column": "fresh", **new_more},
+            **({"model_facts": facts} if facts else {}),
+        }
+    )
+
+
+def test_one_line_names_a_model_of_any_provider():
+    for name in ("voyage-4-lite/512", "openai:nomic-embed-text/768", "embed-v4.0",
+                 "fastembed:BAAI/bge-small-en-v1.5/384", "genai:gemini-embedding-001"):  # fmt: skip
+        assert plan(new=name).new.model == name
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [({"new": "nothing"}, "new.model: unknown model 'nothing'"),
+     ({"old": "openai:nomic"}, "old.model: unknown model 'openai:nomic'.*/768"),
+     ({"new": "unknown/1536"}, "new.model: unknown/1536 is not in the catalogue"),
+     ({"new": "voyage-4/300"}, "new.model: unknown model 'voyage-4/300'")],
+)  # fmt: skip
+def test_a_model_that_cannot_be_is_told_with_its_field(models, message):
+    with pytest.raises(PlanError, match=message):
+        plan(**models)
+
+
+class TestOneSpace:
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("voyage-4", "voyage-4-large"), ("voyage-4-lite/256", "voyage-4/256"),
+         ("gemini-embedding-001/768", "genai:gemini-embedding-001/768"),
+         ("text-embedding-3-small", "openai:text-embedding-3-small")],
+    )  # fmt: skip
+    def test_there_is_nothing_to_migrate(self, old, new):
+        with pytest.raises(PlanError, match=r"share a space.*nothing to migrate"):
+            plan(old, new)
+
+    @pytest.mark.parametrize(
+        ("old", "new"), [("voyage-4", "voyage-4/256"), ("voyage-3.5", "voyage-4")]
+    )
+    def test_another_dimension_or_series_is_another_space(self, old, new):
+        assert plan(old, new).new.model == new
+
+    def test_other_long_texts_or_another_place_is_something_to_do(self):
+        assert plan("voyage-4", "voyage-4-large", long_texts="pieces")
+        assert plan("voyage-4", "voyage-4-large", placement="side_table")
+
+
+class TestFacts:
+    def test_they_make_an_unknown_model_known(self):
+        facts = {"openai:nomic-embed-text": {
+            "dimension": 768, "base_url": "http://localhost:11434/v1", "retires": "2030-01-31",
+        }}  # fmt: skip
+        made = plan(new="openai:nomic-embed-text/256", facts=facts)
+        assert made.facts["openai:nomic-embed-text"]["dimension"] == 768
+        assert Plan.model_validate_json(made.model_dump_json()) == made
+
+    @pytest.mark.parametrize(
+        ("facts", "message"),
+        [({"price": 1}, "unknown field"), ({"dimension": "many"}, "dimension"),
+         ({"retires": "soon"}, "retires"), ({"usd_per_million_tokens": -1}, "greater than"),
+         ({"base_url": "http://user:canary@host/v1"}, "without a user"),
+         ({"base_url": "ftp://host"}, "expected http"),
+         ({"key_env": "sk-canary"}, "never a key itself")],
+    )  # fmt: skip
+    def test_what_they_cannot_be_is_refused_and_no_secret_is_repeated(self, facts, message):
+        with pytest.raises(PlanError, match=message) as error:
+            plan(facts={"text-embedding-3-small": facts})
+        assert "canary" not in str(error.value)
+
+    def test_a_model_that_the_plan_does_not_name_is_refused(self):
+        with pytest.raises(PlanError, match=r"model_facts\.text-embedding-3-smal: expected"):
+            plan(facts={"text-embedding-3-smal": {"max_texts": 3}})
+
+    def test_one_can_be_set_for_a_run(self):
+        changed = Plan.of(
+            plan().model_dump(mode="json", exclude_defaults=True),
+            ["model_facts.text-embedding-3-small={max_texts: 7}"],
+        )
+        assert changed.facts == {"text-embedding-3-small": {"max_texts": 7}}

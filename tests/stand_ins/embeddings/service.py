@@ -1,0 +1,141 @@
+"""What the stand-ins have in common: vectors, tokens, keys, faults."""
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import numpy as np
+
+from tests.stand_ins import http_server
+
+KEY = "sk-canary-key"
+HANG_SECONDS = 5.0
+EMPTY = ""
+"""A text that no service takes."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, whatever its format: `task` and `dimension` are None where it has none."""
+
+    model: str
+    texts: list[str]
+    task: str | None = None
+    dimension: int | None = None
+
+
+@dataclass
+class Service:
+    """`faults` are taken first, one a request: a status, or "hang", "dribble", "fewer", "shape",
+    "model", "nan", "broken". `dimension` is what the model makes unless fewer are asked for;
+    `statuses` are those that the service has for others."""
+
+    dimension: int
+    address: str = ""
+    faults: list[int | str] = field(default_factory=list)
+    retry_after: str = ""
+    key: str = KEY
+    answers_as: str = ""
+    ignores_dimension: bool = False
+    statuses: dict[int, int] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def vectors(self, asked: Asked, fault: object) -> list[list[float]]:
+        """Unit vectors, as far as they are whole: the same for the same text, whatever prefix."""
+        size = self.dimension + (1 if fault == "shape" else 0)
+        bare = [text.rpartition("text: ")[2].rpartition("query: ")[2] for text in asked.texts]
+        made = [vector(text, size) for text in bare]
+        if asked.dimension and not self.ignores_dimension and fault != "shape":
+            made = [values[: asked.dimension] for values in made]
+        if fault == "nan":
+            made[0] = [math.nan] * len(made[0])
+        return made[:-1] if fault == "fewer" else made
+
+    def tokens(self, asked: Asked) -> int:
+        return sum(map(count_tokens, asked.texts))
+
+
+def count_tokens(text: str) -> int:
+    return len(text.split()) + 2
+
+
+def vector(text: str, size: int) -> list[float]:
+    """By the letters in it: texts with the same letters are near to each other."""
+    values = np.full(size, 1e-3)
+    for n, letter in enumerate(text.lower()):
+        values[(ord(letter) * 7 + n // 4) % size] += 1
+    unit: list[float] = (values / np.linalg.norm(values)).tolist()
+    return unit
+
+
+Read = Callable[[str, Mapping[str, Any]], Asked]
+Shape = Callable[[Service, Asked, object], Mapping[str, Any]]
+Refuse = Callable[[int, str], Mapping[str, Any]]
+
+
+@contextmanager
+def serving(
+    service: Service, read: Read, shape: Shape, refuse: Refuse, key_header: str = "Authorization"
+) -> Iterator[Service]:
+    """Yields it with its base address. `read` takes path and body, `shape` the fault too; `refuse`
+    makes the body of an error, which repeats the key, as careless services do."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked = read(self.path, body)
+            service.asked.append(asked)
+            fault = service.faults.pop(0) if service.faults else None
+            sent = (self.headers.get(key_header) or "").removeprefix("Bearer ")
+            if service.key and sent != service.key:
+                fault = 401
+            if EMPTY in asked.texts or any(text.endswith(": ") for text in asked.texts):
+                fault = 400
+            match fault:
+                case int():
+                    said = refuse(fault, f"refused {sent}: {asked.texts[0]}")
+                    return self._send(service.statuses.get(fault, fault), json.dumps(said).encode())
+                case "hang":
+                    service.stop.wait(HANG_SECONDS)
+                    return None
+                case "dribble":
+                    return self._dribble()
+                case "broken":
+                    return self._send(200, b'{"data": [')
+            return self._send(200, json.dumps(shape(service, asked, fault)).encode())
+
+        def _send(self, status: int, data: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            if status == 429 and service.retry_after:
+                self.send_header("Retry-After", service.retry_after)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def _dribble(self) -> None:
+            """A byte now and then, so that no read ever times out."""
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            while not service.stop.wait(0.1):
+                self.wfile.write(b" ")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http_server.serving(Handler) as address:
+        service.address = address
+        try:
+            yield service
+        finally:
+            service.stop.set()
