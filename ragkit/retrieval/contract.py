@@ -5,6 +5,7 @@ of answering with unrelated rows.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,6 +38,7 @@ CONTRACT = sa.Table(
     sa.Column("side_table", sa.Text),
     sa.Column("side_key", sa.Text),
     sa.Column("side_content", sa.Text),
+    sa.Column("oversampling", sa.Integer),
 )
 _COLUMN_NAMES = sa.text("""
     select attrelid, attnum, attname from pg_attribute
@@ -81,9 +83,16 @@ def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
             row["state"],
             row.get("cutoff"),
             _side(row),
+            row.get("oversampling"),
         )
         for row in connection.execute(query).mappings()
     ]
+
+
+def as_served(connection: sa.Connection, binding: Binding) -> Binding:
+    """The binding, searched by the index of bits that the contract tells now, or by none."""
+    bound = {b.column: b.oversampling for b in read_bindings(connection, binding.table)}
+    return replace(binding, oversampling=bound.get(binding.column))
 
 
 def _side(row: sa.RowMapping) -> SideTable | None:

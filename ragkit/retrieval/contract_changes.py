@@ -1,4 +1,4 @@
-"""Changes of the contract, in the caller's transaction: bind, unbind, state and cut-off."""
+"""Changes of the contract, in the caller's transaction: bind, unbind, state and search."""
 
 from dataclasses import asdict
 
@@ -76,6 +76,15 @@ def set_cutoff(connection: sa.Connection, table: str, column: str, cutoff: float
     """A running app follows within seconds; see `SearchService`."""
     _add_missing_columns(connection)
     connection.execute(sa.update(CONTRACT).where(*_is_row(table, column)).values(cutoff=cutoff))
+
+
+def set_oversampling(
+    connection: sa.Connection, table: str, column: str, oversampling: int | None
+) -> None:
+    """As set_cutoff, for the candidates of an index of bits; None: there is no such index."""
+    _add_missing_columns(connection)
+    change = sa.update(CONTRACT).where(*_is_row(table, column))
+    connection.execute(change.values(oversampling=oversampling))
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:

@@ -12,6 +12,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import statements
+from ragkit.migration.schema.index.choice.width import is_too_wide
 from ragkit.migration.schema.index.ivfflat import advised_lists
 
 TRIAL_ROWS = 2000
@@ -39,7 +40,8 @@ class IndexTrial:
 
 def run_index_trial(migration: Migration) -> IndexTrial:
     """Leaves nothing behind, also behind a pooler: one transaction, which is rolled back. The index
-    is built by one process, in memory. Raises DatabaseError."""
+    is built by one process, in memory; there is none for vectors that are too wide. Raises
+    DatabaseError."""
     dimension, index = migration.new.space.dimension, migration.plan.index
     kind = vector_type(dimension)
     vectors = np.random.default_rng(1).normal(size=(TRIAL_ROWS, dimension))
@@ -54,13 +56,12 @@ def run_index_trial(migration: Migration) -> IndexTrial:
             vector = sa.cast(rows.c.vector, kind)
             connection.execute(sa.insert(table).from_select(["vector"], sa.select(vector)))
         column = (_size(connection, _NAME) - empty) / TRIAL_ROWS
-        if index.type == "none":
+        if index.type == "none" or is_too_wide(migration):
             connection.rollback()
             return IndexTrial(TRIAL_ROWS, column, 0.0, 0.0)
         run(f"set local maintenance_work_mem = '{TRIAL_MB:d}MB'")
-        method = f"{index.type} (vector {statements.operator_class(migration)})"
-        if index.type == "ivfflat":
-            method += f" with (lists = {advised_lists(TRIAL_ROWS)})"
+        lists = advised_lists(TRIAL_ROWS) if index.type == "ivfflat" else 0
+        method = statements.index_method(migration, "vector", lists)
         start = time.monotonic()
         run(f"create index {_NAME}_index on {_NAME} using {method}")
         seconds = time.monotonic() - start
