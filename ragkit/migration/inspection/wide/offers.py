@@ -24,10 +24,11 @@ FACTORS = (2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Offer:
-    """`setting` is what to write into the plan. `recall` of the nearest rows by exact search in the
+    """`setting` is what to write into the plan; `how` says more of it. `recall` of the nearest rows by exact search in the
     whole vectors; None where the sample is too small. Bytes are those of a row."""
 
     setting: str
+    how: str
     recall: float | None
     vector_bytes: float
     index_bytes: float
@@ -35,7 +36,7 @@ class Offer:
     def describe(self) -> str:
         recall = "" if self.recall is None else f"recall {self.recall:.3f}, "
         index = f"{naturalsize(self.index_bytes)} of index" if self.index_bytes else "no index"
-        return f"{self.setting}: {recall}{naturalsize(self.vector_bytes)} a vector, {index}"
+        return f"{self.setting}{self.how}: {recall}{naturalsize(self.vector_bytes)} a vector, {index}"
 
 
 @dataclass(frozen=True)
@@ -85,29 +86,30 @@ def measure_offers(migration: Migration, embedder: Embedder) -> Offers:
         dimension = int(name.rpartition("/")[2])
         trial = _trial(migration, "hnsw", dimension)
         recall = of_shorter(vectors, dimension, distance, k) if k else None
-        offers.append(_offer(f"new.model: {name}", recall, trial))
-    setting, recall = _best_bits(migration, vectors, k)
-    offers.append(_offer(setting, recall, bits))
+        offers.append(_offer(f"new.model: {name}", "", recall, trial))
+    factor, recall = _best_bits(migration, vectors, k)
+    how = f" (index.oversampling {factor})" if factor else ""
+    offers.append(_offer("index.type: binary", how, recall, bits))
     exact = replace(bits, index_bytes=0.0)
-    offers.append(_offer("index.type: none", 1.0 if k else None, exact))
+    offers.append(_offer("index.type: none", "", 1.0 if k else None, exact))
     return Offers(len(vectors), k, offers)
 
 
-def _offer(setting: str, recall: float | None, trial: IndexTrial) -> Offer:
-    return Offer(setting, recall, trial.column_bytes, trial.index_bytes)
+def _offer(setting: str, how: str, recall: float | None, trial: IndexTrial) -> Offer:
+    return Offer(setting, how, recall, trial.column_bytes, trial.index_bytes)
 
 
-def _best_bits(migration: Migration, vectors: np.ndarray, k: int) -> tuple[str, float | None]:
+def _best_bits(migration: Migration, vectors: np.ndarray, k: int) -> tuple[int, float | None]:
     """With the plan's oversampling, or the smallest that passes the gate of the index."""
     plan = migration.plan
+    factor, recall = plan.index.oversampling, 0.0
     if not k:
-        return "index.type: binary", None
-    factor, recall = 0, 0.0
+        return factor, None
     for factor in [plan.index.oversampling] if plan.index.oversampling else FACTORS:
         recall = of_bits(vectors, plan.table.distance, k, factor)
         if recall >= plan.gates.index_recall:
             break
-    return f"index.type: binary, index.oversampling: {factor}", recall
+    return factor, recall
 
 
 def _trial(migration: Migration, index_type: str, dimension: int = 0) -> IndexTrial:

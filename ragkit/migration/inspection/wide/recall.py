@@ -29,9 +29,8 @@ def nearness(vectors: np.ndarray, distance: str) -> np.ndarray:
 def shared(near: np.ndarray, other: np.ndarray, k: int, candidates: int) -> float:
     """The mean share of the k rows nearest by `near` among the first `candidates` by `other`."""
     wanted, found = _first(near, k), _first(other, candidates)
-    return float(
-        np.mean([np.isin(row, hits).mean() for row, hits in zip(wanted, found, strict=True)])
-    )
+    shares = [np.isin(row, hits).mean() for row, hits in zip(wanted, found, strict=True)]
+    return float(np.mean(shares))
 
 
 def of_shorter(vectors: np.ndarray, dimension: int, distance: str, k: int) -> float:
