@@ -1,5 +1,6 @@
-"""A plug-in whose vectors are too wide for an index: letter pairs and words, projected at random."""
+"""A plug-in whose vectors are too wide for an index: letter pairs and words, projected."""
 
+import itertools
 import zlib
 
 import numpy as np
@@ -19,7 +20,7 @@ class Wide:
     def embed_query(self, text: str) -> list[float]:
         counts = np.zeros(FEATURES, np.float32)
         lower = text.lower()
-        for part in [*lower.split(), *map("".join, zip(lower, lower[1:], strict=False))]:
+        for part in [*lower.split(), *map("".join, itertools.pairwise(lower))]:
             counts[zlib.crc32(part.encode()) % FEATURES] += 1
         vector = counts @ self.projection
         vector /= max(float(np.linalg.norm(vector)), 1e-12)

@@ -36,7 +36,9 @@ class Offer:
     def describe(self) -> str:
         recall = "" if self.recall is None else f"recall {self.recall:.3f}, "
         index = f"{naturalsize(self.index_bytes)} of index" if self.index_bytes else "no index"
-        return f"{self.setting}{self.how}: {recall}{naturalsize(self.vector_bytes)} a vector, {index}"
+        return (
+            f"{self.setting}{self.how}: {recall}{naturalsize(self.vector_bytes)} a vector, {index}"
+        )
 
 
 @dataclass(frozen=True)

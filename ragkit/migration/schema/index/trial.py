@@ -6,10 +6,11 @@ from math import log
 
 import numpy as np
 import sqlalchemy as sa
-from pgvector.sqlalchemy import VECTOR
 
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
+from ragkit.database.wire.arrays import encode_vectors
+from ragkit.database.wire.round_trip import ask
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.index.choice.width import is_too_wide
@@ -19,6 +20,8 @@ TRIAL_ROWS = 2000
 TRIAL_MB = 128
 """More than the index of the longest vectors takes."""
 _NAME = "ragkit_trial"
+_VECTOR_OID = sa.text("select 'vector'::regtype::oid::bigint")
+_INSERT = f"insert into pg_temp.{_NAME} select unnest($1::vector[])"
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,13 @@ def run_index_trial(migration: Migration) -> IndexTrial:
     kind = vector_type(dimension)
     vectors = np.random.default_rng(1).normal(size=(TRIAL_ROWS, dimension))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    table = sa.table(_NAME, sa.column("vector", kind), schema="pg_temp")
     with translate_errors("the trial"), migration.engine.connect() as connection:
         run = connection.exec_driver_sql
         run(f"create temporary table {_NAME} (vector {kind.get_col_spec()}) on commit drop")
         empty = _size(connection, _NAME)
+        oid = connection.scalar(_VECTOR_OID) or 0
         for part in np.array_split(vectors, 8):
-            rows = sa.values(sa.column("vector", VECTOR), name="rows").data([(v,) for v in part])
-            vector = sa.cast(rows.c.vector, kind)
-            connection.execute(sa.insert(table).from_select(["vector"], sa.select(vector)))
+            ask(connection, _INSERT, [encode_vectors(oid, part)], {})
         column = (_size(connection, _NAME) - empty) / TRIAL_ROWS
         if index.type == "none" or is_too_wide(migration):
             connection.rollback()

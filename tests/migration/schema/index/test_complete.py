@@ -115,4 +115,3 @@ def test_a_partitioned_table_has_one_in_each_partition(engine, plan):
         found = nearest(connection, binding, rows[3], ["id"], 6)
     exact = np.argsort(-(rows / np.linalg.norm(rows, axis=1, keepdims=True)) @ rows[3]) + 1
     assert [row["id"] for row in found] == exact.tolist()
-
