@@ -22,7 +22,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "table": sections["table"],
         "old": {name: sections["old"][name] for name in ("model", "column", "long_texts")},
         "new": {name: sections["new"][name] for name in ("model", "column", "long_texts")},
-        "index": {"type": sections["index"]["type"]},
+        "index": _index(plan),
         "evaluation": evaluation,
         "judging": {"folder": _digest_folder(sections["judging"]["folder"])},
         "gates": {n: v for n, v in sections["gates"].items() if n not in NOT_LIMITS},
@@ -30,6 +30,14 @@ def provenance(plan: Plan) -> dict[str, Any]:
     return {
         f"{name}.{field}": value for name, part in chosen.items() for field, value in part.items()
     }
+
+
+def _index(plan: Plan) -> dict[str, Any]:
+    """With what decides how much it finds."""
+    index = plan.index
+    return {"type": index.type} | (
+        {"oversampling": index.oversampling} if index.type == "binary" else {}
+    )
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

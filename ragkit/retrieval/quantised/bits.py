@@ -46,9 +46,10 @@ class Bits:
 
 def factors(limit: int) -> list[int]:
     """Powers of two for `oversampling` that make a difference for `limit` rows."""
-    smallest = max(0, (DEFAULT_EF_SEARCH // limit).bit_length() - 1)
-    largest = (MAX_EF_SEARCH // limit).bit_length()
-    return [2**power for power in range(smallest, max(largest, smallest) + 1)]
+    found = [2 ** max(0, (DEFAULT_EF_SEARCH // limit).bit_length() - 1)]
+    while found[-1] * limit < MAX_EF_SEARCH:
+        found.append(2 * found[-1])
+    return found
 
 
 def bits_sql(vector: str, dimension: int) -> str:

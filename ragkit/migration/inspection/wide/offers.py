@@ -24,8 +24,9 @@ FACTORS = (2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Offer:
-    """`setting` is what to write into the plan; `how` says more of it. `recall` of the nearest rows by exact search in the
-    whole vectors; None where the sample is too small. Bytes are those of a row."""
+    """`setting` is what to write into the plan; `how` says more of it. `recall` of the nearest rows
+    by exact search in the whole vectors; None where the sample is too small. Bytes are those of a
+    row."""
 
     setting: str
     how: str

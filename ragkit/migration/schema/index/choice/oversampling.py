@@ -21,6 +21,10 @@ from ragkit.retrieval.contract_changes import set_oversampling
 from ragkit.retrieval.quantised.bits import MAX_EF_SEARCH, factors
 from ragkit.retrieval.search import EXACTLY, nearest_with_distance
 
+PROVISIONAL = 8
+"""While it is being chosen: a rescued app searches as soon as the index is valid."""
+EVENT = "oversampling"
+"""In the ledger."""
 QUERIES = 50
 EXACT_SECONDS = 20.0
 """Of exact searches; the queries after that are compared with the most candidates that can be."""
@@ -46,20 +50,33 @@ def settle(migration: Migration, is_valid: bool) -> None:
     measured once stays, until the plan says something else. Raises DatabaseError."""
     plan = migration.plan.index
     with translate_errors("reading the contract"), migration.engine.connect() as connection:
-        bound = as_served(connection, migration.new)
+        bound = as_served(connection, migration.new).oversampling
+        is_settled = bool(bound) and _last_settled(connection, migration) == bound
     wanted: int | None = None
     detail: dict[str, object] = {}
     if plan.type == "binary" and is_valid:
-        wanted = plan.oversampling or bound.oversampling
+        wanted = plan.oversampling or (bound if is_settled else None)
         if wanted is None:
+            _write(migration, PROVISIONAL)
             choice = choose_oversampling(migration)
-            wanted = choice.oversampling
+            wanted, bound = choice.oversampling, None
             detail = {"recall": round(choice.recall, 4), "k": choice.k, "rows": choice.queries}
-    if wanted == bound.oversampling:
-        return
+    if wanted != bound:
+        _write(migration, wanted)
+        migration.record(EVENT, factor=wanted, **detail)
+
+
+def _last_settled(connection: sa.Connection, migration: Migration) -> int | None:
+    """Not what a killed choice has left in the contract."""
+    events = ledger.events(connection, migration.id)
+    settled = [event.detail["factor"] for event in events if event.kind == EVENT]
+    return settled[-1] if settled else None
+
+
+def _write(migration: Migration, factor: int | None) -> None:
+    table, column = migration.new.table, migration.new.column
     with translate_errors("writing the contract"), migration.engine.begin() as connection:
-        set_oversampling(connection, bound.table, bound.column, wanted)
-        ledger.record(connection, migration.id, "oversampling", factor=wanted, **detail)
+        set_oversampling(connection, table, column, factor)
 
 
 def choose_oversampling(migration: Migration) -> Choice:

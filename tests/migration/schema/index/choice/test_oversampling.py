@@ -81,3 +81,29 @@ def test_equal_vectors_are_found_at_once(vectors):
     set_new(vectors, np.ones((ROWS, 64)))
     index.build(vectors)
     assert factor_of(vectors) == factors(10)[0]
+
+
+def test_an_app_searches_by_the_index_while_the_factor_is_chosen(vectors, monkeypatch):
+    """One that is rescued does so as soon as the index is valid, and would read the whole table."""
+    seen, choose = [], choose_oversampling
+
+    def watched(migration):
+        seen.append(factor_of(migration))
+        return choose(migration)
+
+    monkeypatch.setattr(oversampling, "choose_oversampling", watched)
+    index.build(vectors)
+    assert seen == [oversampling.PROVISIONAL]
+    assert len(events(vectors)) == 1
+
+
+def test_a_choice_that_was_killed_is_made_again(vectors, monkeypatch):
+    def die(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(oversampling, "choose_oversampling", die)
+        index.build(vectors)
+    assert (factor_of(vectors), events(vectors)) == (oversampling.PROVISIONAL, [])
+    index.build(vectors)
+    assert [event["factor"] for event in events(vectors)] == [factor_of(vectors)]
