@@ -1,10 +1,15 @@
 """Vectors that are too wide for an index: refused before anything is paid, with what is left."""
 
+import sqlalchemy as sa
+
+from ragkit.database.translate import translate_errors
 from ragkit.database.types import MAX_HALFVEC_DIMENSION
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.load import resolve_model
 from ragkit.errors import ConfigError, ModelError
 from ragkit.migration.migration import Migration
+
+_HAS_BITS = sa.text("select exists (select from pg_proc where proname = 'binary_quantize')")
 
 
 def is_too_wide(migration: Migration) -> bool:
@@ -20,7 +25,10 @@ def shorter_names(model: Model) -> list[str]:
 
 
 def require_index(migration: Migration) -> None:
-    """Raises ConfigError, with what can be chosen instead, where the index cannot be built."""
+    """Raises ConfigError, with what can be chosen instead, where the index cannot be built, or
+    DatabaseError."""
+    if migration.plan.index.type == "binary":
+        _require_bits(migration)
     if not is_too_wide(migration):
         return
     dimension, name = migration.new.space.dimension, migration.plan.new.model
@@ -36,3 +44,13 @@ def require_index(migration: Migration) -> None:
         f"{shorter}, or index.type: none (exact search); ragkit plan says what each finds and "
         "takes; nothing was changed"
     )
+
+
+def _require_bits(migration: Migration) -> None:
+    with translate_errors("checking pgvector"), migration.engine.connect() as connection:
+        has_bits = connection.scalar(_HAS_BITS)
+    if not has_bits:
+        raise ConfigError(
+            "index.type is binary, and this pgvector has no binary_quantize, which came with 0.7: "
+            "ALTER EXTENSION vector UPDATE; or set another index.type; nothing was changed"
+        )

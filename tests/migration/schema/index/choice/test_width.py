@@ -65,6 +65,20 @@ def test_it_is_refused_before_anything_is_changed(wide, engine):
     assert "ragkit" not in sa.inspect(engine).get_schema_names()
 
 
+def test_a_pgvector_without_bits_is_refused_before_anything_is_changed(migration, engine, server):
+    """0.6, as far as its functions show it."""
+    admin = server.engine(database=engine.url.database)
+    with admin.begin() as connection:
+        for kind in ("vector", "halfvec"):
+            function = f"function binary_quantize({kind})"
+            connection.exec_driver_sql(f"alter extension vector drop {function}")
+            connection.exec_driver_sql(f"drop {function}")
+    admin.dispose()
+    with pytest.raises(ConfigError, match="ALTER EXTENSION vector UPDATE"):
+        expand(with_plan(migration, {"index.type": "binary"}))
+    assert "ragkit" not in sa.inspect(engine).get_schema_names()
+
+
 def test_a_column_that_was_filled_before_is_told_too(wide):
     """By an earlier version, or with another index.type."""
     expand(with_plan(wide, {"index.type": "none"}))
