@@ -56,6 +56,7 @@ class Binding:
 
     `table` is "schema.table". The app shows no row beyond `cutoff`, a distance; None is no limit.
     With a `side` table, the vectors are there, and `column` is only what the contract calls them.
+    `where` is SQL over columns of the table: only these rows are of the space; "" is every row.
     With an index of one bit a dimension, `oversampling` of its candidates for each row that is
     asked for are ranked by their vectors; None where no such index is used.
     """
@@ -67,6 +68,7 @@ class Binding:
     state: str = FILLING
     cutoff: float | None = None
     side: SideTable | None = None
+    where: str = ""
     oversampling: int | None = None
 
     @property

@@ -182,3 +182,12 @@ def test_bits_are_those_of_the_server(engine):
     with engine.connect() as connection:
         sql = f"select {Bits(4, 1).of_sql('$1::vector')}::text"
         assert ask(connection, sql, [Vector(vector).to_binary()], {}) == [["1001"]]
+
+
+def test_a_filter_holds_and_leaves_as_many_rows(wide):
+    """Where the candidates have too few of the filter's rows, the table is searched."""
+    for query in queries(5):
+        right = [key for key in brute_force(query, "cosine", ROWS) if key % 50 == 0][:10]
+        assert found(wide, query, 10, where="id % 50 = 0", oversampling=1) == right
+        many = found(wide, query, 10, where="id > 10", oversampling=64)
+        assert len(many) == 10 and min(many) > 10

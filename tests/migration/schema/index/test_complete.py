@@ -1,5 +1,7 @@
 """An index of bits from the plan to the contract, by which an app searches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -115,3 +117,13 @@ def test_a_partitioned_table_has_one_in_each_partition(engine, plan):
         found = nearest(connection, binding, rows[3], ["id"], 6)
     exact = np.argsort(-(rows / np.linalg.norm(rows, axis=1, keepdims=True)) @ rows[3]) + 1
     assert [row["id"] for row in found] == exact.tolist()
+
+
+def test_each_filter_of_a_column_has_an_oversampling_of_its_own(engine, plan):
+    migration = random_vectors(engine, changed(plan, {**BINARY, "table.where": "id <= 400"}), 500)
+    assert migration.new.where
+    index.build(migration)
+    assert oversampling(migration) == 4
+    with engine.connect() as connection:
+        other = replace(migration.new, where="")
+        assert as_served(connection, other).oversampling is None

@@ -74,9 +74,9 @@ def _last_settled(connection: sa.Connection, migration: Migration) -> int | None
 
 
 def _write(migration: Migration, factor: int | None) -> None:
-    table, column = migration.new.table, migration.new.column
+    new = migration.new
     with translate_errors("writing the contract"), migration.engine.begin() as connection:
-        set_oversampling(connection, table, column, factor)
+        set_oversampling(connection, new.table, new.column, factor, new.where)
 
 
 def choose_oversampling(migration: Migration) -> Choice:
@@ -142,6 +142,6 @@ class _Search:
     ) -> np.ndarray:
         """Of the k next rows, of shape (k,)."""
         binding = replace(self.migration.new, oversampling=factor)
-        key = [self.migration.plan.table.key]
-        rows = nearest_with_distance(self.connection, binding, query, key, self.k + 1, settings)
-        return np.array([distance for *_, distance in rows][1:], float)
+        nothing, limit = ["null"], self.k + 1
+        rows = nearest_with_distance(self.connection, binding, query, nothing, limit, settings)
+        return np.array([distance for _, distance in rows][1:], float)
