@@ -11,8 +11,8 @@ from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import UserDefinedType
 
-MAX_VECTOR_DIMENSION = 2000
-"""HNSW indexes vector up to this dimension, and halfvec up to 4,000; see pgvector's README."""
+MAX_VECTOR_DIMENSION, MAX_HALFVEC_DIMENSION = 2000, 4000
+"""HNSW and IVFFlat index vector and halfvec up to these dimensions; see pgvector's README."""
 
 
 class CatalogType(UserDefinedType[Any]):

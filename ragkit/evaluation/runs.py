@@ -16,16 +16,12 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import QUERY_CANCELED, sqlstate, translate_errors
 from ragkit.embedding.embedder import Embedder
-from ragkit.evaluation.index.settings import (
-    EXACT,
-    WIDEST,
-    index_method,
-    search_settings,
-)
+from ragkit.evaluation.index.settings import EXACT, find_index
 from ragkit.evaluation.metrics.trec import Rankings
 from ragkit.evaluation.questions import QuestionSet
 from ragkit.migration.migration import Migration
-from ragkit.retrieval.search import nearest_with_distance
+from ragkit.retrieval.contract import as_served
+from ragkit.retrieval.search import EXACTLY, nearest_with_distance
 from ragkit.retrieval.space import Binding
 
 EXACT_SECONDS = 120.0
@@ -101,16 +97,18 @@ def retrieve(
         vectors[question], milliseconds = _timed(embedder.embed_query, text)
         embedding_ms.append(milliseconds)
     with translate_errors("comparing"), migration.engine.connect() as connection:
-        method = index_method(connection, binding)
+        binding = replace(as_served(connection, binding), cutoff=None)
+        index = find_index(connection, binding, migration.plan.evaluation.k)
         connection.rollback()  # each search has a transaction, and settings, of its own
-        search = _Search(connection, migration, replace(binding, cutoff=None))
-        if method is None:
+        search = _Search(connection, migration, binding)
+        if index is None:
+            search = search.by(replace(binding, oversampling=None))
             exact = served = search.all(vectors, EXACT, search.nearest)
             widened = 0
         else:
-            name, _, default = search_settings(method, migration.plan.evaluation.k)
-            served = search.all(vectors, f"{name} = {default}", search.nearest)
-            exactly = _Exactly(search, WIDEST[method])
+            served = search.all(vectors, index.label(index.default), search.nearest)
+            widest, settings = index.at(index.widest)
+            exactly = _Exactly(search, search.by(widest), settings)
             exact, widened = search.all(vectors, EXACT, exactly.nearest), exactly.widened
     times = np.array(embedding_ms)
     return RetrievalRun(embedder.model.name, vectors, times, exact, served, widened)
@@ -121,6 +119,9 @@ class _Search:
     connection: sa.Connection
     migration: Migration
     binding: Binding
+
+    def by(self, binding: Binding) -> "_Search":
+        return replace(self, binding=binding)
 
     def all(
         self, vectors: Mapping[str, np.ndarray], setting: str, nearest: Callable[[np.ndarray], Rows]
@@ -150,10 +151,11 @@ class _Search:
 
 @dataclass
 class _Exactly:
-    """Without the index for EXACT_SECONDS, and then with the index at its `widest` setting."""
+    """Without the index for EXACT_SECONDS, and then with the index at its widest."""
 
     search: _Search
-    widest: tuple[str, str]
+    widest: _Search
+    settings: Mapping[str, str]
     widened: int = 0
     end: float = field(default_factory=lambda: time.monotonic() + EXACT_SECONDS)
 
@@ -161,14 +163,14 @@ class _Exactly:
         left = self.end - time.monotonic()
         if left > 0:
             try:
-                return self.search.nearest(vector, {"enable_indexscan": "off"}, left)
+                exact = self.search.by(replace(self.search.binding, oversampling=None))
+                return exact.nearest(vector, EXACTLY, left)
             except pg8000.DatabaseError as error:
                 if sqlstate(error) != QUERY_CANCELED:
                     raise
                 self.search.connection.rollback()
         self.widened += 1
-        name, value = self.widest
-        return self.search.nearest(vector, {"enable_indexscan": "on", name: value})
+        return self.widest.nearest(vector, {"enable_indexscan": "on", **self.settings})
 
 
 def _timed(call: Callable[..., T], *arguments: object) -> tuple[T, float]:

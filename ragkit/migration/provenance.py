@@ -23,7 +23,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "table": sections["table"],
         "old": _chosen(plan.old),
         "new": _chosen(plan.new),
-        "index": {"type": sections["index"]["type"]},
+        "index": _index(plan),
         "evaluation": evaluation,
         "judging": {"folder": _digest_folder(sections["judging"]["folder"])},
         "gates": {n: v for n, v in sections["gates"].items() if n not in NOT_LIMITS},
@@ -35,6 +35,14 @@ def provenance(plan: Plan) -> dict[str, Any]:
 
 def _chosen(side: ColumnSection) -> dict[str, Any]:
     return {"model": side.model, "column": side.declared, "long_texts": side.long_texts}
+
+
+def _index(plan: Plan) -> dict[str, Any]:
+    """With what decides how much it finds."""
+    index = plan.index
+    return {"type": index.type} | (
+        {"oversampling": index.oversampling} if index.type == "binary" else {}
+    )
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

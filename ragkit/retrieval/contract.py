@@ -5,6 +5,7 @@ of answering with unrelated rows.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +39,7 @@ CONTRACT = sa.Table(
     sa.Column("side_table", sa.Text),
     sa.Column("side_key", sa.Text),
     sa.Column("side_content", sa.Text),
+    sa.Column("oversampling", sa.Integer),
 )
 _COLUMN_NAMES = sa.text("""
     select attrelid, attnum, attname from pg_attribute
@@ -83,9 +85,17 @@ def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
             row.get("cutoff"),
             _side(row),
             row.get("condition") or "",
+            row.get("oversampling"),
         )
         for row in connection.execute(query).mappings()
     ]
+
+
+def as_served(connection: sa.Connection, binding: Binding) -> Binding:
+    """The binding, searched by the index of bits that the contract tells now, or by none."""
+    bindings = read_bindings(connection, binding.table)
+    bound = {(b.column, b.where): b.oversampling for b in bindings}
+    return replace(binding, oversampling=bound.get((binding.column, binding.where)))
 
 
 def _side(row: sa.RowMapping) -> SideTable | None:

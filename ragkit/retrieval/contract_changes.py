@@ -1,4 +1,4 @@
-"""Changes of the contract, in the caller's transaction: bind, unbind, state and cut-off."""
+"""Changes of the contract, in the caller's transaction: bind, unbind, state and search."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -96,6 +96,15 @@ def set_cutoff(
     connection.execute(
         sa.update(CONTRACT).where(*_is_row(table, column, where)).values(cutoff=cutoff)
     )
+
+
+def set_oversampling(
+    connection: sa.Connection, table: str, column: str, oversampling: int | None, where: str = ""
+) -> None:
+    """As set_cutoff, for the candidates of an index of bits; None: there is no such index."""
+    _add_missing_columns(connection)
+    change = sa.update(CONTRACT).where(*_is_row(table, column, where))
+    connection.execute(change.values(oversampling=oversampling))
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:

@@ -12,17 +12,18 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.types import vector_type
 from ragkit.database.wire.round_trip import ask
 from ragkit.retrieval.contract import regclass
+from ragkit.retrieval.quantised.bits import DEFAULT_EF_SEARCH, MAX_EF_SEARCH, Bits
 from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR, SideTable, digest_sql
 from ragkit.retrieval.space import Binding
 
 DISTANCES = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
 """Names of the distances, and pgvector's operators for them."""
 
-DEFAULT_EF_SEARCH, MAX_EF_SEARCH = 40, 1000
-"""pgvector's; see its README, "Query Options"."""
-
 OUTDATED = 8
 """Candidates of a side table beyond those asked for: some may be of an earlier text."""
+
+EXACTLY = {"enable_indexscan": "off", "enable_seqscan": "on"}
+"""Settings of the server for a search of the whole table."""
 
 STATEMENT_MS = 3000
 """Of the app's query: the server ends it then, though the app may be gone."""
@@ -74,11 +75,14 @@ def nearest_with_distance(
 ) -> list[list[Any]]:
     """As nearest_values, with the distance as the last value of each row and without the cut-off.
     `settings` are the server's, for the rest of the transaction."""
-    if limit > DEFAULT_EF_SEARCH:
+    if bits := binding.bits:
+        settings = {**bits.settings(limit), **settings}
+    elif limit > DEFAULT_EF_SEARCH:
         settings = {"hnsw.ef_search": str(ef_search(limit)), **settings}
     asked = binding.table, binding.column, binding.distance, tuple(shown), binding.side
     values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
-    rows = ask(connection, nearest_sql(*asked, where=binding.where), values, settings)
+    served = nearest_sql(*asked, where=binding.where, bits=bits)
+    rows = ask(connection, served, values, settings)
     if len(rows) < limit:
         exact = nearest_sql(*asked, where=binding.where, exact=True)
         rows = _without_index(connection, exact, values, settings)
@@ -94,18 +98,27 @@ def nearest_sql(
     side: SideTable | None = None,
     exact: bool = False,
     where: str = "",
+    bits: Bits | None = None,
 ) -> str:
     """With $1 for the vector and $2 for the limit; the last column is the distance. `shown` is SQL
     of the row r, and `where` of its columns.
 
     Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index. A
-    vector is cast to halfvec by the operator where the column is one.
+    vector is cast to halfvec by the operator where the column is one. With `bits`, the candidates
+    of that index are ranked by the distance.
     """
     if side:
-        return _nearest_beside_sql(table, side, distance, shown, exact)
+        return _nearest_beside_sql(table, side, distance, shown, exact, bits)
     stored = f"r.{quote_identifier(column)}"
     away = f"{stored} {DISTANCES[distance]} $1::vector"
     condition = f" and ({where})" if where else ""
+    if bits and not exact:
+        return (
+            f"select * from (select {', '.join(shown)}, {away} from {regclass(table)} r "
+            f"where {stored} is not null{condition} "
+            f"order by {bits.away_sql(stored)} limit {bits.candidates_sql}) n "
+            f"order by {len(shown) + 1} limit $2::bigint"
+        )
     return (
         f"select {', '.join(shown)}, {away} from {regclass(table)} r "
         f"where {stored} is not null{condition} order by {away} limit $2"
@@ -113,13 +126,21 @@ def nearest_sql(
 
 
 def _nearest_beside_sql(
-    table: str, side: SideTable, distance: str, shown: Sequence[str], exact: bool
+    table: str,
+    side: SideTable,
+    distance: str,
+    shown: Sequence[str],
+    exact: bool,
+    bits: Bits | None,
 ) -> str:
     """The candidates first, by the side table's own index; then their rows, by the key. A vector of
     an earlier text is passed over. `exact`: every vector is a candidate."""
     content = f"r.{quote_identifier(side.content)}"
     away = f"{VECTOR} {DISTANCES[distance]} $1::vector"
-    nearby = "" if exact else f"order by {away} limit $2::bigint + {OUTDATED}"
+    nearby = f"order by {away} limit $2::bigint + {OUTDATED}"
+    if bits:  # OUTDATED is among the candidates
+        nearby = f"order by {bits.away_sql(VECTOR)} limit {bits.candidates_sql}"
+    nearby = "" if exact else nearby
     return (
         f"select {', '.join(shown)}, s.away from {regclass(table)} r join ("
         f"select {KEY}, {DIGEST}, {away} as away "
@@ -134,7 +155,7 @@ def _without_index(
 ) -> list[list[Any]]:
     """By a savepoint, which takes the setting back."""
     with connection.begin_nested() as savepoint:
-        rows = ask(connection, sql, values, {**settings, "enable_indexscan": "off"})
+        rows = ask(connection, sql, values, {**settings, **EXACTLY})
         savepoint.rollback()
     return rows
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from ragkit.embedding.catalogue import Model
+from ragkit.retrieval.quantised.bits import Bits
 from ragkit.retrieval.side_table import VECTOR, SideTable
 
 LONG_TEXTS = {"refuse": "", "cut": " (cut)", "pieces": " (mean of pieces)"}
@@ -57,6 +58,8 @@ class Binding:
     `table` is "schema.table". The app shows no row beyond `cutoff`, a distance; None is no limit.
     With a `side` table, the vectors are there, and `column` is only what the contract calls them.
     `where` is SQL over columns of the table: only these rows are of the space; "" is every row.
+    With an index of one bit a dimension, `oversampling` of its candidates for each row that is
+    asked for are ranked by their vectors; None where no such index is used.
     """
 
     table: str
@@ -67,6 +70,12 @@ class Binding:
     cutoff: float | None = None
     side: SideTable | None = None
     where: str = ""
+    oversampling: int | None = None
+
+    @property
+    def bits(self) -> Bits | None:
+        """How the index of bits is searched; None where it is not."""
+        return Bits(self.space.dimension, self.oversampling) if self.oversampling else None
 
     @property
     def stored_in(self) -> tuple[str, str]:

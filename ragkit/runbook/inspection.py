@@ -13,6 +13,7 @@ from ragkit.errors import ConfigError, DeployError
 from ragkit.migration.inspection.readiness import check_readiness
 from ragkit.migration.inspection.whose.identification import Identification, identify
 from ragkit.migration.inspection.whose.vector_sample import sample_old
+from ragkit.migration.inspection.wide.offers import check_width
 from ragkit.migration.migration import Migration
 from ragkit.migration.preview.figures import Measured, measure
 from ragkit.migration.preview.preview import Preview, make_preview
@@ -49,6 +50,7 @@ class Inspection:
             self.migration, self.old, self.new, self.measured.cost, self.identification,
             datetime.now(UTC).date(),
         )  # fmt: skip
+        checks += check_width(self.migration, self.new)
         checks += recommend(self.migration, self.measured)
         checks += self._judgements()
         return [*checks, _check_app(self.app)] if self.app else checks

@@ -140,6 +140,19 @@ def test_the_index_has_a_gate_of_its_own(equal):
     assert verdict(equal, index=[replace(undecided, side="old")]) == GO
 
 
+def test_an_index_of_bits_says_what_to_raise(equal):
+    measurement = IndexMeasurement(
+        side="new", column="v", setting="oversampling = 4", default=True,
+        recall=Interval(0.7, 0.6, 0.8), p50_ms=1.0, p95_ms=2.0,
+        n=300, queries="questions",
+    )  # fmt: skip
+    failed = gate(quality_gates(equal, index=[measurement]), "index: recall")
+    assert (failed.passed, "raise index.oversampling" in failed.observed) == (False, True)
+    good = replace(measurement, recall=Interval(0.97, 0.95, 0.99))
+    passed = gate(quality_gates(equal, index=[good]), "index: recall")
+    assert (passed.passed, "raise" in passed.observed) == (True, False)
+
+
 def test_a_setting_that_the_app_does_not_use_has_no_gate(equal):
     measurement = IndexMeasurement(
         side="new", column="v", setting="hnsw.ef_search = 10", default=False,

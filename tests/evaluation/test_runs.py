@@ -11,6 +11,7 @@ from ragkit.database.engine import autocommit
 from ragkit.database.types import as_array
 from ragkit.evaluation import runs
 from ragkit.evaluation.comparison import Comparison
+from ragkit.evaluation.hybrid.lists import DEPTH, by_vectors
 from ragkit.evaluation.index.loss import index_losses
 from ragkit.evaluation.index.recall import measure_index
 from ragkit.evaluation.questions import QuestionSet, read_questions
@@ -18,9 +19,10 @@ from ragkit.evaluation.runs import retrieve
 from ragkit.evaluation.samples import normalise
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
+from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.sandbox.sample import DATA, QUESTIONS, sample_rows
-from tests.conftest import embedder_of, make_plan, make_table
+from tests.conftest import embedder_of, make_plan, make_table, with_plan
 
 K = 10
 
@@ -134,3 +136,60 @@ def test_questions_that_take_too_long_to_search_exactly_are_counted(sample, judg
     ]
     served = next(m for m in measure_index(sample, None, run) if m.side == "new" and m.default)
     assert served.recall.mean < np.mean(found) <= 1
+
+
+@pytest.fixture
+def by_bits(sample):
+    """The same vectors behind an index of one bit a dimension, of which few candidates are taken:
+    64 bits tell little."""
+    migration = with_plan(sample, {"index.type": "binary", "index.oversampling": 1})
+    index.build(migration)
+    return migration
+
+
+def test_an_index_of_bits_takes_nothing_from_the_model(by_bits, judged):
+    """Models are compared by exact search, whatever the contract says of the app's."""
+    run = retrieve(by_bits, by_bits.new, embedder_of("wordllama-64"), judged)
+    nearest = np.sort(brute_force(by_bits, run))[:, :K]
+    assert np.array(list(run.exact.distances.values())) == pytest.approx(nearest, abs=1e-5)
+    assert run.served.setting == "oversampling = 1"
+    found = [
+        np.mean(distances <= row[-1] + 1e-6)
+        for distances, row in zip(run.served.distances.values(), nearest, strict=True)
+    ]
+    measured = {m.setting: m for m in measure_index(by_bits, None, run) if m.side == "new"}
+    served = measured["oversampling = 1"]
+    assert (served.n, served.default) == (300, True)
+    assert served.recall.mean == pytest.approx(np.mean(found), abs=0.002)
+    assert 0.5 < served.recall.mean < 0.99
+    assert measured["oversampling = 128"].recall.mean > 0.99
+    exact_only = replace(run, served=run.exact)
+    (loss,) = index_losses(judged.qrels, exact_only, run, K, seed=1)
+    assert (loss.setting, loss.change.mean <= 0) == ("oversampling = 1", True)
+
+
+def test_deeper_lists_are_searched_by_the_bits_or_exactly(by_bits, judged):
+    few = QuestionSet(dict(list(judged.texts.items())[:20]), {})
+    run = retrieve(by_bits, by_bits.new, embedder_of("wordllama-64"), few)
+    exact, served = (by_vectors(by_bits, by_bits.new, run, is_exact) for is_exact in (True, False))
+    keys = 'select id::text from "Amenities" where "new vector" is not null'
+    with by_bits.engine.connect() as connection:
+        places = {key: place for place, key in enumerate(connection.scalars(sa.text(keys)))}
+    assert exact != served
+    for near, rows in zip(brute_force(by_bits, run), exact.values(), strict=True):
+        assert near[[places[row] for row in rows]] == pytest.approx(np.sort(near)[:DEPTH], abs=1e-5)
+
+
+def test_where_exact_search_is_too_slow_the_most_candidates_stand_for_it(
+    by_bits, judged, monkeypatch
+):
+    monkeypatch.setattr(runs, "EXACT_SECONDS", 0.0)
+    few = QuestionSet(dict(list(judged.texts.items())[:50]), {})
+    run = retrieve(by_bits, by_bits.new, embedder_of("wordllama-64"), few)
+    assert run.widened == 50
+    nearest = np.sort(brute_force(by_bits, run))[:, :K]
+    found = [
+        np.mean(distances <= row[-1] + 1e-6)
+        for distances, row in zip(run.exact.distances.values(), nearest, strict=True)
+    ]
+    assert np.mean(found) > 0.99

@@ -99,3 +99,11 @@ def test_the_status_says_that_there_is_no_verdict_under_these_parameters(indexed
 def test_what_a_verdict_depends_on(change, is_alike):
     plan = make_plan()
     assert (provenance(changed(plan, change)) == provenance(plan)) is is_alike
+
+
+def test_the_oversampling_counts_for_an_index_of_bits_only(plan):
+    def made_of(**index):
+        return provenance(changed(plan, {f"index.{name}": v for name, v in index.items()}))
+
+    assert made_of(oversampling=4) == made_of(oversampling=8) == made_of()
+    assert made_of(type="binary", oversampling=4) != made_of(type="binary", oversampling=8)

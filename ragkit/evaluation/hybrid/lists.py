@@ -1,5 +1,7 @@
 """The lists that are fused: the first rows by the words of a question, and by its vector."""
 
+from dataclasses import replace
+
 from ragkit.database.translate import translate_errors
 from ragkit.errors import DatabaseError, DatabaseUnavailable
 from ragkit.evaluation.metrics.trec import Rankings
@@ -9,9 +11,10 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.document import choose_document
 from ragkit.migration.rescue.text_index import MIN_ROWS
 from ragkit.migration.schema.index.estimate import estimate_rows
+from ragkit.retrieval.contract import as_served
 from ragkit.retrieval.rescue.candidates.full_text import find_candidates
 from ragkit.retrieval.rescue.plan import RescuePlan
-from ragkit.retrieval.search import nearest_with_distance
+from ragkit.retrieval.search import EXACTLY, nearest_with_distance
 from ragkit.retrieval.space import Binding
 
 DEPTH = 50
@@ -55,9 +58,12 @@ def by_vectors(
     """As the app searches, or without the index, but deeper. Raises DatabaseError."""
     settings, key = {"statement_timeout": STATEMENT_TIMEOUT}, migration.terms.key.text_of("r")
     if is_exact:
-        settings["enable_indexscan"] = "off"
+        settings |= EXACTLY
     rankings = {}
     with translate_errors("searching deeper"), migration.engine.connect() as connection:
+        served = as_served(connection, binding)
+        binding = replace(served, oversampling=None) if is_exact else served
+        connection.rollback()
         for question, vector in run.vectors.items():
             rows = nearest_with_distance(connection, binding, vector, [key], DEPTH, settings)
             rankings[question] = [str(row) for row, _ in rows]

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.evaluation.index.searches import ColumnSearch, Searches
-from ragkit.evaluation.index.settings import EXACT, index_method, search_settings
+from ragkit.evaluation.index.settings import EXACT, Index, find_index
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.runs import RetrievalRun
 from ragkit.migration.migration import Migration
+from ragkit.retrieval.contract import as_served
 from ragkit.retrieval.space import Binding
 
 MAX_ROWS, MAX_QUESTIONS = 50, 100
@@ -56,13 +57,11 @@ def measure_index(
     seed, measurements = migration.plan.evaluation.seed, []
     sides = (("old", migration.old, old), ("new", migration.new, new))
     with translate_errors("measuring the index"), migration.engine.connect() as connection:
-        for side, binding, run in sides:
-            method = index_method(connection, binding)
-            default = EXACT
-            if method:
-                name, _, value = search_settings(method, migration.plan.evaluation.k)
-                default = f"{name} = {value}"
-            searches = _search(connection, migration, binding, method, run)
+        for side, bound, run in sides:
+            binding = as_served(connection, bound)
+            index = find_index(connection, binding, migration.plan.evaluation.k)
+            default = index.label(index.default) if index else EXACT
+            searches = _search(connection, migration, binding, index, run)
             connection.rollback()
             for setting, search in searches.items():
                 exact = searches[EXACT].distances[: len(search.distances)]
@@ -88,7 +87,7 @@ def recall_by_query(searched: Sequence[np.ndarray], exact: Sequence[np.ndarray])
 
 
 def _search(
-    connection: sa.Connection, migration: Migration, binding: Binding, method: str | None,
+    connection: sa.Connection, migration: Migration, binding: Binding, index: Index | None,
     run: RetrievalRun | None,
 ) -> dict[str, Searches]:  # fmt: skip
     """By setting; {} for a column without vectors. Leaves changed settings in the transaction."""
@@ -107,8 +106,8 @@ def _search(
         )
         served = {run.served.setting: all_served[0].distances}
     searches = {EXACT: exact}
-    if method:
+    if index:
         column = ColumnSearch(connection, migration, binding, asked, of_rows=run is None)
-        for setting, search in column.by_setting(method).items():
+        for setting, search in column.by_setting(index).items():
             searches[setting] = Searches(served.get(setting, search.distances), search.times_ms)
     return searches

@@ -6,24 +6,19 @@ for its neighbours in both spaces, and rows drawn from the two lists play the re
 
 from dataclasses import dataclass
 from math import ceil, comb
-from time import monotonic
 
 import numpy as np
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
-from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.evaluation.metrics.significance import ERROR, POWER
 from ragkit.evaluation.samples import normalise
-from ragkit.migration.backfill.model_calls.embed import embed_texts
-from ragkit.migration.inspection.cost import PATIENCE_SECONDS
+from ragkit.migration.inspection.embedded import embed_rows
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
 from ragkit.sequential.betting import observations_needed
 
 MAX_ROWS, MIN_ROWS = 100, 30
-SECONDS = 10.0
-"""For the model; rows that it has not embedded by then are left out."""
 RELEVANT = 5
 """Rows that play the relevant ones of a question. By that, the spread of nDCG was within a third of
 that of people's judgements on the sample's own collection and on Cranfield, for three pairs of
@@ -64,7 +59,7 @@ def estimate_effort(migration: Migration, embedder: Embedder) -> Effort | None:
     query = query.where(migration.old_vector.is_not(None), has_text(migration.content))
     with translate_errors("sampling rows"), migration.engine.connect() as connection:
         rows = {row[0]: row[1] for row in connection.execute(query)}
-    found = _embed(migration, embedder, list(rows))
+    found = embed_rows(migration, embedder, list(rows))
     if len(found) < MIN_ROWS:
         return None
     old, new = normalise(rows[text] for text in found), normalise(found.values())
@@ -129,17 +124,3 @@ def _neighbours(vectors: np.ndarray, k: int) -> np.ndarray:
     np.fill_diagonal(similarity, -np.inf)
     nearest: np.ndarray = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     return nearest
-
-
-def _embed(migration: Migration, embedder: Embedder, texts: list[str]) -> dict[str, np.ndarray]:
-    """Vectors by text, without those that the model refuses."""
-    model, size = for_rows(embedder, migration.plan.new.long_texts), embedder.model.max_texts
-    start = monotonic()
-    vectors: dict[str, np.ndarray] = {}
-    for first in range(0, len(texts), size):
-        if monotonic() - start > SECONDS:
-            break
-        part = texts[first : first + size]
-        found = embed_texts(model, part, PATIENCE_SECONDS).vectors
-        vectors |= {part[position]: vector for position, vector in found.items()}
-    return vectors

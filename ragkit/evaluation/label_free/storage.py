@@ -7,15 +7,15 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import MAX_VECTOR_DIMENSION
+from ragkit.database.types import MAX_HALFVEC_DIMENSION, MAX_VECTOR_DIMENSION
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.space_similarity import nearest_rows, shared_neighbours
 from ragkit.evaluation.samples import MAX_ROWS, normalise, sample_vectors
 from ragkit.migration.migration import Migration
 
 MIN_DIMENSION = 32
-MAX_INDEX_DIMENSION = {"vector": MAX_VECTOR_DIMENSION, "halfvec": 4000}
-"""Of an HNSW index, by type; see pgvector's README."""
+MAX_INDEX_DIMENSION = {"vector": MAX_VECTOR_DIMENSION, "halfvec": MAX_HALFVEC_DIMENSION}
+"""Of an HNSW index, by type."""
 
 _HAS_HALFVEC = sa.text("select to_regtype('halfvec') is not null")
 

@@ -25,10 +25,12 @@ from ragkit.migration.inspection.side_effects import side_effects
 from ragkit.migration.inspection.way_checks import check_way
 from ragkit.migration.inspection.whose.identification import Identification
 from ragkit.migration.migration import Migration
+from ragkit.migration.schema.index.choice.width import is_too_wide
+from ragkit.migration.schema.index.sizing import HNSW_ROW_BYTES
 from ragkit.migration.schema.privileges import app_grants, readers
 
 HNSW_VERSION, HALFVEC_VERSION = (0, 5), (0, 7)
-"""The first versions of pgvector with these."""
+"""The first versions of pgvector with these; binary_quantize came with halfvec."""
 INDEX_FACTOR = 1.5
 """An HNSW index holds the vectors again, and its graph."""
 
@@ -74,7 +76,8 @@ def _extension(migration: Migration, model: Model) -> Check:
     with translate_errors("checking pgvector"), migration.engine.connect() as connection:
         version: str = connection.scalars(query).one()
     is_half = isinstance(vector_type(model.dimension), HALFVEC)
-    required = HALFVEC_VERSION if is_half else HNSW_VERSION
+    needs_new = is_half or migration.plan.index.type == "binary"
+    required = HALFVEC_VERSION if needs_new else HNSW_VERSION
     passed = tuple(int(part) for part in version.split(".")[:2]) >= required
     return Check("pgvector", version, passed, "" if passed else "ALTER EXTENSION vector UPDATE;")
 
@@ -100,10 +103,19 @@ def _disk(migration: Migration, model: Model) -> Check:
     with translate_errors("estimating the disk"), migration.engine.connect() as connection:
         rows = connection.scalar(migration.select(sa.func.count())) or 0
         current = connection.scalar(database_size) or 0
-    index = 0.0 if migration.plan.index.type == "none" else INDEX_FACTOR
-    needed = rows * vector_bytes * (1 + index)
+    needed = rows * (vector_bytes + _index_bytes(migration, vector_bytes))
     observed = f"{naturalsize(needed)} more, the database has {naturalsize(current)}"
     return Check("disk", observed, None)
+
+
+def _index_bytes(migration: Migration, vector_bytes: int) -> float:
+    """Of a row."""
+    kind = migration.plan.index.type
+    if kind == "none" or is_too_wide(migration):
+        return 0.0
+    if kind == "binary":
+        return HNSW_ROW_BYTES + migration.new.space.dimension / 8
+    return INDEX_FACTOR * vector_bytes
 
 
 def _standbys(migration: Migration) -> Iterator[Check]:

@@ -14,6 +14,10 @@ RULES = {
     NOT_READY: ("table", "the table, a column, the key or a right is not as a migration needs it"),
     "RK010": ("database", "the params file does not name the database that it is about"),
     "RK011": ("pgvector", "pgvector is too old for the new column's type or index"),
+    "RK012": (
+        "index",
+        "vectors that are too wide for the plan's index; what each choice finds and takes",
+    ),
     "RK020": ("new model", "the new model does not answer"),
     "RK021": ("old model", "the old model cannot be called, or makes another dimension"),
     "RK022": ("old vectors", "rows whose old vector is not that of their text"),

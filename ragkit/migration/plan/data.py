@@ -178,7 +178,17 @@ class NewSection(ColumnSection):
 class IndexSection(Section):
     """The approximate index of the new column."""
 
-    type: Literal["hnsw", "ivfflat", "none"] = Field("hnsw", description="the index to build")
+    type: Literal["hnsw", "ivfflat", "binary", "none"] = Field(
+        "hnsw",
+        description="the index to build; `binary`: an HNSW index of one bit a dimension, whose "
+        "candidates are ranked by their vectors: it is smaller, and takes more than 4,000 "
+        "dimensions; `none`: exact search",
+    )
+    oversampling: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0,
+        description="candidates of a `binary` index for each row that is asked for; 0: as few as "
+        "reach gates.index_recall on a sample of the filled column",
+    )
     memory_mb: Annotated[int, Field(ge=0)] = Field(
         0,
         description="maintenance_work_mem of the session that builds it, in MB; 0: from the "

@@ -17,6 +17,7 @@ from ragkit.migration.preview.ways import as_retired, retirement_statements, swi
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.expansion import requires_old
+from ragkit.migration.schema.index.choice.width import is_too_wide
 from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.index.partitioned import index_sql
 from ragkit.migration.schema.index.sizing import choose_sizing
@@ -120,7 +121,7 @@ def _fill(
     )
     undo = "not needed: the old column is never written"
     yield Statement("backfill", write, NONE if is_beside else ROWS, backfill, undo)
-    if plan.index.type != "none":
+    if plan.index.type != "none" and not is_too_wide(migration):
         yield from _index(connection, migration, build)
 
 

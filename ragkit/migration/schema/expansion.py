@@ -16,6 +16,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.adoption import check_adoption
+from ragkit.migration.schema.index.choice.width import require_index
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.side_table import table as beside
 from ragkit.migration.schema.trigger_faults import trigger_faults
@@ -39,8 +40,10 @@ def expand(migration: Migration, embedder: Embedder | None = None) -> bool:
     then are put back.
 
     `embedder` is the new model's, for vectors that the new column already holds; see
-    `ragkit.migration.schema.adoption`. Raises SpaceMismatch, ModelError or DatabaseError.
+    `ragkit.migration.schema.adoption`. Raises ConfigError where the vectors are too wide for the
+    plan's index, SpaceMismatch, ModelError or DatabaseError.
     """
+    require_index(migration)
     with translate_errors("expand"):
         with migration.engine.connect() as connection:
             if ledger.phase(connection, migration.id) != phases.PLANNED:

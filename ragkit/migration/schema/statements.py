@@ -9,6 +9,7 @@ from ragkit.database.types import vector_type
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.side_table.table import drop_table
 from ragkit.retrieval.contract import CONTRACT, SCHEMA
+from ragkit.retrieval.quantised.bits import bits_sql
 
 OPERATOR_CLASSES = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
 MAX_NAME = 63
@@ -71,11 +72,17 @@ def create_partitioned_index(migration: Migration, lists: int = 0) -> str:
 
 
 def _index_on(migration: Migration, table: str, lists: int) -> str:
-    plan, column = migration.plan, quote_identifier(migration.new_place[1])
-    method = f"{plan.index.type} ({column} {operator_class(migration)})"
-    if lists:
-        method += f" with (lists = {lists:d})"
+    method = index_method(migration, quote_identifier(migration.new_place[1]), lists)
     return f"{quote_identifier(index_name(migration))} on {table} using {method}"
+
+
+def index_method(migration: Migration, column: str, lists: int = 0) -> str:
+    """What stands behind "using", for an index of the plan's type on `column`, which is SQL."""
+    kind = migration.plan.index.type
+    if kind == "binary":
+        return f"hnsw (({bits_sql(column, migration.new.space.dimension)}) bit_hamming_ops)"
+    options = f" with (lists = {lists:d})" if lists else ""
+    return f"{kind} ({column} {operator_class(migration)}){options}"
 
 
 def attach_index(partitioned: str, index: str) -> str:

@@ -93,3 +93,36 @@ def test_a_large_table_is_searched_with_fewer_queries(filled_migration, monkeypa
     index.build(filled_migration)
     assert len(measure_index(filled_migration)) == 7
     assert searches.MIN_QUERIES == 10
+
+
+@pytest.fixture
+def bits(filled_migration):
+    binary = {"index.type": "binary", "index.oversampling": 8}
+    index.build(with_plan(filled_migration, binary))
+    return filled_migration
+
+
+def test_an_index_of_bits_is_measured_by_its_oversampling(bits):
+    """The contract says that it is searched, and how far."""
+    new = by_setting(measure_index(bits), "new")
+    assert list(new) == ["exact", *(f"oversampling = {n}" for n in (4, 8, 16, 32, 64, 128))]
+    assert default_settings(new) == ["oversampling = 8"]
+    recall = [m.recall.mean for m in new.values()]
+    assert recall[0] == 1
+    assert 0.3 < recall[1] < recall[3] < recall[6]
+    assert recall[6] > 0.97
+
+
+def test_an_index_of_bits_that_the_contract_does_not_tell_is_not_used(filled_migration):
+    with filled_migration.engine.begin() as connection:
+        connection.exec_driver_sql(
+            'create index on "Amenities" using hnsw '
+            '((binary_quantize("new vector")::bit(64)) bit_hamming_ops)'
+        )
+    assert list(by_setting(measure_index(filled_migration), "new")) == ["exact"]
+
+
+def test_an_index_of_bits_that_was_dropped_is_not_measured(bits):
+    with bits.engine.begin() as connection:
+        connection.exec_driver_sql('drop index "Amenities_new vector_binary"')
+    assert list(by_setting(measure_index(bits), "new")) == ["exact"]

@@ -1,9 +1,10 @@
 import pytest
 import sqlalchemy as sa
 
+from ragkit.migration.migration import Migration
 from ragkit.migration.preview.trial import run_trial
 from ragkit.migration.schema import index
-from tests.conftest import random_vectors, with_plan
+from tests.conftest import TEXTS, changed, make_plan, make_table, random_vectors, with_plan
 
 ROWS = 2500
 
@@ -37,3 +38,18 @@ def test_without_an_index_there_is_none_to_measure(migration):
 def test_ivfflat_is_measured_as_ivfflat(migration):
     hnsw, ivfflat = run_trial(migration), run_trial(with_plan(migration, {"index.type": "ivfflat"}))
     assert 0 < ivfflat.index_bytes < hnsw.index_bytes
+
+
+def test_an_index_of_bits_takes_what_the_trial_says(engine, plan):
+    migration = random_vectors(engine, changed(plan, {"index.type": "binary"}), ROWS)
+    trial = run_trial(migration)
+    built = index.build(migration)
+    assert built.bytes == pytest.approx(trial.index_bytes * ROWS, rel=0.2)
+
+
+def test_an_index_that_cannot_be_takes_nothing(engine):
+    plan = make_plan({"new.model": "tests.stand_ins.wide:Wide"})
+    make_table(engine, plan, TEXTS)
+    trial = run_trial(Migration.open(plan, engine))
+    assert (trial.index_bytes, trial.index_seconds) == (0, 0)
+    assert trial.column_bytes > 2 * 4096

@@ -14,6 +14,8 @@ MIN_MB = 16
 HNSW_ROW_BYTES = 720
 """Of a row in the graph beside its vector's values, with pgvector's default m; measured by its
 notice that the graph no longer fits, see tests/migration/schema/index/test_sizing.py."""
+BIT_HEADER_BYTES = 8
+"""Of PostgreSQL's type bit."""
 PROCESS_MB = 32
 """PostgreSQL starts a worker only if each process gets so much (plan_create_index_workers)."""
 MARGIN = 1.25
@@ -113,6 +115,8 @@ def _needed_bytes(migration: Migration, rows: int) -> int:
 
 
 def _vector_bytes(migration: Migration) -> int:
-    """Of the values of a vector."""
+    """Of the values of a vector in the index."""
     dimension = migration.new.space.dimension
+    if migration.plan.index.type == "binary":
+        return BIT_HEADER_BYTES + dimension // 8
     return dimension * (2 if isinstance(vector_type(dimension), HALFVEC) else 4)

@@ -6,18 +6,22 @@ from math import log
 
 import numpy as np
 import sqlalchemy as sa
-from pgvector.sqlalchemy import VECTOR
 
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import vector_type
+from ragkit.database.wire.arrays import encode_vectors
+from ragkit.database.wire.round_trip import ask
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import statements
+from ragkit.migration.schema.index.choice.width import is_too_wide
 from ragkit.migration.schema.index.ivfflat import advised_lists
 
 TRIAL_ROWS = 2000
 TRIAL_MB = 128
 """More than the index of the longest vectors takes."""
 _NAME = "ragkit_trial"
+_VECTOR_OID = sa.text("select 'vector'::regtype::oid::bigint")
+_INSERT = f"insert into pg_temp.{_NAME} select unnest($1::vector[])"
 
 
 @dataclass(frozen=True)
@@ -39,28 +43,26 @@ class IndexTrial:
 
 def run_index_trial(migration: Migration) -> IndexTrial:
     """Leaves nothing behind, also behind a pooler: one transaction, which is rolled back. The index
-    is built by one process, in memory. Raises DatabaseError."""
+    is built by one process, in memory; there is none for vectors that are too wide. Raises
+    DatabaseError."""
     dimension, index = migration.new.space.dimension, migration.plan.index
     kind = vector_type(dimension)
     vectors = np.random.default_rng(1).normal(size=(TRIAL_ROWS, dimension))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    table = sa.table(_NAME, sa.column("vector", kind), schema="pg_temp")
     with translate_errors("the trial"), migration.engine.connect() as connection:
         run = connection.exec_driver_sql
         run(f"create temporary table {_NAME} (vector {kind.get_col_spec()}) on commit drop")
         empty = _size(connection, _NAME)
+        oid = connection.scalar(_VECTOR_OID) or 0
         for part in np.array_split(vectors, 8):
-            rows = sa.values(sa.column("vector", VECTOR), name="rows").data([(v,) for v in part])
-            vector = sa.cast(rows.c.vector, kind)
-            connection.execute(sa.insert(table).from_select(["vector"], sa.select(vector)))
+            ask(connection, _INSERT, [encode_vectors(oid, part)], {})
         column = (_size(connection, _NAME) - empty) / TRIAL_ROWS
-        if index.type == "none":
+        if index.type == "none" or is_too_wide(migration):
             connection.rollback()
             return IndexTrial(TRIAL_ROWS, column, 0.0, 0.0)
         run(f"set local maintenance_work_mem = '{TRIAL_MB:d}MB'")
-        method = f"{index.type} (vector {statements.operator_class(migration)})"
-        if index.type == "ivfflat":
-            method += f" with (lists = {advised_lists(TRIAL_ROWS)})"
+        lists = advised_lists(TRIAL_ROWS) if index.type == "ivfflat" else 0
+        method = statements.index_method(migration, "vector", lists)
         start = time.monotonic()
         run(f"create index {_NAME}_index on {_NAME} using {method}")
         seconds = time.monotonic() - start

@@ -47,7 +47,9 @@ def find_nearest(
     """Keys of the `limit` rows whose vectors are nearest in the binding's column, nearest first;
     `key` is the key's column. Raises pg8000's errors."""
     values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
-    settings = {"statement_timeout": str(CANDIDATES_MS), "hnsw.ef_search": str(ef_search(limit))}
+    bits = binding.bits
+    settings = bits.settings(limit) if bits else {"hnsw.ef_search": str(ef_search(limit))}
+    settings = {"statement_timeout": str(CANDIDATES_MS), **settings}
     return [found for (found,) in ask(connection, _keys_sql(binding, key), values, settings)]
 
 
@@ -59,5 +61,6 @@ def _keys_sql(binding: Binding, key: str) -> str:
         binding.distance,
         (f"r.{quote_identifier(key)}",),
         binding.side,
+        bits=binding.bits,
     )
     return f"select n.key::text from ({near}) as n (key, away) order by away"

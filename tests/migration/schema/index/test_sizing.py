@@ -7,7 +7,13 @@ from ragkit.database.engine import autocommit
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.index import ivfflat
-from ragkit.migration.schema.index.sizing import HNSW_ROW_BYTES, MB, PROCESS_MB, choose_sizing
+from ragkit.migration.schema.index.sizing import (
+    BIT_HEADER_BYTES,
+    HNSW_ROW_BYTES,
+    MB,
+    PROCESS_MB,
+    choose_sizing,
+)
 from tests.conftest import random_vectors, with_plan
 
 LARGE = 200_000
@@ -103,3 +109,22 @@ def test_ivfflat_gets_the_lists_of_its_rows_and_its_memory(migration):
 def test_behind_a_pooler_the_server_s_own_settings_hold(migration, engine):
     chosen = sizing(with_plan(migration, {"index.memory_mb": 77}), 1000, may_set=False)
     assert chosen.memory_mb == setting(engine, "maintenance_work_mem") // MB
+
+
+def test_a_graph_of_bits_takes_the_memory_that_is_told(engine, plan):
+    """Vectors of 64 dimensions, each repeated to 1,024."""
+    migration = random_vectors(engine, plan, 6000)
+    wide = "||".join(['"new vector"'] * 16)
+    with autocommit(engine) as connection:
+        connection.exec_driver_sql("set maintenance_work_mem = '2MB'")
+        connection.exec_driver_sql("set max_parallel_maintenance_workers = 0")
+        connection.exec_driver_sql(
+            f"create index on {migration.quoted_table} using hnsw "
+            f"((binary_quantize({wide})::bit(1024)) bit_hamming_ops)"
+        )
+        notices = str(connection.connection.dbapi_connection.notices)
+    rows = int(re.search(r"after (\d+) tuples", notices)[1])
+    needed = 1024 // 8 + BIT_HEADER_BYTES + HNSW_ROW_BYTES
+    assert rows * needed == pytest.approx(2 * MB, rel=0.03)
+    bits = with_plan(migration, {"index.type": "binary"})
+    assert sizing(bits, LARGE).needed_mb < sizing(migration, LARGE).needed_mb

@@ -1,0 +1,1 @@
+"""Vectors that are too wide for an index, and what can be chosen instead."""

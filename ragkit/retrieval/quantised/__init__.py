@@ -1,0 +1,1 @@
+"""Search by an index of one bit a dimension."""
