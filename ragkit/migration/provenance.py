@@ -16,7 +16,7 @@ _FILES = ("questions", "qrels", "shadow_log", "old_run", "folder")
 
 def provenance(plan: Plan) -> dict[str, Any]:
     """Values by the plan's field, as plain data for JSON; a file is known by its content."""
-    sections = plan.model_dump(by_alias=True)
+    sections = plan.model_dump(mode="json", by_alias=True)
     evaluation = {name: sections["evaluation"][name] for name in JUDGED_BY}
     evaluation |= {name: _digest(evaluation[name]) for name in _FILES if name in evaluation}
     chosen = {
