@@ -108,7 +108,8 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
         connection.exec_driver_sql(view_statements.lock_view(migration))
     drop_triggers(connection, back)
     sweep.restart(connection, back)
-    contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
+    table = migration.plan.table.qualified_name
+    contract_changes.unbind(connection, table, old.column, migration.where)
     remove_marks(connection, migration)
     connection.exec_driver_sql(statements.drop_column(migration))
     if has_view:

@@ -66,7 +66,11 @@ class Fingerprint:
             }
             bindings = contract.read_bindings(connection, plan.table.qualified_name)
         own = (plan.old.column, plan.new.column)
-        bound = {b.column: b.space.fingerprint for b in bindings if b.column not in own}
+        bound = {
+            " where ".join(filter(None, (b.column, b.where))): b.space.fingerprint
+            for b in bindings
+            if b.column not in own or b.where != migration.where
+        }
         return cls(_without_old(table, plan.old.declared), bound, code_digest())
 
     def differences(self, now: "Fingerprint") -> list[str]:

@@ -66,12 +66,18 @@ def start_rescue(
     Raises PhaseError after the cut-over, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.
     """
+    if not migration.terms.is_plain:
+        raise ConfigError(
+            "a rescue serves through ragkit's function, which knows a row by one column and its "
+            "text by another: expected a table.key and a table.content that are columns, and no "
+            "table.where; run backfill, and cut over when it is complete"
+        )
     is_filled = migration.require_phase("rescue") in phases.COMPLETE
     expand(migration, embedder)
     table, settings = migration.plan.table, migration.plan.rescue
     document = choose_document(migration)
     plan = RescuePlan(
-        space=migration.new.space.fingerprint, key=table.key, key_type=migration.key_type,
+        space=migration.new.space.fingerprint, key=migration.key.name, key_type=migration.key_type,
         content=table.content, language=document.language, document=document.column,
         rerank=settings.rerank,
         seconds=settings.seconds,

@@ -57,8 +57,8 @@ def drop_schema(migration: Migration) -> str:
 
 
 def create_view(connection: sa.Connection, migration: Migration) -> str:
-    """With the table's columns in the table's order. A plain view: PostgreSQL writes through it
-    and searches by the indexes of the table.
+    """With the table's columns in the table's order, and the rows of `table.where`. A plain view:
+    PostgreSQL writes through it and searches by the indexes of the table.
 
     It asks for the rights of whoever reads it, so that row-level security is that of the table. A
     view before PostgreSQL 15 cannot, and where somebody may read a few columns only, it must not:
@@ -74,8 +74,9 @@ def create_view(connection: sa.Connection, migration: Migration) -> str:
     values = {"table": migration.quoted_table, "first": INVOKER_VERSION}
     by_invoker = connection.scalar(_BY_INVOKER, values)
     options = " with (security_invoker = true)" if by_invoker else ""
-    columns, table = ", ".join(shown), migration.quoted_table
-    return f"create view {view_name(migration)}{options} as select {columns} from {table}"
+    columns, table, where = ", ".join(shown), migration.quoted_table, migration.terms.where
+    rows = f" where {where.sql} with local check option" if where else ""
+    return f"create view {view_name(migration)}{options} as select {columns} from {table}{rows}"
 
 
 def mark_of(migration: Migration, sql: list[str]) -> str:
