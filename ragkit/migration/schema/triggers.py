@@ -145,7 +145,7 @@ def add_triggers_sql(
     return [
         *_functions_sql(migration),
         *(part.format(**names).strip() for part in parts),
-        *text_table.create_sql(connection, migration),
+        *text_table.create_sql(connection, migration, found_as),
         create_partition_sql(migration.id),
     ]
 

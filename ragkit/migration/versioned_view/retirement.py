@@ -87,7 +87,8 @@ def drop_if_unused(migration: Migration) -> str:
 
     def change(connection: sa.Connection) -> None:
         if is_there(connection, migration) and not why_kept(connection, migration):
-            connection.exec_driver_sql(statements.lock_view(migration))
+            for statement in statements.lock_view(migration):
+                connection.exec_driver_sql(statement)
             drop(connection, migration)
 
     with translate_errors("dropping the view"):

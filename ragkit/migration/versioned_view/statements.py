@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import short_name
+from ragkit.migration.terms.lookup import Lookup
 from ragkit.retrieval.contract import SCHEMA
 
 MARK = "ragkit: "
@@ -125,9 +126,18 @@ def drop_view(migration: Migration) -> list[str]:
     ]
 
 
-def lock_view(migration: Migration) -> str:
+def lock_view(migration: Migration) -> list[str]:
     """And with it the table, in the order in which whoever reads it takes the two."""
-    return f"lock table {view_name(migration)} in access exclusive mode"
+    return [*lock_texts(migration), f"lock table {view_name(migration)} in access exclusive mode"]
+
+
+def lock_texts(migration: Migration) -> list[str]:
+    """Before a column is renamed: a trigger there, which has looked up its name, would wait for the
+    table and then not find it."""
+    texts = migration.terms.content
+    if not isinstance(texts, Lookup):
+        return []
+    return [f"lock table {texts.table} in share row exclusive mode"]
 
 
 def rename_column(migration: Migration, column: str, name: str) -> str:

@@ -70,8 +70,8 @@ _NUMBERS = sa.text("""
 """)
 
 
-def create_sql(connection: sa.Connection, migration: Migration) -> list[str]:
-    """Also for a new column that is not there yet."""
+def create_sql(connection: sa.Connection, migration: Migration, found_as: str = "") -> list[str]:
+    """Also for a new column that is not there yet, or is about to be renamed."""
     texts = migration.terms.content
     if not isinstance(texts, Lookup):
         return []
@@ -79,6 +79,8 @@ def create_sql(connection: sa.Connection, migration: Migration) -> list[str]:
     own = connection.execute(_NUMBERS, {"table": migration.quoted_table}).one()
     column, key = migration.plan.new.column, migration.terms.key
     numbers = {column: own.next, **own.by_name}
+    if found_as:
+        numbers[column] = own.by_name.get(found_as, own.next)
     columns = [texts.by, column, *key.names]
     table = migration.quoted_table
     places = [f"%{place}$I" for place in range(4, 4 + len(key.names))]
