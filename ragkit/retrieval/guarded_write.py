@@ -36,7 +36,7 @@ with input as materialized (
         select r.ctid as place from {source}{is_row} and {content} = input.content
             and r.{column} is null{condition}
         for no key update of r skip locked{held}
-    ) as found where {only_if}
+    ) as found
 ), written as (
     update {table} as t set {column} = locked.vector from locked
     where t.ctid = locked.place and {is_place}
@@ -72,20 +72,13 @@ def encode_digests(texts: Sequence[str]) -> bytes:
 
 
 def update_sql(
-    table: str,
-    key: Key,
-    content: str,
-    column: str,
-    where: str = "",
-    texts: str = "",
-    only_if: str = "true",
+    table: str, key: Key, content: str, column: str, where: str = "", texts: str = ""
 ) -> str:
     """Rows of a table, by their texts. They are locked before they are changed; one that somebody
     else has locked is not waited for. `input` has `key`, the columns of `given_key` and `content`,
     `written` has `key`, as text, and `is_there`. `table` is SQL, as are `content` and `where`, of
     the row r. `texts` is SQL for a further table with its condition, whose row q, of which the
-    content is then, is held too until the write is done. `only_if` is a
-    condition of the whole write."""
+    content is then, is held too until the write is done."""
     names = given_key(key)
     typed = (f"{value} as {name}" for value, name in zip(key.typed("i.key"), names, strict=True))
     return _UPDATE.format(
@@ -94,7 +87,6 @@ def update_sql(
         table=table, typed=", ".join(typed), content=content, column=quote_identifier(column),
         is_row=key.matches("r", [f"input.{name}" for name in names]),
         is_place=key.matches("t", [f"locked.{name}" for name in names]),
-        only_if=only_if,
         condition=f" and {where}" if where else "",
     ).strip()  # fmt: skip
 

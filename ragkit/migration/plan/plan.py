@@ -140,6 +140,22 @@ class Plan(Section):
             yield "check.matches: label needs table.label"
 
 
+def _ways(valid: Mapping[str, Any]) -> Iterator[str]:
+    """What app.way needs of other sections, as far as they are valid."""
+    app, table = valid.get("app"), valid.get("table")
+    if app is None or app.way == "column":
+        return
+    if app.target not in ("manual", "command", "none"):
+        yield f"app.way: {app.way} is for app.target: manual, command or none, not {app.target}"
+    for name in ("old", "new"):
+        if (side := valid.get(name)) and side.is_beside:
+            yield f"app.way: {app.way} needs a column of the table: set {name}.placement: column"
+    if app.way == "swap" and table and table.where:
+        yield "app.way: swap renames the columns of all rows, not of table.where: use a view"
+    if app.way == "view" and table and table.schema_name == app.view_schema:
+        yield "app.view_schema must differ from table.schema: the table is there"
+
+
 def _text_faults(table: TableSection) -> Iterator[str]:
     named = table.text_table, table.text_key, table.text_by
     if any(named) and not all(named):
@@ -156,22 +172,6 @@ def _beside_faults(table: TableSection) -> Iterator[str]:
         yield "placement: side_table needs a content column; use placement: column"
     if table.where:
         yield "placement: side_table is for all rows, not for table.where; use placement: column"
-
-
-def _ways(valid: Mapping[str, Any]) -> Iterator[str]:
-    """What app.way needs of other sections, as far as they are valid."""
-    app, table = valid.get("app"), valid.get("table")
-    if app is None or app.way == "column":
-        return
-    if app.target not in ("manual", "command", "none"):
-        yield f"app.way: {app.way} is for app.target: manual, command or none, not {app.target}"
-    for name in ("old", "new"):
-        if (side := valid.get(name)) and side.is_beside:
-            yield f"app.way: {app.way} needs a column of the table: set {name}.placement: column"
-    if app.way == "swap" and table and table.where:
-        yield "app.way: swap renames the column for every row: it is not for table.where"
-    if app.way == "view" and table and table.schema_name == app.view_schema:
-        yield "app.view_schema must differ from table.schema: the table is there"
 
 
 def file_path(name: str) -> Path:

@@ -134,9 +134,10 @@ def add_triggers_sql(
         key, content = (found.by_name[c] for c in (migration.key.name, migration.content.name))
         own = beside.create_sql(migration, key, content, by_row=found.subscribes)
         return [*own, create_partition_sql(migration.id)]
-    column = migration.plan.new.column
-    place = found.by_name.get(found_as or column, found.next)
-    numbers = {**found.by_name, column: place}
+    new = migration.plan.new.column
+    numbers = {new: found.next, **found.by_name}
+    if found_as:
+        numbers[new] = found.by_name.get(found_as, found.next)
     names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
     names |= {**_conditions(migration), **_queueing(migration, numbers, names)}
     insert = _BY_ROW if by_row else _BY_STATEMENT

@@ -31,12 +31,14 @@ def write_sql(migration: Migration, also: str = "") -> str:
     were written, and whether they kept their vectors. `also` is a further part of the
     statement, which may read `written`."""
     terms, column = migration.terms, migration.plan.new.column
-    content, where = terms.content.of("r"), terms.where.of("r") if terms.where else ""
-    found, texts = content, ""
+    content = terms.content.of("r")
+    conditions = [terms.where.of("r")] if terms.where else []
+    if migration.plan.app.way == "swap":
+        conditions.append(unchanged_sql(migration.plan))
+    where, found, texts = " and ".join(conditions), content, ""
     if isinstance(terms.content, Lookup):
         found, texts = terms.content.found, terms.content.joined("r")
-    only_if = unchanged_sql(migration.plan) if migration.plan.app.way == "swap" else "true"
-    write = update_sql(migration.quoted_table, terms.key, found, column, where, texts, only_if)
+    write = update_sql(migration.quoted_table, terms.key, found, column, where, texts)
     given = [f"input.{name}" for name in given_key(terms.key)]
     missed = _MISSED.format(
         table=migration.quoted_table, is_row=terms.key.matches("r", given),

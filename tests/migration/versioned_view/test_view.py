@@ -12,8 +12,10 @@ from ragkit.migration import ledger
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.statements import index_name
 from ragkit.migration.versioned_view import faults, statements
+from ragkit.migration.versioned_view.retirement import retire_faults
 from ragkit.migration.versioned_view.view import MADE, make_view
 from tests.conftest import TEXTS, changed, column_of, with_plan
 from tests.migration.partitions.tables import expanded, run
@@ -252,6 +254,27 @@ def test_a_partitioned_table_has_one_too(engine, plan, new_embedder):
     assert dict(rows(engine, f"select id, content from {VIEW} where id in (1, 150)")) == {
         1: "Here.", 150: "Here.",
     }  # fmt: skip
+
+
+def test_with_a_filter_it_has_the_rows_that_are_migrated_and_takes_no_others(
+    engine, plan, amenities, new_embedder
+):
+    migration = Migration.open(changed(plan, {**WAY, "table.where": "id <= 3"}), engine)
+    expand(migration)
+    list(run_backfill(migration, new_embedder))
+    prepare(migration)
+    assert rows(engine, f"select count(*), count(embedding) from {VIEW}") == [(3, 3)]
+    upsert = (
+        f"insert into {VIEW} (id, content) values (:id, 'x') on conflict (id) do update "
+        "set content = excluded.content"
+    )
+    rows(engine, upsert, id=2)
+    with pytest.raises(sa.exc.DBAPIError, match="violates check option"):
+        rows(engine, upsert, id=70)
+    with engine.connect() as connection:
+        assert list(retire_faults(connection, migration)) == [
+            "rows outside of table.where have vectors in embedding: migrate them first"
+        ]
 
 
 def test_again_it_changes_nothing_and_with_a_new_column_it_is_made_again(viewed, engine):

@@ -71,14 +71,16 @@ _NUMBERS = sa.text("""
 
 
 def create_sql(connection: sa.Connection, migration: Migration, found_as: str = "") -> list[str]:
-    """Also for a new column that is not there yet. `found_as` as in add_triggers_sql."""
+    """Also for a new column that is not there yet, or is about to be renamed."""
     texts = migration.terms.content
     if not isinstance(texts, Lookup):
         return []
     other = connection.execute(_NUMBERS, {"table": texts.table}).one()
     own = connection.execute(_NUMBERS, {"table": migration.quoted_table}).one()
     column, key = migration.plan.new.column, migration.terms.key
-    numbers = {**own.by_name, column: own.by_name.get(found_as or column, own.next)}
+    numbers = {column: own.next, **own.by_name}
+    if found_as:
+        numbers[column] = own.by_name.get(found_as, own.next)
     columns = [texts.by, column, *key.names]
     table = migration.quoted_table
     places = [f"%{place}$I" for place in range(4, 4 + len(key.names))]
