@@ -192,10 +192,12 @@ def open_ledger(connection: sa.Connection, model: Model) -> None:
     connection.execute(insert(QUOTA).values(row).on_conflict_do_nothing())
 
 
-def read_usd(migration: Migration) -> float:
-    """What this migration has cost so far, without questions; 0.0 with models that cost nothing.
-    Raises DatabaseError."""
-    return _sum_usd(read_costs(migration))
+def read_usd(migration: Migration, *, with_siblings: bool = False) -> float:
+    """What this migration, or all that share its budget, have cost so far, without questions; 0.0
+    with models that cost nothing. Raises DatabaseError."""
+    plans = (migration.plan, *(migration.plan.siblings if with_siblings else ()))
+    with translate_errors("reading the cost ledger"), migration.engine.connect() as connection:
+        return _sum_usd(_read_costs(connection, *plans))
 
 
 def _sum_usd(costs: Sequence[ModelCost]) -> float:

@@ -39,7 +39,7 @@ def disagreements(plans: Sequence[Plan]) -> Iterator[str]:
 
 def _shared(plan: Plan) -> dict[str, Any]:
     """By the name of the field."""
-    shared = {"old.model": plan.old.model, "new.model": plan.new.model}
+    shared: dict[str, Any] = {"old.model": plan.old.model, "new.model": plan.new.model}
     shared["backfill.budget_usd"] = plan.backfill.budget_usd
     for name in ("database", "app", "canary"):
         fields = getattr(plan, name).model_dump(exclude=OF_EACH_TABLE)
