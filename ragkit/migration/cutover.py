@@ -14,6 +14,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import allow_missing_old, keep_old_column_current
 from ragkit.migration.serving.confirmation import CONFIRMED
 from ragkit.migration.swap.swap import measure_window, swap
+from ragkit.migration.tables.siblings import ready_siblings, require_way_back
 from ragkit.migration.verdict import Verdict, require_go
 from ragkit.migration.versioned_view.view import make_view
 
@@ -30,12 +31,14 @@ class TrafficSwitch:
 def cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -> TrafficSwitch:
     """Gives the traffic to the new model; `question` is the smoke test's.
 
-    Raises ConfigError when the plan does not name its database, PhaseError, GateError when the
-    verdict is not GO and the plan holds no override, or DeployError when the new revision does not
-    answer. The old revision then still serves.
+    Of several tables that one app searches, each is ready before any is cut over: the first one
+    switches the app, and the others find that it serves them. Safe to repeat. Raises ConfigError
+    when the plan does not name its database, PhaseError, GateError when the verdict is not GO and
+    the plan holds no override, or a sibling is not ready, or DeployError when the new revision does
+    not answer. The old revision then still serves.
     """
     migration.require_named_database("cut over")
-    with exclusive(migration, "cut over"):
+    with exclusive(migration, "cut over", with_siblings=True):
         migration.require_phase("cut over")
         return _cut_over(migration, app, verdict, question)
 
@@ -45,11 +48,13 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
     if plan.gates.override:
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
-    allow_missing_old(migration)
-    if plan.app.way != "column":  # a new revision may write before it is seen to serve
-        keep_old_column_current(migration, f"the {plan.app.way}")
-    if plan.app.way == "view":
-        make_view(migration)
+    together = (migration, *ready_siblings(migration))
+    for ready in together:
+        allow_missing_old(ready)
+        if plan.app.way != "column":  # a new revision may write before it is seen to serve
+            keep_old_column_current(ready, f"the {plan.app.way}")
+        if plan.app.way == "view":
+            make_view(ready)
     switch = switch_traffic(
         app, plan.new.model, question, reuse=False, prepare=_swap_of(migration, app)
     )
@@ -62,10 +67,12 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
 def roll_back(migration: Migration, app: App, question: str) -> TrafficSwitch:
     """Gives the traffic back to the newest revision of the old model.
 
-    Raises PhaseError, for example after the retirement, or DeployError.
+    Raises PhaseError, for example after the retirement of this table or of a sibling, or
+    DeployError.
     """
-    with exclusive(migration, "roll back"):
+    with exclusive(migration, "roll back", with_siblings=True):
         phase = migration.require_phase("roll back")
+        require_way_back(migration)
         prepare = _swap_of(migration, app, back=True)
         old = migration.plan.old.model
         switch = switch_traffic(app, old, question, reuse=True, prepare=prepare)

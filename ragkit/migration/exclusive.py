@@ -20,8 +20,9 @@ POLL_SECONDS = 0.25
 
 
 @contextmanager
-def exclusive(migration: Migration, step: str) -> Iterator[None]:
-    """Leases the migration for `step` while the block runs.
+def exclusive(migration: Migration, step: str, *, with_siblings: bool = False) -> Iterator[None]:
+    """Leases the migration, and its siblings where one app is switched for all of them, for `step`
+    while the block runs.
 
     Raises PhaseError, which names the other operator's step, or DatabaseError. Waits for the
     lease of a process that was killed; before expand there is nothing to lease.
@@ -31,22 +32,25 @@ def exclusive(migration: Migration, step: str) -> Iterator[None]:
     if not is_expanded:
         yield
         return
+    plans = (migration.plan, *(migration.plan.siblings if with_siblings else ()))
     with working(migration.engine, f"ragkit {step}") as worker:
-        _lease(migration, worker, step)
         try:
+            # in one order, so that of two operators one gets all
+            for name in sorted(plan.migration_id for plan in plans):
+                _lease(migration, name, worker, step)
             yield
         finally:
             with translate_errors(step), migration.engine.begin() as connection:
                 connection.execute(sa.delete(LEASE).where(LEASE.c.worker == worker))
 
 
-def _lease(migration: Migration, worker: str, step: str) -> None:
+def _lease(migration: Migration, name: str, worker: str, step: str) -> None:
     """A holder that is alive renews its row; one that was killed does not, and expires."""
     seen_until, deadline = None, time.monotonic() + 2 * LEASE_SECONDS
-    while not _try_to_lease(migration, worker, step):
+    while not _try_to_lease(migration, name, worker, step):
         with translate_errors(step), migration.engine.connect() as connection:
             holds = sa.select(WORKER).join(LEASE, LEASE.c.worker == WORKER.c.id)
-            holder = connection.execute(holds.where(LEASE.c.name == migration.id)).first()
+            holder = connection.execute(holds.where(LEASE.c.name == name)).first()
         renewed = holder is not None and holder.until != (seen_until := seen_until or holder.until)
         if holder and (renewed or time.monotonic() > deadline):
             other = Worker(holder.name, holder.since)
@@ -56,9 +60,9 @@ def _lease(migration: Migration, worker: str, step: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _try_to_lease(migration: Migration, worker: str, step: str) -> bool:
-    free = sa.delete(LEASE).where(LEASE.c.name == migration.id, ~is_alive(LEASE.c.worker))
-    entry = insert(LEASE).values(name=migration.id, worker=worker).on_conflict_do_nothing()
+def _try_to_lease(migration: Migration, name: str, worker: str, step: str) -> bool:
+    free = sa.delete(LEASE).where(LEASE.c.name == name, ~is_alive(LEASE.c.worker))
+    entry = insert(LEASE).values(name=name, worker=worker).on_conflict_do_nothing()
     with translate_errors(step), migration.engine.begin() as connection:
         connection.execute(free)
         return connection.execute(entry.returning(LEASE.c.name)).first() is not None

@@ -18,6 +18,7 @@ from ragkit.migration.schema import statements
 from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
+from ragkit.migration.tables.siblings import require_cut_over
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
 from ragkit.migration.versioned_view import statements as view_statements
 from ragkit.migration.versioned_view.retirement import (
@@ -48,10 +49,11 @@ def retire(migration: Migration, app: App) -> Retirement:
     """Drops the old column if the plan says `old.retire`. Safe to repeat.
 
     The trigger on the new column stays: it clears a vector whose text changes. Raises ConfigError,
-    PhaseError, GateError when the app does not serve the new model or rows lack its vector,
+    PhaseError, GateError when the app does not serve the new model, rows lack its vector, or a
+    sibling is not cut over,
     DatabaseError or DeployError.
     """
-    with exclusive(migration, "retire"):
+    with exclusive(migration, "retire", with_siblings=True):
         return _retire(migration, app)
 
 
@@ -70,6 +72,7 @@ def _retire(migration: Migration, app: App) -> Retirement:
     phases.require_phase("retire", phase)
     migration.require_named_database("retire")
     _require_new_model(app, plan.new.model)
+    require_cut_over(migration)
     counts = audit(migration)
     with translate_errors("retire"), migration.engine.connect() as connection:
         gates = Verdict.of(database_gates(connection, migration, counts), {})

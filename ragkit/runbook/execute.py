@@ -1,191 +1,105 @@
 """Runs every notebook in order through papermill, with the probe beside them."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import papermill
-
-from ragkit import errors
-from ragkit.checkout import ROOT, child_path, require_checkout
-from ragkit.deploy import probe
-from ragkit.errors import RagkitError
-from ragkit.migration.plan import Plan
-from ragkit.migration.rescue.service_log import ServiceState
-from ragkit.migration.verdict import GO, read_verdict
-from ragkit.runbook.deployment import check_of
-from ragkit.runbook.kernels import private_kernel
+from ragkit.checkout import child_path, require_checkout
+from ragkit.migration.plan.tables.choice import require_one
+from ragkit.migration.plan.tables.entries import TABLES
+from ragkit.runbook.notebooks.run import NotebookRun, Outcome, Tell
+from ragkit.runbook.notebooks.watch import watch_app
 from ragkit.runbook.parameters import Parameters, make_private
-from ragkit.runbook.questions import probe_questions
-from ragkit.runbook.report_pages.first_page import write_index
-from ragkit.runbook.report_pages.notebook_page import write_page
-from ragkit.runbook.report_pages.results import COMPARISON
-from ragkit.runbook.report_pages.run_files import (
-    Phases,
-    write_pictures,
-    write_plan,
-    write_summary,
-)
+from ragkit.runbook.report_pages.run_files import write_plan
+from ragkit.runbook.report_pages.tables_page import write_tables_page
 from ragkit.runbook.rescue.need import needs_rescue
-from ragkit.runbook.rescue.service import service_states
-from ragkit.runbook.runbook import Answer, Runbook
-from ragkit.sandbox.sample import QUESTIONS
+from ragkit.runbook.runbook import Runbook
+from ragkit.runbook.tables.folders import table_folder
 
-NOTEBOOKS = ROOT / "notebooks"
 REHEARSAL = (
     "00_sandbox", "01_inspect", "02_backfill", "03_compare", "04_cutover", "90_rollback",
     "04_cutover", "05_retire",
 )  # fmt: skip
 """The sandbox proves the way back too, and ends on the new model."""
-MIGRATION = ("01_inspect", "02_backfill", "03_compare", "04_cutover", "05_retire")
+UNTIL_VERDICT = ("01_inspect", "02_backfill", "03_compare")
+SWITCH = ("04_cutover", "05_retire")
+MIGRATION = (*UNTIL_VERDICT, *SWITCH)
 RESCUED = ("01_inspect", "rescue", *MIGRATION[1:])
 """Where the old model is gone, and the app is down."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """`faults` is empty when the run kept all its promises."""
-
-    run_dir: Path
-    verdict: str | None
-    answer: Answer | None
-    faults: list[str]
-
-
-def run_notebooks(parameters: Parameters, tell: Callable[[str], object], runs: Path) -> Outcome:
-    """Runs into a new folder of `runs`. A notebook that fails ends the run; the report is written
-    all the same. Raises ConfigError or PlanError before anything is run."""
+def run_notebooks(parameters: Parameters, tell: Tell, runs: Path) -> list[Outcome]:
+    """Runs into a new folder of `runs`: one outcome for each table, each with a folder of its own
+    where there are several. A notebook that fails ends the run of its table, and nothing is
+    switched; the report is written all the same. Raises ConfigError or PlanError before anything is
+    run."""
     require_checkout()
-    plan = Runbook.of(parameters).plan
+    plans = [runbook.plan for runbook in Runbook.all_of(parameters)]
+    if plans[0].database.url == "sandbox":
+        require_one(plans)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    run_dir = runs.resolve() / f"{stamp}-{parameters.params.stem}"
-    make_private(run_dir)
+    run_dir = make_private(runs.resolve() / f"{stamp}-{parameters.params.stem}")
     parameters = replace(parameters, params=parameters.params.resolve(), run_dir=run_dir)
     os.environ["PYTHONPATH"] = child_path()  # kernels import ragkit from this checkout
-    write_plan(run_dir, plan)
-    phases: Phases = []
-    stopped: dict[str, str] | None = None
-    is_rehearsal = plan.database.url == "sandbox"
+    write_plan(run_dir, *plans)
+    if len(plans) == 1:
+        return [_run_table(NotebookRun(plans[0], parameters), tell)]
+    tables = [
+        NotebookRun(
+            plan,
+            replace(
+                parameters,
+                run_dir=make_private(table_folder(run_dir, plan)),
+                overrides=(*parameters.overrides, f"{TABLES}={plan.name}"),
+            ),
+        )
+        for plan in plans
+    ]
+    outcomes = _run_tables(tables, tell)
+    write_tables_page(run_dir, plans, outcomes)
+    return outcomes
+
+
+def _run_table(run: NotebookRun, tell: Tell) -> Outcome:
+    is_rehearsal = run.plan.database.url == "sandbox"
     with ExitStack() as stack:
         if not is_rehearsal:
-            watch_app(stack, parameters, tell)
-        for notebook in REHEARSAL if is_rehearsal else _notebooks(parameters, tell):
-            name = _unused(notebook, [phase[0] for phase in phases])
-            tell(f"{name} …")
-            start = time.time()
-            try:
-                _execute(notebook, run_dir / f"{name}.ipynb", parameters)
-            except (papermill.PapermillExecutionError, RuntimeError) as error:
-                stopped = {"notebook": name, "reason": _reason(error)}
-            phases.append((name, start, time.time()))
-            write_page(run_dir / f"{name}.ipynb")
-            if stopped:
+            watch_app(stack, run.parameters, tell)
+        for notebook in REHEARSAL if is_rehearsal else _notebooks(run.parameters, tell):
+            if not run.execute(notebook, tell):
                 break
-            tell(f"{name} done in {phases[-1][2] - start:.1f} s")
             if notebook == "00_sandbox":
-                watch_app(stack, parameters, tell)
-    return _close(plan, run_dir, phases, stopped)
+                watch_app(stack, run.parameters, tell)
+    return run.close()
 
 
-def _notebooks(parameters: Parameters, tell: Callable[[str], object]) -> Sequence[str]:
+def _run_tables(tables: Sequence[NotebookRun], tell: Tell) -> list[Outcome]:
+    """Each has its verdict, whatever the others have; then one app is switched for all or none."""
+    with ExitStack() as stack:
+        for table in tables:
+            watch_app(stack, table.parameters, tell)
+        for notebook in UNTIL_VERDICT:
+            for table in tables:
+                if table.stopped is None:
+                    table.execute(notebook, tell)
+        for notebook in SWITCH:
+            for table in tables:
+                stopped = [other.plan.name for other in tables if other.stopped]
+                if stopped and table.stopped is None:
+                    reason = (
+                        f"not run: the app is switched for all tables, and {stopped[0]} stopped"
+                    )
+                    table.stopped = {"notebook": notebook, "reason": reason}
+                elif table.stopped is None:
+                    table.execute(notebook, tell)
+    return [table.close() for table in tables]
+
+
+def _notebooks(parameters: Parameters, tell: Tell) -> Sequence[str]:
     if not needs_rescue(Runbook.of(parameters)):
         return MIGRATION
     tell("the old model does not answer, nor does the app: this run begins with a rescue")
     return RESCUED
-
-
-def _execute(notebook: str, output: Path, parameters: Parameters) -> None:
-    with private_kernel(output.parent / "kernels.log") as config:
-        papermill.execute_notebook(
-            NOTEBOOKS / f"{notebook}.ipynb",
-            output,
-            parameters={
-                "params": str(parameters.params),
-                "run_dir": str(parameters.run_dir),
-                "set": list(parameters.overrides),
-            },
-            cwd=str(NOTEBOOKS),
-            kernel_name="python3",
-            progress_bar=False,
-            config=config,
-        )
-
-
-def _reason(error: Exception) -> str:
-    """The message of an error of ragkit; of another one in a cell, its name too. nbclient raises
-    a RuntimeError for a kernel that died or did not start."""
-    if not isinstance(error, papermill.PapermillExecutionError):
-        return f"its process failed ({error}): kernels.log may say why, or the memory ran out"
-    text = next(iter(str(error.evalue).strip().splitlines()), "")
-    return text if error.ename in vars(errors) else f"{error.ename}: {text}"
-
-
-def _close(plan: Plan, run_dir: Path, phases: Phases, stopped: dict[str, str] | None) -> Outcome:
-    """Writes the figures, the pictures and the first page of whatever there is. The verdict is that
-    of this run, and none when it stopped before."""
-    runbook, verdict, answer = Runbook(plan, run_dir), None, None
-    consequences: list[str] = []
-    states: list[ServiceState] = []
-    try:
-        if (run_dir / COMPARISON).exists():
-            verdict = read_verdict(runbook.migration)
-        states = service_states(runbook)
-        answer = runbook.ask()
-    except RagkitError as error:
-        consequences.append(str(error))
-    write_pictures(run_dir, verdict, phases, plan.old.model, states)
-    summary = write_summary(runbook, verdict, phases, stopped)
-    if summary["verdict"] != GO and not plan.gates.override:
-        consequences.append(f"the verdict is {summary['verdict']}")
-    if answer and answer.serving != plan.new.model:
-        consequences.append(f"the app serves {answer.serving}, not {plan.new.model}")
-    watched = summary["probe"]
-    if plan.app.target == "local" and not watched["requests"]:
-        consequences.append("the probe sent no request")
-    # After a stopped notebook, the consequences say nothing new.
-    faults = [f"{stopped['notebook']} stopped: {stopped['reason']}"] if stopped else consequences
-    if watched["failed"]:
-        faults.append(f"the probe: {watched['failed']} of {watched['requests']} requests failed")
-    write_index(run_dir, summary, verdict, answer, faults)
-    return Outcome(run_dir, summary["verdict"], answer, faults)
-
-
-def watch_app(stack: ExitStack, parameters: Parameters, tell: Callable[[str], object]) -> None:
-    """Until the stack is closed: with the sandbox's own questions on its app, whatever the
-    comparison asks; with the plan's, or labels of rows, on another app that answers."""
-    runbook = Runbook.of(parameters)
-    plan, check = runbook.plan, check_of(runbook.plan)
-    questions, rate = QUESTIONS, probe.RATE
-    if plan.app.target != "local":
-        rate = plan.check.per_second
-        if plan.app.target not in ("manual", "command") or not (plan.app.url and rate):
-            return
-        try:
-            texts = probe_questions(runbook.migration)
-            with check.client(plan.app.url) as client:
-                check.ask(client, texts[0])
-        except RagkitError as error:
-            tell(f"the app is not watched: {error}")
-            return
-        questions = runbook.run_dir / "questions.jsonl"
-        questions.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    arguments = [runbook.app.url, str(questions), str(runbook.probe_log), str(rate)]
-    command = [sys.executable, "-m", "ragkit.deploy.probe", *arguments, json.dumps(asdict(check))]
-    stack.callback(_stop, subprocess.Popen(command, cwd=ROOT))
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=probe.TIMEOUT_SECONDS * 2)
-
-
-def _unused(name: str, taken: list[str]) -> str:
-    return name if name not in taken else f"{name}_again"

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
 from ragkit.migration.plan.plan import file_path
+from ragkit.migration.plan.tables.choice import choose, require_one, split_choice
+from ragkit.migration.plan.tables.load import load_plans
 from ragkit.migration.preview.reviewed import SUFFIX, ReviewedPlan
 from ragkit.migration.serving.canary_reports import CanaryReports
 from ragkit.migration.serving.recognition import Recogniser
@@ -33,6 +35,7 @@ from ragkit.runbook.inspection import Inspection
 from ragkit.runbook.interrupt import show_interrupts_in_one_line
 from ragkit.runbook.models.keys import keys_of
 from ragkit.runbook.parameters import Parameters, notebook_parameters
+from ragkit.runbook.tables.folders import table_folder
 
 if TYPE_CHECKING:  # a third of the time that a command takes to start
     from ragkit.evaluation.evidence import Evidence
@@ -71,14 +74,35 @@ class Runbook:
 
     @classmethod
     def of(cls, parameters: Parameters) -> "Runbook":
-        """Raises PlanError with all faults, or ConfigError."""
-        if parameters.params.suffix == SUFFIX:
-            reviewed = ReviewedPlan.load(parameters.params)
-            if parameters.overrides:
-                raise ConfigError(f"{parameters.params.name} is reviewed: it takes no other values")
-            return cls(reviewed.plan, parameters.run_dir, reviewed)
-        plan = Plan.from_file(parameters.params, parameters.overrides)
-        return cls(plan, parameters.run_dir)
+        """Of one table, and its files are in the run folder itself. Raises PlanError with all
+        faults, also where the file holds several and none is chosen, or ConfigError."""
+        runbooks = cls.all_of(parameters)
+        require_one([runbook.plan for runbook in runbooks])
+        return replace(runbooks[0], run_dir=parameters.run_dir)
+
+    @classmethod
+    def all_of(cls, parameters: Parameters) -> list["Runbook"]:
+        """One for each table of the file, or the chosen one. Where it holds several, each has a
+        folder of its own in the run folder. Raises as `of`."""
+        if parameters.params.suffix != SUFFIX:
+            plans = load_plans(parameters.params, parameters.overrides)
+            return [cls(plan, table_folder(parameters.run_dir, plan)) for plan in plans]
+        chosen, others = split_choice(parameters.overrides)
+        if others:
+            raise ConfigError(f"{parameters.params.name} is reviewed: it takes no other values")
+        return cls.reviewed_of(parameters.params, parameters.run_dir, chosen)
+
+    @classmethod
+    def reviewed_of(cls, path: Path, run_dir: Path, chosen: str = "") -> list["Runbook"]:
+        """As all_of, from a file of `ragkit plan -o`."""
+        reviewed = ReviewedPlan.load(path)
+        plans = [one.plan for one in reviewed]
+        kept = [choose(plans, chosen)] if chosen else plans
+        return [
+            cls(one.plan, table_folder(run_dir, one.plan), one)
+            for one in reviewed
+            if one.plan in kept
+        ]
 
     @cached_property
     def sandbox(self) -> "Sandbox":

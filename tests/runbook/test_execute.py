@@ -12,7 +12,7 @@ from ragkit.deploy import probe
 from ragkit.migration import phases
 from ragkit.migration.plan.app import CheckSection
 from ragkit.migration.plan.yaml_core import dump_yaml
-from ragkit.runbook.execute import watch_app
+from ragkit.runbook.notebooks.watch import watch_app
 from ragkit.runbook.parameters import Parameters
 from tests.conftest import NEW, PYTHON, ROOT, changed, environment
 from tests.runbook.conftest import by_script

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from letters import Letters
 
 MODEL, COLUMN = os.environ["MODEL"], os.environ["VECTOR_COLUMN"]
-QUERY = f'select id, content from "Amenities" order by "{COLUMN}" <=> %s::vector limit %s'
+QUERY = f'select id, content from "%s" order by "{COLUMN}" <=> %%s::vector limit %%s'
 app = Flask(__name__)
 if MODEL == "wordllama-256":
     _weights = wordllama.WordLlama.load(
@@ -33,7 +33,7 @@ def embed(text: str) -> list[float]:
     return Letters().embed_query(text)
 
 
-def search(text: str, limit: int) -> list[tuple]:
+def search(text: str, limit: int, table: str = "Amenities") -> list[tuple]:
     connection = pg8000.dbapi.connect(
         user=os.environ["PGUSER"], database=os.environ["PGDATABASE"],
         unix_sock=os.environ["PG_SOCKET"],
@@ -42,15 +42,16 @@ def search(text: str, limit: int) -> list[tuple]:
         cursor = connection.cursor()
         if path := os.environ.get("SEARCH_PATH"):
             cursor.execute("select set_config('search_path', %s, false)", (path,))
-        cursor.execute(QUERY, (str(embed(text)), limit))
+        cursor.execute(QUERY % table, (str(embed(text)), limit))
         return list(cursor.fetchall())
     finally:
         connection.close()
 
 
 @app.get("/search")
-def find():
-    rows = search(request.args["q"], int(request.args.get("n", 3)))
+@app.get("/search/<table>")
+def find(table: str = "Amenities"):
+    rows = search(request.args["q"], int(request.args.get("n", 3)), table)
     return jsonify(data={"hits": [{"doc": {"id": key}, "text": text} for key, text in rows]})
 
 

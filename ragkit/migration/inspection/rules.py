@@ -32,6 +32,7 @@ RULES = {
     "RK031": ("disk", "how much more disk the column and its index take"),
     "RK032": ("placement", "hours, log and disk of a column and of a side table"),
     "RK033": ("judgements", "how many judged questions a verdict takes, and how many there are"),
+    "RK034": ("budget", "what the backfill will cost is more than the budget leaves"),
     "RK040": ("standbys", "standbys that this role may not see, or that are behind"),
     "RK041": ("role .*", "rights that the app's role needs for ragkit's own function"),
     "RK042": ("app", "the app does not answer as the plan says, or serves another model"),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
 from ragkit.checkout import ROOT
 from ragkit.embedding.catalogue.facts import Facts
@@ -38,7 +38,8 @@ from ragkit.retrieval.space import LONG_TEXTS
 
 
 class Plan(Section):
-    """One migration: one table, from the old model and column to the new ones."""
+    """One migration: one table, from the old model and column to the new ones. It may have
+    siblings: the plans of the other tables that the same app searches."""
 
     database: DatabaseSection = Field(default_factory=DatabaseSection)
     table: TableSection
@@ -54,6 +55,9 @@ class Plan(Section):
     canary: CanarySection = Field(default_factory=CanarySection)
     check: CheckSection = Field(default_factory=CheckSection)
     model_facts: dict[str, ModelFacts] = Field(default_factory=dict)
+    _siblings: tuple["Plan", ...] = PrivateAttr(())
+    _number: int = PrivateAttr(1)
+    _name: str = PrivateAttr("")
 
     @classmethod
     def of(cls, values: Mapping[str, object], overrides: Sequence[str] = ()) -> Self:
@@ -90,6 +94,33 @@ class Plan(Section):
         """What the plan says about models."""
         return {name: section.given for name, section in self.model_facts.items()}
 
+    @property
+    def siblings(self) -> tuple["Plan", ...]:
+        """Of the same params file: they share its budget, and are switched together with this."""
+        return self._siblings
+
+    @property
+    def number(self) -> int:
+        """Of the table in its params file, from 1."""
+        return self._number
+
+    @property
+    def name(self) -> str:
+        """The table among those of the params file, in a few words."""
+        return self._name or self.table.qualified_name
+
+    def among(self, number: int, name: str) -> Self:
+        """With its number and its name in the params file."""
+        plan = self.model_copy()
+        plan._number, plan._name = number, name
+        return plan
+
+    def beside(self, siblings: Sequence["Plan"]) -> Self:
+        """With these siblings."""
+        plan = self.model_copy()
+        plan._siblings = tuple(siblings)
+        return plan
+
     def template(self, side: ColumnSection) -> str:
         """What a column's vectors are made from, as the contract has it."""
         texts = f"{self.table.text_table}." if self.table.text_table else ""
@@ -102,7 +133,8 @@ class Plan(Section):
         # without validation: an old model may be one that cannot be called
         new = NewSection.model_construct(**self.old.model_dump(include=shared))
         old._declared, new._declared = self.new.declared, self.old.declared
-        return self.model_copy(update={"old": old, "new": new})
+        back = self.model_copy(update={"old": old, "new": new})
+        return back.beside([sibling.reversed() for sibling in self.siblings])
 
     def renamed(self, old: str, new: str) -> Self:
         """With the names that the two columns have now."""

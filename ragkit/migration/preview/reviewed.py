@@ -1,6 +1,7 @@
 """A reviewed plan: the preview as a file, and the refusal to run it once it no longer fits."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +10,8 @@ from ragkit.errors import ConfigError, DriftError
 from ragkit.migration import phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.tables.entries import TABLES
+from ragkit.migration.plan.tables.load import relate
 from ragkit.migration.preview.fingerprint import Fingerprint
 from ragkit.migration.preview.preview import FORMAT, Preview
 
@@ -18,7 +21,7 @@ SUFFIX = ".json"
 
 @dataclass(frozen=True)
 class ReviewedPlan:
-    """`database` is the one that the plan was made for."""
+    """Of one table. `database` is the one that the plan was made for."""
 
     path: Path
     plan: Plan
@@ -26,13 +29,16 @@ class ReviewedPlan:
     fingerprint: Fingerprint
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Raises ConfigError when the file is no plan of `ragkit plan`, or PlanError."""
+    def load(cls, path: Path) -> list[Self]:
+        """One for each table. Raises ConfigError when the file is no plan of `ragkit plan`, or
+        PlanError."""
         try:
             document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             form = document["format"]
-            values, database = document["plan"], document["database"]
-            fingerprint = Fingerprint(**document["fingerprint"])
+            read = [
+                (part["plan"], part["database"], Fingerprint(**part["fingerprint"]))
+                for part in document.get(TABLES, [document])
+            ]
         except FileNotFoundError:
             raise ConfigError(f"there is no file {path}: write it with ragkit plan -o") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -41,7 +47,11 @@ class ReviewedPlan:
             ) from None
         if form != FORMAT:
             raise ConfigError(f"{path} has format {form}, expected {FORMAT}: make it again")
-        return cls(path, Plan.of(values), database, fingerprint)
+        plans = relate([Plan.of(values) for values, _, _ in read])
+        return [
+            cls(path, plan, database, fingerprint)
+            for plan, (_, database, fingerprint) in zip(plans, read, strict=True)
+        ]
 
     def require_no_drift(self, migration: Migration) -> None:
         """After the retirement nothing is left that could be run. Raises DriftError, which tells
@@ -58,9 +68,11 @@ class ReviewedPlan:
             )
 
 
-def save(preview: Preview, path: Path) -> Path:
-    """Raises OSError."""
-    text = json.dumps(preview.as_json(), indent=2, ensure_ascii=False)
+def save(previews: Sequence[Preview], path: Path) -> Path:
+    """One file, of one table or of several. Raises OSError."""
+    documents = [preview.as_json() for preview in previews]
+    whole = documents[0] if len(documents) == 1 else {"format": FORMAT, TABLES: documents}
+    text = json.dumps(whole, indent=2, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + "\n", encoding="utf-8")
     return path

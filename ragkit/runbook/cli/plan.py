@@ -1,23 +1,26 @@
 """ragkit plan and ragkit apply: everything that will happen, reviewed before it does."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from ragkit.errors import SchemaError
+from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration import phases
 from ragkit.migration.inspection.rules import NOT_READY, Finding
 from ragkit.migration.preview.preview import Preview
-from ragkit.migration.preview.reviewed import ReviewedPlan, save
+from ragkit.migration.preview.reviewed import save
 from ragkit.migration.preview.steps import CONCURRENT, EXCLUSIVE, ROWS, SHARE_ROW
+from ragkit.migration.tables.costs import add_up
 from ragkit.migration.verdict import GO, read_verdict
-from ragkit.runbook.cli.options import with_runbook, with_terminal
-from ragkit.runbook.cli.steps import backfill, compare, cut_over
+from ragkit.runbook.cli.options import for_each_table, with_runbooks, with_terminal
+from ragkit.runbook.cli.steps import backfill, compare_each, cut_over
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.parameters import run_folder
 from ragkit.runbook.runbook import Runbook
+from ragkit.runbook.tables.folders import table_folder
 
 DONE = (phases.CUT_OVER, phases.ROLLED_BACK, phases.RETIRED)
 """Phases in which a person decides what comes next."""
@@ -26,7 +29,7 @@ GITHUB = {"problem": "error", "warning": "warning", "note": "notice"}
 
 
 @click.command("plan")
-@with_runbook
+@with_runbooks
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it as JSON to review.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write it as a page.")
 @click.option(
@@ -34,26 +37,60 @@ GITHUB = {"problem": "error", "warning": "warning", "note": "notice"}
     help="github: findings as annotations of a workflow.",
 )  # fmt: skip
 def plan_command(
-    runbook: Runbook, terminal: Terminal, output: Path | None, html: Path | None, form: str
+    runbooks: Sequence[Runbook],
+    terminal: Terminal,
+    output: Path | None,
+    html: Path | None,
+    form: str,
 ) -> None:
     """Show everything that will happen before anything happens. Exit 1 with problems."""
-    try:
-        with terminal.working("measuring"):
-            preview = runbook.inspection.preview
-    except SchemaError as error:
-        found = [Finding(NOT_READY, "problem", "table", fault, "") for fault in error.faults]
+    if output and len(runbooks) <= len(runbooks[0].plan.siblings):
+        raise ConfigError("-o writes all tables, which are switched together: leave out --table")
+    previews: list[Preview] = []
+    shown: list[Finding] = []
+
+    def step(runbook: Runbook) -> None:
+        try:
+            with terminal.working("measuring"):
+                preview = runbook.inspection.preview
+        except SchemaError as error:
+            found = [Finding(NOT_READY, "problem", "table", fault, "") for fault in error.faults]
+        else:
+            _show(terminal, preview)
+            found = preview.findings
+            previews.append(preview)
         _show_findings(terminal, found, form)
-        raise SystemExit(1) from None
-    _show(terminal, preview)
-    _show_findings(terminal, preview.findings, form)
-    if output:
-        terminal.fact("written", str(save(preview, output)))
-    if html:
-        with needs_extra("notebooks"):
-            from ragkit.runbook.report_pages.plan_page import write_plan_page
-        terminal.fact("page", str(write_plan_page(preview, html)))
-    if any(finding.severity == "problem" for finding in preview.findings):
+        shown.extend(found)
+
+    for_each_table(runbooks, terminal, step)
+    if len(previews) < len(runbooks):
         raise SystemExit(1)
+    costs = add_up([runbook.migration for runbook in runbooks], previews)
+    if len(runbooks) > 1:
+        terminal.record("all_tables", costs)
+    if finding := costs.finding():
+        _show_findings(terminal, [finding], form, "budget")
+        shown.append(finding)
+    if output:
+        terminal.fact("written", str(save(previews, output)))
+    if html:
+        _write_pages(terminal, runbooks, previews, html)
+    if any(finding.severity == "problem" for finding in shown):
+        raise SystemExit(1)
+
+
+def _write_pages(
+    terminal: Terminal, runbooks: Sequence[Runbook], previews: Sequence[Preview], html: Path
+) -> None:
+    """One for each table; of several, with the number and name of the table in the file's name."""
+    with needs_extra("notebooks"):
+        from ragkit.runbook.report_pages.plan_page import write_plan_page
+    for runbook, preview in zip(runbooks, previews, strict=True):
+        page = table_folder(html, runbook.plan)
+        if page != html:
+            page = html.with_name(f"{html.stem}-{page.name}{html.suffix}")
+        name = "page" if len(runbooks) == 1 else f"page of {runbook.plan.name}"
+        terminal.fact(name, str(write_plan_page(preview, page)))
 
 
 @click.command("apply")
@@ -66,17 +103,21 @@ def apply_command(terminal: Terminal, plan: Path, run_dir: str) -> None:
     Refused when the table, the contract or the code is another one than PLAN was made of.
     """
     stop_on_signals()
-    reviewed = ReviewedPlan.load(plan)
-    runbook = Runbook(reviewed.plan, run_folder(run_dir), reviewed)
-    phase = runbook.migration.phase()
-    if phase in DONE:
+    runbooks = Runbook.reviewed_of(plan, run_folder(run_dir))
+    phase_of = {runbook.plan.name: runbook.migration.phase() for runbook in runbooks}
+    if all(phase in DONE for phase in phase_of.values()):
+        phase = next(iter(phase_of.values()))
         terminal.line(f"nothing to do: {phase}; {phases.NEXT_STEPS[phase]}", "done")
         return
-    backfill(runbook, terminal)
+    open_ones = [runbook for runbook in runbooks if phase_of[runbook.plan.name] not in DONE]
+    for_each_table(open_ones, terminal, lambda runbook: backfill(runbook, terminal))
+    compare_each([one for one in open_ones if not _is_go(one)], terminal)
+    for_each_table(open_ones, terminal, lambda runbook: cut_over(runbook, terminal))
+
+
+def _is_go(runbook: Runbook) -> bool:
     verdict = read_verdict(runbook.migration)
-    if verdict is None or verdict.verdict != GO:
-        compare(runbook, terminal)
-    cut_over(runbook, terminal)
+    return verdict is not None and verdict.verdict == GO
 
 
 def _show(terminal: Terminal, preview: Preview) -> None:
@@ -91,12 +132,14 @@ def _show(terminal: Terminal, preview: Preview) -> None:
     terminal.table("limits", preview.limits)
 
 
-def _show_findings(terminal: Terminal, findings: list[Finding], form: str) -> None:
+def _show_findings(
+    terminal: Terminal, findings: list[Finding], form: str, name: str = "findings"
+) -> None:
     if form == "github":
         for finding in findings:
             terminal.line(_annotation(finding))
         return
-    terminal.checks("findings", findings)
+    terminal.checks(name, findings)
 
 
 def _annotation(finding: Finding) -> str:

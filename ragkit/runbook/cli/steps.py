@@ -1,31 +1,35 @@
 """The steps of a migration as commands."""
 
 import threading
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 import click
 
+from ragkit.errors import GateError
 from ragkit.migration import cutover, retirement
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.model_calls.metering import read_costs
-from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.backfill.pipeline import Progress, run_backfill
 from ragkit.migration.inspection import inventory
 from ragkit.migration.migration import Migration
+from ragkit.migration.plan.tables.choice import require_one
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import recheck_verdict, require_go
-from ragkit.runbook.cli.options import with_runbook
+from ragkit.runbook.cli.options import for_each_table, with_each_table, with_runbooks
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, Seconds, changes, look_often
 from ragkit.runbook.report_pages.results import write_comparison, write_verdict
 from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.runbook import Runbook
+from ragkit.runbook.tables.following import follow_together
 
 
 @click.command("inspect")
-@with_runbook
+@with_each_table
 def inspect_command(runbook: Runbook, terminal: Terminal) -> None:
     """Show what is there, what is missing and what the backfill will cost. Changes nothing."""
     terminal.line(runbook.check_questions(), "questions")
@@ -44,7 +48,7 @@ def inspect_command(runbook: Runbook, terminal: Terminal) -> None:
 
 
 @click.command("backfill")
-@with_runbook
+@with_each_table
 @click.option("--retry", is_flag=True, help="Retry the rows that the model refused.")
 def backfill_command(runbook: Runbook, terminal: Terminal, retry: bool) -> None:
     """Add the new column, fill it while the app serves, and index it."""
@@ -72,23 +76,48 @@ def backfill(runbook: Runbook, terminal: Terminal, *, retry: bool = False) -> No
 
 
 @click.command("follow")
-@with_runbook
-def follow_command(runbook: Runbook, terminal: Terminal) -> None:
+@with_runbooks
+def follow_command(runbooks: Sequence[Runbook], terminal: Terminal) -> None:
     """Keep embedding what people write, until stopped (Ctrl-C or SIGTERM)."""
     stop = threading.Event()
     stop_on_signals(stop)
-    migration = open_migration(runbook, terminal)
+    for_each_table(runbooks, terminal, lambda runbook: open_migration(runbook, terminal))
     terminal.line("following; stop with Ctrl-C")
+    followers = {runbook.plan.name: _follower(runbook, stop) for runbook in runbooks}
+    if len(followers) == 1:
+        [steps] = followers.values()
+        terminal.stream(changes(steps, attrgetter("done")))
+    else:
+        terminal.stream(changes(follow_together(followers, stop), attrgetter("done")))
+
+
+def _follower(runbook: Runbook, stop: threading.Event) -> Iterator[Progress]:
     new, old = runbook.new_embedder, runbook.old_embedder_or_none()
-    steps = follow(migration, new, old, stop, runbook.probe_log)
-    terminal.stream(changes(steps, attrgetter("done")))
+    return follow(runbook.migration, new, old, stop, runbook.probe_log)
 
 
 @click.command("compare")
-@with_runbook
-def compare_command(runbook: Runbook, terminal: Terminal) -> None:
+@with_runbooks
+def compare_command(runbooks: Sequence[Runbook], terminal: Terminal) -> None:
     """Compare both columns and print the gates. Exit 1 unless GO, or overridden."""
-    compare(runbook, terminal)
+    compare_each(runbooks, terminal)
+
+
+def compare_each(runbooks: Sequence[Runbook], terminal: Terminal) -> None:
+    """Every table has its verdict, whatever the others have. Raises GateError unless each is GO, or
+    overridden."""
+    refused: dict[str, str] = {}
+
+    def step(runbook: Runbook) -> None:
+        try:
+            compare(runbook, terminal)
+        except GateError as error:
+            refused[runbook.plan.name] = str(error)
+
+    for_each_table(runbooks, terminal, step)
+    if refused:
+        named = [f"{name}: {error}" for name, error in refused.items()]
+        raise GateError("; ".join(named if len(runbooks) > 1 else refused.values()))
 
 
 def compare(runbook: Runbook, terminal: Terminal) -> None:
@@ -110,7 +139,7 @@ def compare(runbook: Runbook, terminal: Terminal) -> None:
 
 
 @click.command("cutover")
-@with_runbook
+@with_each_table
 def cutover_command(runbook: Runbook, terminal: Terminal) -> None:
     """Switch the app to the new model: gates, a revision without traffic, smoke test, traffic."""
     cut_over(runbook, terminal)
@@ -126,7 +155,7 @@ def cut_over(runbook: Runbook, terminal: Terminal) -> None:
 
 
 @click.command("rollback")
-@with_runbook
+@with_each_table
 def rollback_command(runbook: Runbook, terminal: Terminal) -> None:
     """Put the app back on the old revision, and check its answer."""
     migration = open_migration(runbook, terminal)
@@ -136,7 +165,7 @@ def rollback_command(runbook: Runbook, terminal: Terminal) -> None:
 
 
 @click.command("retire")
-@with_runbook
+@with_each_table
 def retire_command(runbook: Runbook, terminal: Terminal) -> None:
     """Drop the old column, if the plan says old.retire: true."""
     retired = retirement.retire(open_migration(runbook, terminal), runbook.app)
@@ -144,24 +173,25 @@ def retire_command(runbook: Runbook, terminal: Terminal) -> None:
 
 
 @click.command("status")
-@with_runbook
+@with_runbooks
 @click.option(
     "--watch", type=Seconds(min=MIN_SECONDS), is_flag=False, flag_value=WATCH_SECONDS,
     metavar="[SECONDS]", help="Look again every 2 s, or SECONDS, until Ctrl-C.",
 )  # fmt: skip
-def status_command(runbook: Runbook, terminal: Terminal, watch: float | None) -> None:
+def status_command(runbooks: Sequence[Runbook], terminal: Terminal, watch: float | None) -> None:
     """Show where the migration stands."""
     if watch is None:
-        terminal.record("status", runbook.status())
+        for_each_table(runbooks, terminal, lambda one: terminal.record("status", one.status()))
         return
+    require_one([runbook.plan for runbook in runbooks])
     stop = threading.Event()
     stop_on_signals(stop)
-    looks = look_often(runbook.status, watch, stop)
+    looks = look_often(runbooks[0].status, watch, stop)
     terminal.stream(changes(looks, attrgetter("status", "fault")))
 
 
 @click.command("ask")
-@with_runbook
+@with_each_table
 def ask_command(runbook: Runbook, terminal: Terminal) -> None:
     """Ask the app the smoke question: the curl line and the answer."""
     answer = runbook.ask()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.parameters import PARAMS, Parameters
 from ragkit.runbook.runbook import Runbook
+
+if TYPE_CHECKING:
+    from ragkit.runbook.notebooks.run import Outcome
 
 
 @click.command("run")
@@ -31,15 +35,26 @@ def run_command(parameters: Parameters, terminal: Terminal, runs: Path) -> None:
         from ragkit.runbook.execute import run_notebooks
 
     with terminal.working("running the notebooks"):
-        outcome = run_notebooks(parameters, terminal.line, runs)
+        outcomes = run_notebooks(parameters, terminal.line, runs)
+    for outcome in outcomes:
+        if len(outcomes) == 1:
+            _show_outcome(terminal, outcome)
+        else:
+            with terminal.section(outcome.run_dir.name):
+                _show_outcome(terminal, outcome)
+    if len(outcomes) > 1:
+        terminal.fact("report", outcomes[0].run_dir.parent / "index.html")
+    if any(outcome.faults for outcome in outcomes):
+        raise SystemExit(1)
+
+
+def _show_outcome(terminal: Terminal, outcome: "Outcome") -> None:
     terminal.fact("verdict", outcome.verdict)
     if outcome.answer:
         terminal.line(outcome.answer.curl, "curl")
         terminal.line(outcome.answer.answer, "answer")
     terminal.fact("report", outcome.run_dir / "index.html")
     terminal.faults("faults", outcome.faults)
-    if outcome.faults:
-        raise SystemExit(1)
 
 
 @click.command("lab")
@@ -52,10 +67,10 @@ def lab_command(parameters: Parameters, jupyter_options: tuple[str, ...]) -> Non
     """
     require_checkout()
     if parameters.overrides:
-        raise ConfigError("lab takes no --set: use the parameter `set` in a notebook")
+        raise ConfigError("lab takes no --set or --table: use the parameter `set` in a notebook")
     with needs_extra("notebooks"):
         import_module("jupyterlab")
-    runbook = Runbook.of(parameters)
+    runbook = Runbook.all_of(parameters)[0]
     if runbook.plan.database.url == "sandbox":
         for line in _start_sandbox(runbook):
             click.echo(line)

@@ -12,6 +12,7 @@ from ragkit.deploy import probe
 from ragkit.errors import RagkitError
 from ragkit.migration.backfill.model_calls.metering import ModelCost, read_costs
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.tables.entries import TABLES
 from ragkit.migration.plan.yaml_core import dump_yaml
 from ragkit.migration.rescue.service_log import ServiceState
 from ragkit.migration.verdict import Verdict
@@ -30,10 +31,11 @@ Phases = list[tuple[str, float, float]]
 """(name, start, end) of each notebook, in UNIX seconds."""
 
 
-def write_plan(run_dir: Path, plan: Plan) -> Path:
-    """plan.yaml: every field of the plan as this run used it, a params file itself."""
-    page = run_dir / "plan.yaml"
-    page.write_text(dump_yaml(plan.model_dump()), encoding="utf-8")
+def write_plan(run_dir: Path, *plans: Plan) -> Path:
+    """plan.yaml: every field of the plans as this run used them, a params file itself."""
+    page, values = run_dir / "plan.yaml", [plan.model_dump() for plan in plans]
+    whole = values[0] if len(values) == 1 else {TABLES: values}
+    page.write_text(dump_yaml(whole), encoding="utf-8")
     return page
 
 

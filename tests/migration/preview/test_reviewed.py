@@ -16,7 +16,7 @@ from tests.conftest import changed
 @pytest.fixture
 def path(migration, new_embedder, tmp_path):
     preview = make_preview(migration, measure(migration, new_embedder), [])
-    return save(preview, tmp_path / "plans" / "plan.json")
+    return save([preview], tmp_path / "plans" / "plan.json")
 
 
 def named(migration):
@@ -25,7 +25,7 @@ def named(migration):
 
 
 def test_what_was_saved_is_the_plan_that_is_loaded(path, migration):
-    reviewed = ReviewedPlan.load(path)
+    [reviewed] = ReviewedPlan.load(path)
     assert reviewed.plan == named(migration)
     reviewed.require_no_drift(migration)
 
@@ -34,14 +34,14 @@ def test_a_table_that_changed_is_refused_with_what_changed(path, migration, engi
     with engine.begin() as connection:
         connection.exec_driver_sql('alter table "Amenities" add column extra int')
     with pytest.raises(DriftError, match=r"plan\.json no longer fits: column extra is new; noth"):
-        ReviewedPlan.load(path).require_no_drift(migration)
+        ReviewedPlan.load(path)[0].require_no_drift(migration)
 
 
 def test_another_database_is_refused(path, migration):
     document = json.loads(path.read_text())
     path.write_text(json.dumps({**document, "database": "shop at db:5432"}))
     with pytest.raises(DriftError, match="it was made for shop at db:5432, this is "):
-        ReviewedPlan.load(path).require_no_drift(migration)
+        ReviewedPlan.load(path)[0].require_no_drift(migration)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_edited_limit_is_no_drift_and_is_what_runs(path, migration, engine):
     document = json.loads(path.read_text())
     document["plan"]["gates"]["margin"] = 0.01
     path.write_text(json.dumps(document))
-    reviewed = ReviewedPlan.load(path)
+    [reviewed] = ReviewedPlan.load(path)
     assert reviewed.plan == changed(named(migration), {"gates.margin": 0.01})
     reviewed.require_no_drift(Migration.open(reviewed.plan, engine))
 
@@ -88,4 +88,4 @@ def test_the_retirement_of_the_plan_itself_is_no_drift(path, migration, engine):
         migration.record(phase)
     with engine.begin() as connection:
         drop_old_column(connection, migration)
-    ReviewedPlan.load(path).require_no_drift(migration)
+    ReviewedPlan.load(path)[0].require_no_drift(migration)

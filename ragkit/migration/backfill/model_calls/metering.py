@@ -16,6 +16,7 @@ from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import Embedder, MeteredEmbedder
 from ragkit.errors import BudgetExceeded
 from ragkit.migration.migration import Migration
+from ragkit.migration.plan import Plan
 from ragkit.migration.plan.steps import BackfillSection
 from ragkit.migration.progress import coverage
 from ragkit.retrieval.contract import SCHEMA
@@ -169,14 +170,18 @@ class CostMeter:
 
     def _require_budget(self, connection: sa.Connection, tokens: int) -> None:
         budget = self._migration.plan.backfill.budget_usd
-        spent = _sum_usd(_read_costs(connection, self._migration))
-        self._reading.usd = spent
-        if budget and spent + self._model.price(tokens) > budget:
+        own = _sum_usd(_read_costs(connection, self._migration.plan))
+        self._reading.usd = own
+        siblings = self._migration.plan.siblings
+        others = _sum_usd(_read_costs(connection, *siblings)) if siblings else 0.0
+        if budget and own + others + self._model.price(tokens) > budget:
             counts = coverage.estimate_rows(connection, self._migration)
+            table = f" of {self._migration.plan.name}" if siblings else ""
+            of_others = f" and ${others:.4f} for the other tables" if siblings else ""
             raise BudgetExceeded(
-                f"the budget of ${budget:g} is used up: ${spent:.4f} spent, {counts.filled} rows "
-                f"have vectors and {counts.pending} are pending. Raise backfill.budget_usd and "
-                "run this again"
+                f"the budget of ${budget:g} is used up: ${own:.4f} spent{of_others}, "
+                f"{counts.filled} rows{table} have vectors and {counts.pending} are pending. Raise "
+                "backfill.budget_usd and run this again"
             )
 
 
@@ -187,10 +192,12 @@ def open_ledger(connection: sa.Connection, model: Model) -> None:
     connection.execute(insert(QUOTA).values(row).on_conflict_do_nothing())
 
 
-def read_usd(migration: Migration) -> float:
-    """What this migration has cost so far, without questions; 0.0 with models that cost nothing.
-    Raises DatabaseError."""
-    return _sum_usd(read_costs(migration))
+def read_usd(migration: Migration, *, with_siblings: bool = False) -> float:
+    """What this migration, or all that share its budget, have cost so far, without questions; 0.0
+    with models that cost nothing. Raises DatabaseError."""
+    plans = (migration.plan, *(migration.plan.siblings if with_siblings else ()))
+    with translate_errors("reading the cost ledger"), migration.engine.connect() as connection:
+        return _sum_usd(_read_costs(connection, *plans))
 
 
 def _sum_usd(costs: Sequence[ModelCost]) -> float:
@@ -202,12 +209,14 @@ def read_costs(migration: Migration) -> list[ModelCost]:
     """By model, over all runs of this migration; the questions of a rescue by themselves. Raises
     DatabaseError."""
     with translate_errors("reading the cost ledger"), migration.engine.connect() as connection:
-        return _read_costs(connection, migration)
+        return _read_costs(connection, migration.plan)
 
 
-def _read_costs(connection: sa.Connection, migration: Migration) -> list[ModelCost]:
+def _read_costs(connection: sa.Connection, *plans: Plan) -> list[ModelCost]:
     if not sa.inspect(connection).has_table(SPENDING.name, schema=SCHEMA):
         return []
     columns = (SPENDING.c[name] for name in ("model", "requests", "tokens", "usd"))
-    query = sa.select(*columns).where(SPENDING.c.migration == migration.id)
+    query = sa.select(*columns).where(
+        SPENDING.c.migration.in_([plan.migration_id for plan in plans])
+    )
     return [ModelCost(*row) for row in connection.execute(query)]

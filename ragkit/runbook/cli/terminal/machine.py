@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.plan.tables.entries import TABLES
 from ragkit.report.words import PROBLEM, WARNING, Checked, severity
 from ragkit.runbook.cli.stopping import MESSAGE
 from ragkit.runbook.cli.terminal.errors import print_fault
@@ -35,6 +36,16 @@ class JsonTerminal:
             self._document["error"] = error_form(error)
         if self._document or not self._streams:
             print_json(self._document, indent=None if self._streams else 2)
+
+    @contextmanager
+    def section(self, name: str) -> Iterator[None]:
+        """An object of its own in the object `tables`."""
+        whole, self._document = self._document, {}
+        try:
+            yield
+        finally:
+            whole.setdefault(TABLES, {})[name] = self._document
+            self._document = whole
 
     def line(self, text: object, name: str = "") -> None:
         if name:

@@ -1,7 +1,8 @@
 """What both forms for people share: tables and checks, drawn by rich into a console."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, RenderableType
@@ -29,6 +30,11 @@ class People:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    @contextmanager
+    def section(self, name: str) -> Iterator[None]:
+        self._print(f"table {clean(name)}", "bold underline")
+        yield
 
     def line(self, text: object, name: str = "") -> None:
         self._print(clean(str(text)))

@@ -33,6 +33,10 @@ class Terminal(Protocol):
         """Prints the JSON document, with the error if there is one."""
         ...
 
+    def section(self, name: str) -> AbstractContextManager[None]:
+        """What is shown meanwhile is about the table `name`, one of several."""
+        ...
+
     def line(self, text: object, name: str = "") -> None:
         """A sentence, or a command to copy; in the JSON document when it has a name."""
         ...

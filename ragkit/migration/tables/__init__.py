@@ -1,0 +1,1 @@
+"""Several tables that one app searches: switched together."""

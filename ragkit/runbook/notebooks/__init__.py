@@ -1,0 +1,1 @@
+"""Executed notebooks: a run of one table, and the probe beside it."""
