@@ -19,10 +19,10 @@ from ragkit.deploy.project_checks import Check, check_project
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import Embedder
 from ragkit.migration.backfill.model_calls.metering import Quota
+from ragkit.migration.inspection.checks.model_checks import check_models
+from ragkit.migration.inspection.checks.way_checks import check_way
 from ragkit.migration.inspection.cost import CostEstimate
-from ragkit.migration.inspection.model_checks import check_models
 from ragkit.migration.inspection.side_effects import side_effects
-from ragkit.migration.inspection.way_checks import check_way
 from ragkit.migration.inspection.whose.identification import Identification
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.index.choice.width import is_too_wide

@@ -117,13 +117,16 @@ def retire_faults(connection: sa.Connection, migration: Migration) -> Iterator[s
     if migration.plan.old.is_beside:
         return
     column, where = migration.plan.old.column, migration.terms.where
-    if where:
+    if where and migration.plan.app.way == "view":
         quoted = quote_identifier(column)
         outside = (
             f"select exists (select from {migration.quoted_table} "
             f"where {quoted} is not null and ({where.sql}) is not true)"
         )
         if connection.exec_driver_sql(outside).scalar():
-            yield f"rows outside of table.where have vectors in {column}: migrate them first"
+            yield (
+                f"rows outside of table.where have vectors in {column}, whose name the "
+                "new column would take: keep the view, and retire when their vectors are gone"
+            )
     for name in showing(connection, migration, column):
         yield f"{name} shows {column}: replace it by one without, or drop it"

@@ -3,7 +3,7 @@
 import pytest
 
 from ragkit.embedding.catalogue import find_model
-from ragkit.embedding.vertex import VertexEmbedder
+from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import BudgetExceeded
 from ragkit.migration.backfill.model_calls.metering import read_usd
 from ragkit.migration.backfill.pipeline import run_backfill

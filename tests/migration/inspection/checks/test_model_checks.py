@@ -6,7 +6,7 @@ from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.load import load_embedder
 from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import ModelUnavailable
-from ragkit.migration.inspection.model_checks import check_models
+from ragkit.migration.inspection.checks.model_checks import check_models
 from ragkit.migration.inspection.whose.identification import identify
 from ragkit.migration.inspection.whose.vector_sample import sample_old
 from ragkit.migration.migration import Migration

@@ -1,7 +1,7 @@
 import pytest
 
+from ragkit.migration.inspection.checks.way_checks import check_way
 from ragkit.migration.inspection.rules import rule_of
-from ragkit.migration.inspection.way_checks import check_way
 from tests.conftest import with_plan
 from tests.migration.partitions.tables import run
 
