@@ -273,8 +273,8 @@ def test_with_a_filter_it_has_the_rows_that_are_migrated_and_takes_no_others(
         rows(engine, upsert, id=70)
     with engine.connect() as connection:
         assert list(retire_faults(connection, migration)) == [
-            "rows outside of table.where have vectors in embedding, whose name the new column would "
-            "take: keep the view, and retire when their vectors are gone"
+            "rows outside of table.where have vectors in embedding, whose name the new column "
+            "would take: keep the view, and retire when their vectors are gone"
         ]
 
 
