@@ -35,12 +35,13 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "sandbox": "sandbox",
     "embedding/minilm.py": "sandbox",
     "embedding/wordllama.py": "sandbox",
-    "runbook/execute.py": "notebooks",
+    "runbook/notebooks/run.py": "notebooks",
     "runbook/judging/widget.py": "notebooks",
     "runbook/kernels.py": "notebooks",
     "runbook/report_pages/first_page.py": "notebooks",
     "runbook/report_pages/notebook_page.py": "notebooks",
     "runbook/report_pages/plan_page.py": "notebooks",
+    "runbook/report_pages/tables_page.py": "notebooks",
 }
 NOT_IN_THE_FUNCTION = {  # the vendored code imports these only when the runbook uses it
     "google-api-core", "google-cloud-aiplatform", "google-cloud-secret-manager", "grpcio",
