@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from jupyter_client.manager import KernelManager
 
-from ragkit.runbook.notebooks.run import NOTEBOOKS
 from ragkit.runbook.interrupt import MESSAGE
 from ragkit.runbook.kernels import private_kernel
+from ragkit.runbook.notebooks.run import NOTEBOOKS
 from tests.conftest import PYTHON, ROOT, environment, few_questions, free_port
 
 QUICK = ["new.model=wordllama-64", "new.column=embedding_64",

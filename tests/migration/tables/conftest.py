@@ -36,5 +36,3 @@ def pair(tmp_path, engine, database, monkeypatch):
     runbooks.app = app
     yield runbooks
     app.stop()
-
-

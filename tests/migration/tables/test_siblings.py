@@ -45,7 +45,7 @@ def test_no_table_is_switched_before_all_are_ready(pair):
     give_verdict(policies)
     with policies.engine.begin() as connection:
         connection.exec_driver_sql('alter table "Policies" disable trigger all')
-    with pytest.raises(GateError, match="Policies: NO-GO: triggers: .*; nothing was switched"):
+    with pytest.raises(GateError, match=r"Policies: NO-GO: triggers: .*; nothing was switched"):
         cut(amenities)
     assert phases_of(runbooks) == [phases.BACKFILLED, phases.COMPARED]
     assert script_runs(pair) == []
@@ -68,7 +68,7 @@ def test_one_switch_there_and_back_and_the_retirement(pair):
     assert not cut(amenities).already
     with amenities.engine.begin() as connection:  # what the new revision inserts meanwhile
         connection.exec_driver_sql(
-            "insert into \"Policies\" (id, content, \"new vector\") select 99, content || ', new', "
+            'insert into "Policies" (id, content, "new vector") select 99, content || \', new\', '
             '"new vector" from "Policies" where id = 1'
         )
     with pytest.raises(GateError, match="retire is refused: Policies is not cut over"):
