@@ -35,6 +35,9 @@ from ragkit.migration.plan.faults import FLAT_FIELDS
 from ragkit.migration.plan.judging import JudgingSection
 from ragkit.migration.plan.section import fields
 from ragkit.migration.plan.steps import GatesSection
+from ragkit.migration.plan.tables.choice import split_choice
+from ragkit.migration.plan.tables.entries import TABLES
+from ragkit.migration.plan.tables.load import plans_of
 from ragkit.migration.serving.matching import MARGIN, MIN_SHARE
 from ragkit.migration.serving.questions import QUESTIONS
 from ragkit.runbook.cli.main import cli
@@ -51,7 +54,7 @@ SOURCES = "".join(
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FIELDS = [path for path, _ in fields(Plan)]
 SECTIONS = set(Plan.model_fields)
-SHARED_OPTIONS = {"--params", "--set", "--run-dir"}
+SHARED_OPTIONS = {"--params", "--table", "--set", "--run-dir"}
 HELP_OPTIONS = {"-h", "--help"}
 MINIMAL_PLAN = {
     "table": {"name": "t", "key": "id", "content": "body"},
@@ -224,13 +227,16 @@ def test_commands_and_their_options_exist(page):
 @every_page
 def test_fields_that_a_notebook_sets_exist(page):
     for line in page.commands():
-        Plan.of(MINIMAL_PLAN, NOTEBOOK_SET.findall(line))
+        _, fields_set = split_choice(NOTEBOOK_SET.findall(line))
+        Plan.of(MINIMAL_PLAN, fields_set)
 
 
 @every_page
 def test_params_files_are_valid_plans(page):
     for block in page.fences("yaml"):
-        Plan.of({**MINIMAL_PLAN, **yaml.safe_load(block)})
+        sections = yaml.safe_load(block)
+        minimal = {n: s for n, s in MINIMAL_PLAN.items() if n != "table" or TABLES not in sections}
+        plans_of({**minimal, **sections})
 
 
 @every_page

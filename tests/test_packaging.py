@@ -41,12 +41,13 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "embedding/providers/voyage.py": "voyage",
     "embedding/providers/fastembed.py": "fastembed",
     "embedding/providers/sentence_transformers.py": "sentence-transformers",
-    "runbook/execute.py": "notebooks",
+    "runbook/notebooks/run.py": "notebooks",
     "runbook/judging/widget.py": "notebooks",
     "runbook/kernels.py": "notebooks",
     "runbook/report_pages/first_page.py": "notebooks",
     "runbook/report_pages/notebook_page.py": "notebooks",
     "runbook/report_pages/plan_page.py": "notebooks",
+    "runbook/report_pages/tables_page.py": "notebooks",
 }
 NOT_LOCKED = {"sentence-transformers"}  # its torch is larger than all the rest
 NOT_IN_THE_FUNCTION = {  # imported only by the runbook, or added for the models of a plan

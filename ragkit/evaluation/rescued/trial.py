@@ -12,8 +12,9 @@ from ragkit.errors import SpaceNotReady, TextTooLong
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
 from ragkit.evaluation.metrics.trec import Rankings, score_questions
 from ragkit.evaluation.questions import QuestionSet
-from ragkit.migration.migration import LABEL_CHARACTERS, Migration
+from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.service import find_plan
+from ragkit.migration.terms.row import LABEL_CHARACTERS
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
 from ragkit.retrieval.rescue.plan import RescuePlan
 from ragkit.retrieval.rescue.search import RescuedAnswer, RescuedSearch
