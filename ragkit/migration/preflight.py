@@ -9,11 +9,12 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.types import vector_type
 from ragkit.errors import SchemaError
 from ragkit.migration import phases
-from ragkit.migration.partitions.faults import key_advice, missing_in_partitions
+from ragkit.migration.partitions.faults import missing_in_partitions
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.consistency import consistency_faults
 from ragkit.migration.schema.privileges import missing_privileges, missing_schema_usage
 from ragkit.migration.schema.text_table.faults import text_table_faults
+from ragkit.migration.terms.columns import key_and_content, missing_columns
 from ragkit.migration.terms.scope import scope_faults
 from ragkit.migration.terms.terms import Terms
 from ragkit.retrieval import contract
@@ -25,18 +26,6 @@ _COLUMNS = sa.text("""
            format_type(a.atttypid, a.atttypmod) as full_type, a.attgenerated <> '' as generated
     from pg_attribute a join pg_type t on t.oid = a.atttypid
     where a.attrelid = to_regclass(:table) and a.attnum > 0 and not a.attisdropped
-""")
-_HAS_PGVECTOR = sa.text("select exists (select from pg_extension where extname = 'vector')")
-_UNIQUE = sa.text("""
-    select exists (
-        select from pg_index i
-        where i.indrelid = to_regclass(:table)
-          and i.indisunique and i.indisvalid and i.indpred is null
-          and i.indnkeyatts = cardinality(cast(:keys as name[]))
-          and (select count(*) from pg_attribute a
-               where a.attrelid = i.indrelid and a.attnotnull and a.attname = any (:keys)
-                 and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
-              = i.indnkeyatts)
 """)
 _VERSION = sa.text("select current_setting('server_version_num')::int")
 _KIND = sa.text("select relkind::text from pg_class where oid = to_regclass(:table)")
@@ -87,8 +76,8 @@ def check_table(
     regclass = quote_identifier(plan.table.schema_name, plan.table.name)
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
-        *_missing_columns(plan, terms, columns, phase == phases.RETIRED),
-        *_key_and_content(connection, plan, columns, regclass),
+        *missing_columns(plan, terms, columns, phase == phases.RETIRED),
+        *key_and_content(connection, plan, columns, regclass),
         *text_table_faults(connection, plan, terms),
         *_unknown_vectors(
             connection, plan, columns, regclass, terms.where.sql if terms.where else ""
@@ -119,45 +108,6 @@ def server_faults(version: int) -> Iterator[str]:
 
 def _not_ready(name: str, faults: Sequence[str]) -> SchemaError:
     return SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults), faults)
-
-
-def _missing_columns(
-    plan: Plan, terms: Terms, columns: Mapping[str, Any], retired: bool
-) -> Iterator[str]:
-    names = [
-        *(("table.key", name) for name in plan.table.keys),
-        ("table.content", plan.table.content if terms.content.is_column else ""),
-        ("table.text_by", plan.table.text_by),
-        ("table.label", plan.table.label),
-        ("table.category", plan.table.category),
-        ("old.column", "" if retired or plan.old.is_beside else plan.old.column),
-    ]
-    for field, name in names:
-        if name and name not in columns:
-            is_content = field == "table.content" and not name.isidentifier()
-            hint = "; an expression is written in parentheses" if is_content else ""
-            yield f"no column {name!r} (set {field}{hint}); there are: {', '.join(columns)}"
-
-
-def _key_and_content(
-    connection: sa.Connection, plan: Plan, columns: Mapping[str, Any], regclass: str
-) -> Iterator[str]:
-    if not connection.scalar(_HAS_PGVECTOR):
-        yield "the extension pgvector is missing: CREATE EXTENSION vector;"
-    keys, content = plan.table.keys, plan.table.content
-    names = {"table": regclass, "keys": list(keys)}
-    if set(keys) <= columns.keys() and not connection.scalar(_UNIQUE, names):
-        advice = key_advice(connection, regclass, keys)
-        yield f"key {', '.join(map(repr, keys))} is not unique and NOT NULL: {advice}"
-    if plan.table.text_table or (column := columns.get(content)) is None:
-        return
-    if column.type not in ("text", "varchar", "bpchar"):
-        yield f"content {content!r} is {column.full_type}, expected text"
-    if column.generated:
-        yield (
-            f"content {content!r} is a generated column, and a BEFORE trigger does not see its "
-            "new value: set table.content to the column that it is generated from"
-        )
 
 
 def _unknown_vectors(

@@ -9,7 +9,7 @@ A partitioned table is watched by row: such triggers its partitions have too, al
 later. A partition has its own column numbers, so that names are looked up in the root.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 
@@ -18,12 +18,12 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import own_trigger, short_name
 from ragkit.migration.schema.side_table import triggers as beside
 from ragkit.migration.schema.text_table import triggers as text_table
+from ragkit.migration.schema.triggers.queueing import QUEUE, function_name, queueing
 from ragkit.migration.work.tables import (
     create_partition_sql,
     drop_partition_sql,
     queue_partition,
 )
-from ragkit.retrieval.contract import SCHEMA
 
 # The column is found by its number, so that it may be renamed; once it is dropped, nothing is done.
 _CLEAR = """
@@ -45,42 +45,6 @@ create or replace trigger {clear_trigger} before update on {table} for each row
 when ({is_changed} and old.{column} is not distinct from new.{column})
 execute function {clear}({attnum})
 """
-# By the rights of its owner, because the app's role has none on the queue. While the columns have
-# the names they had, the statements are the prepared ones. The names are looked up by a function
-# that reads no table: a query would cost the app twice as much. 1259 is pg_class.
-_QUEUE = """
-create or replace function {enqueue}() returns trigger language plpgsql
-security definer set search_path = pg_catalog, pg_temp as ${tag}$
-declare
-    fields name[];
-begin
-    if {has_names} then
-        if tg_level = 'ROW' then
-            {of_row};
-        else
-            {of_statement};
-        end if;
-        return null;
-    end if;
-    select array_agg(a.attname order by n.place) into fields
-    from unnest('{{{attnums}}}'::int2[]) with ordinality as n(number, place)
-    join pg_attribute a on a.attrelid = {relation} and a.attnum = n.number and not a.attisdropped;
-    if cardinality(fields) = {count} then
-        if tg_level = 'ROW' then
-            execute format($q_{tag}${renamed_of_row}$q_{tag}$, variadic fields) using new;
-        else
-            execute format($q_{tag}${renamed_of_statement}$q_{tag}$, variadic fields);
-        end if;
-    end if;
-    return null;
-end ${tag}$
-"""
-_HAS_NAME = (
-    "(pg_identify_object_as_address(1259, {relation}, {number})).object_names[3] = {literal}"
-)
-_OF_ROW = "insert into {queue} (migration, key) values ({migration}, {key})"
-_OF_STATEMENT = """insert into {queue} (migration, key)
-            select {migration}, {key} from written as w where w.{column} is null{where}"""
 _BY_STATEMENT = """
 create or replace trigger {insert_trigger} after insert on {table}
 referencing new table as written for each statement
@@ -139,9 +103,9 @@ def add_triggers_sql(
     if found_as:
         numbers[new] = found.by_name.get(found_as, found.next)
     names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
-    names |= {**_conditions(migration), **_queueing(migration, numbers, names)}
+    names |= {**_conditions(migration), **queueing(migration, numbers, names)}
     insert = _BY_ROW if by_row else _BY_STATEMENT
-    parts = (_CLEAR, _CLEAR_TRIGGER, _QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
+    parts = (_CLEAR, _CLEAR_TRIGGER, QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
     return [
         *_functions_sql(migration),
         *(part.format(**names).strip() for part in parts),
@@ -154,64 +118,22 @@ def _functions_sql(migration: Migration) -> list[str]:
     """Of the expressions: a trigger's condition cannot hold a query."""
     content, where = migration.terms.content, migration.terms.where
     return [
-        *content.function_sql(_function("content", migration)),
-        *(where.function_sql(_function("where", migration)) if where else ()),
+        *content.function_sql(function_name("content", migration)),
+        *(where.function_sql(function_name("where", migration)) if where else ()),
     ]
 
 
 def _conditions(migration: Migration) -> dict[str, str]:
     """Those of the triggers."""
     content, where = migration.terms.content, migration.terms.where
-    before, after = (content.called(_function("content", migration), r) for r in ("old", "new"))
+    before, after = (content.called(function_name("content", migration), r) for r in ("old", "new"))
     is_changed, is_pending = f"{before} is distinct from {after}", "new.{column} is null"
     if where:
-        before, after = (where.called(_function("where", migration), r) for r in ("old", "new"))
+        before, after = (where.called(function_name("where", migration), r) for r in ("old", "new"))
         is_changed = f"{is_changed} and ({before} or {after})"
         is_pending = f"{is_pending} and {after}"
     column = quote_identifier(migration.plan.new.column)
     return {"is_changed": is_changed, "is_pending": is_pending.format(column=column)}
-
-
-def _queueing(
-    migration: Migration, numbers: Mapping[str, int], names: Mapping[str, str]
-) -> dict[str, str]:
-    """The statements that fill the queue, with the columns by their names, and by the places of
-    format()."""
-    where, key = migration.terms.where, migration.terms.key
-    reads = where.reads if where else ()
-    columns = list(dict.fromkeys([*key.names, migration.plan.new.column, *reads]))
-
-    def fill(part: str, row: str, named: Mapping[str, str], migration_id: str) -> str:
-        called = f"{_function('where', migration)}({', '.join(f'{row}.{named[c]}' for c in reads)})"
-        return part.format(
-            queue=names["queue"], migration=migration_id,
-            key=key.text_of(row, [named[c] for c in key.names]),
-            column=named[migration.plan.new.column], where=f" and {called}" if where else "",
-        )  # fmt: skip
-
-    fixed = {name: quote_identifier(name) for name in columns}
-    placed = {name: f"%{place}$I" for place, name in enumerate(columns, 1)}
-    escaped = names["migration"].replace("%", "%%")
-    has_names = (
-        _HAS_NAME.format(
-            relation=names["relation"], number=numbers[name], literal=quote_literal(name)
-        )
-        for name in columns
-    )
-    return {
-        "attnum": str(numbers[migration.plan.new.column]),
-        "has_names": "\n       and ".join(has_names),
-        "attnums": ",".join(str(numbers[name]) for name in columns),
-        "count": str(len(columns)),
-        "of_row": fill(_OF_ROW, "new", fixed, names["migration"]),
-        "of_statement": fill(_OF_STATEMENT, "w", fixed, names["migration"]),
-        "renamed_of_row": fill(_OF_ROW, "($1)", placed, escaped),
-        "renamed_of_statement": fill(_OF_STATEMENT, "w", placed, escaped),
-    }
-
-
-def _function(kind: str, migration: Migration) -> str:
-    return quote_identifier(SCHEMA, short_name(kind, migration.id))
 
 
 def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
@@ -230,7 +152,7 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
         *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
         f"drop function if exists {names['enqueue']}()",
-        *(f"drop function if exists {_function(kind, migration)}" for kind in _KINDS),
+        *(f"drop function if exists {function_name(kind, migration)}" for kind in _KINDS),
         drop_partition_sql(migration.id),
     ]
 
@@ -252,8 +174,8 @@ def _names(migration: Migration) -> dict[str, str]:
         "column": quote_identifier(migration.plan.new.column),
         "migration": quote_literal(migration.id),
         "queue": queue_partition(migration.id),
-        "clear": _function("clear", migration),
-        "enqueue": _function("queue", migration),
+        "clear": function_name("clear", migration),
+        "enqueue": function_name("queue", migration),
         "clear_trigger": clear,
         "insert_trigger": insert,
         "update_trigger": update,

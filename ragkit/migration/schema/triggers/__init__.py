@@ -1,0 +1,17 @@
+"""The triggers on the app's table."""
+
+from ragkit.migration.schema.triggers.making import (
+    add_triggers,
+    add_triggers_sql,
+    drop_triggers,
+    drop_triggers_sql,
+    trigger_names,
+)
+
+__all__ = [
+    "add_triggers",
+    "add_triggers_sql",
+    "drop_triggers",
+    "drop_triggers_sql",
+    "trigger_names",
+]
