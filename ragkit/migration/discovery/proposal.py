@@ -11,10 +11,12 @@ from ragkit.database.connecting import describe
 from ragkit.embedding.catalogue import CATALOGUE, find_model
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
+from ragkit.migration.discovery.presets.preset import Preset
+from ragkit.migration.discovery.presets.recognition import find_preset, find_signs
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
 from ragkit.migration.discovery.tables import USABLE, VectorTable, find_tables
 from ragkit.migration.inspection.whose.identification import Identification, identify
-from ragkit.migration.inspection.whose.vector_sample import MAX_COLUMNS, read_sample
+from ragkit.migration.inspection.whose.vector_sample import BLOCK_ROWS, MAX_COLUMNS, read_sample
 
 MIN_SHARE = 0.5
 """Of the sampled rows: what a model must explain to be taken for the old one, and how many must
@@ -42,8 +44,9 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     """
     database = describe(engine.url)
     table = _choose_table(find_tables(engine), answers, ask, database)
-    texts = read_texts(engine, table)
-    shape = recognise(table, texts)
+    preset = find_preset(table, find_signs(engine))
+    texts = read_texts(engine, table, preset)
+    shape = recognise(table, _checked_texts(table, texts, preset), preset)
     key = _one_of("key", answers.key, table.keys) or table.keys[0]
     found = _identify(engine, table, key, shape, answers)
     content = _choose_content(shape, found, answers)
@@ -51,9 +54,9 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     new_model = answers.new_model or ask(_new_model(old_model))
     if ":" not in new_model and not find_model(new_model).is_callable:
         raise ConfigError(f"{new_model} is not in the catalogue: it can be the old model only")
-    label = _one_of("label", answers.label, table.columns) or shape.label
-    category = _one_of("category", answers.category, table.columns) or shape.category
-    new_column = answers.new_column or _column_name(new_model, table.columns)
+    label = _one_of("label", answers.label, [*table.columns]) or shape.label
+    category = _one_of("category", answers.category, [*table.columns]) or shape.category
+    new_column = answers.new_column or _column_name(new_model, [*table.columns])
     app_url = answers.app_url or ask(
         Question("app-url", "the address of the app that searches the table; empty: later", [], "")
     )
@@ -78,7 +81,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "new.model": "it is to serve",
         "new.column": "the backfill adds it",
     }
-    return Proposal(sections, reasons, _notes(table, shape, texts, content, found))
+    return Proposal(sections, reasons, _notes(table, preset, texts, content, found))
 
 
 def _choose_table(
@@ -119,9 +122,22 @@ def _checked(table: VectorTable) -> VectorTable:
             f"{table.qualified_name} has no column that is unique and NOT NULL, by which a row is "
             f"known: {remedy}"
         )
-    if not table.texts:
-        raise SchemaError(f"{table.qualified_name} has no text column that could be embedded")
     return table
+
+
+def _checked_texts(
+    table: VectorTable, texts: list[TextColumn], preset: Preset | None
+) -> list[TextColumn]:
+    inside = preset.json if preset else ""
+    if preset and inside and all(text.name in table.texts for text in texts):
+        raise SchemaError(
+            f"{table.qualified_name} is a table of {preset.name} without a text: none is in "
+            f"{inside} under {', '.join(preset.keys)}. ragkit embeds only what the table holds: "
+            "put the text there, or let the app index it again"
+        )
+    if not texts:
+        raise SchemaError(f"{table.qualified_name} has no text column that could be embedded")
+    return texts
 
 
 def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
@@ -133,11 +149,18 @@ def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
 def _identify(
     engine: sa.Engine, table: VectorTable, key: str, shape: Shape, answers: Answers
 ) -> Identification:
-    names = [answers.content, *(t.name for t in shape.contents)]
-    texts = [n for n in dict.fromkeys(names) if n in table.texts and n != key][:MAX_COLUMNS]
+    known = [t.name for t in shape.contents]
+    names = dict.fromkeys(n for n in (answers.content, *known) if n in known and n != key)
+    texts = [*names][:MAX_COLUMNS]
     vector = sa.column(table.column, VECTOR(table.dimension) if table.dimension else VECTOR())
-    columns = (sa.column(name, sa.Text) for name in {key, *texts})
-    source = sa.table(table.name, *columns, vector, schema=table.schema)
+    plain = {key, *(name for name in texts if name in table.texts)}
+    columns = [sa.column(name, sa.Text) for name in plain]
+    source: sa.TableClause | sa.Subquery = sa.table(
+        table.name, *columns, vector, schema=table.schema
+    )
+    if expressions := [name for name in texts if name not in plain]:
+        read = (sa.literal_column(sql, sa.Text).label(sql) for sql in expressions)
+        source = sa.select(*source.c, *read).limit(BLOCK_ROWS).subquery()
     sample = read_sample(engine, source, key, table.column, texts)
     return identify(sample, filter(None, (answers.old_model, answers.new_model)))
 
@@ -185,14 +208,15 @@ def _column_name(model: str, taken: Sequence[str]) -> str:
 
 def _notes(
     table: VectorTable,
-    shape: Shape,
+    preset: Preset | None,
     texts: Sequence[TextColumn],
     content: str,
     found: Identification,
 ) -> list[str]:
     notes = [f"{table}", f"the vectors: {found.describe()}"]
-    if shape.framework:
-        notes.insert(1, f"it looks like a table of {shape.framework}")
+    if preset:
+        notes.insert(1, f"it looks like a table of {preset.name}")
+        notes += [preset.remark] if preset.remark else []
     filled = next(text.filled for text in texts if text.name == content)
     if filled < MIN_SHARE:
         notes.append(
