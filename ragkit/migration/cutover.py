@@ -14,6 +14,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import allow_missing_old, keep_old_column_current
 from ragkit.migration.serving.confirmation import CONFIRMED
 from ragkit.migration.verdict import Verdict, require_go
+from ragkit.migration.versioned_view.view import make_view
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
     allow_missing_old(migration)
+    if plan.app.way == "view":
+        keep_old_column_current(migration, "the view")  # which the new revision may soon write to
+        make_view(migration)
     switch = switch_traffic(app, plan.new.model, question, reuse=False)
     if not switch.already or migration.phase() != phases.CUT_OVER:
         migration.record(phases.CUT_OVER, **_detail(migration, switch))

@@ -1,6 +1,6 @@
 """A Migration: the plan, checked against the database that it is about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.bindings import asked_binding, known_binding, place_beside
 from ragkit.migration.schema.side_table.lookup import look_up
+from ragkit.migration.swap.names import current_plan
 from ragkit.retrieval import side_table
 from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.side_table import SideTable
@@ -30,6 +31,7 @@ LABEL_CHARACTERS = 60
 class Migration:
     """One table, key and content text, from the old space and column to the new ones.
 
+    The columns of `plan` have the names that they have now, not those of the params file.
     `known_old` and `known_new` are None for a plug-in whose dimension nothing in the database
     tells yet. `key_type` is the key's type as SQL.
     """
@@ -50,11 +52,30 @@ class Migration:
         _require_expected(plan, describe(engine.url))
         with translate_errors("opening the migration"), engine.connect() as connection:
             preflight.check_privileges(connection, plan)
+            plan = current_plan(connection, plan)
             old = known_binding(connection, plan, plan.old, READY)
             new = known_binding(connection, plan, plan.new, FILLING)
             phase = ledger.phase(connection, plan.migration_id)
             key_type = preflight.check_table(connection, plan, old, new, phase)
         return cls(plan, engine, old, new, key_type)
+
+    def follow_names(self) -> bool:
+        """Whether the columns were renamed since they were last looked at, here or by another
+        process. In place: an app that is being asked, and a status card, hold this migration too.
+        Raises DatabaseError."""
+        with translate_errors("reading the columns' names"), self.engine.connect() as connection:
+            plan = current_plan(connection, self.plan)
+        if plan == self.plan:
+            return False
+        here = vars(self)
+        for name, side in (("old", plan.old), ("new", plan.new)):
+            for kept in (name, f"known_{name}"):
+                if binding := here.get(kept):
+                    here[kept] = replace(binding, column=side.column)
+        for made in ("_typed_table", "_untyped_table"):
+            here.pop(made, None)
+        here["plan"] = plan
+        return True
 
     @property
     def id(self) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.data import ColumnSection
 from ragkit.migration.plan.plan import file_path
 
 NOT_LIMITS = {"override", "verdict_hours"}
@@ -20,8 +21,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
     evaluation |= {name: _digest(evaluation[name]) for name in _FILES if name in evaluation}
     chosen = {
         "table": sections["table"],
-        "old": {name: sections["old"][name] for name in ("model", "column", "long_texts")},
-        "new": {name: sections["new"][name] for name in ("model", "column", "long_texts")},
+        "old": _chosen(plan.old),
+        "new": _chosen(plan.new),
         "index": {"type": sections["index"]["type"]},
         "evaluation": evaluation,
         "judging": {"folder": _digest_folder(sections["judging"]["folder"])},
@@ -30,6 +31,10 @@ def provenance(plan: Plan) -> dict[str, Any]:
     return {
         f"{name}.{field}": value for name, part in chosen.items() for field, value in part.items()
     }
+
+
+def _chosen(side: ColumnSection) -> dict[str, Any]:
+    return {"model": side.model, "column": side.declared, "long_texts": side.long_texts}
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.rescue.approximated import MAX_COUNTED, count_marks
+from ragkit.migration.schema.expansion import keeps_both
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.serving.canary_reports import last_canary
 from ragkit.migration.verdict import GO, find_verdict
@@ -56,7 +57,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
             waiting = str(queue.depth(connection, migration))
         if phase not in (phases.PLANNED, phases.RETIRED):
             triggers = "; ".join(trigger_faults(connection, migration)) or IN_PLACE
-        if phase in phases.BOTH_KEPT:
+        if keeps_both(connection, migration):
             back = coverage.estimate_rows(connection, migration.reversed())
             old_missing = back.pending + back.dead_letters
         if phase != phases.RETIRED and (marks := count_marks(connection, migration)) is not None:

@@ -1,5 +1,6 @@
 """Changes of the contract, in the caller's transaction: bind, unbind, state and cut-off."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import sqlalchemy as sa
@@ -65,6 +66,14 @@ def take_long_texts(connection: sa.Connection, binding: Binding) -> bool:
 def unbind(connection: sa.Connection, table: str, column: str) -> None:
     """Removes a binding, if it is there."""
     connection.execute(sa.delete(CONTRACT).where(*_is_row(table, column)))
+
+
+def rename(connection: sa.Connection, table: str, names: Mapping[str, str]) -> None:
+    """Follows columns that were renamed, all at once: new names by old ones."""
+    column = CONTRACT.c.column_name
+    change = sa.update(CONTRACT).where(CONTRACT.c.table_name == table, column.in_(names))
+    renamed = sa.case(*((column == old, new) for old, new in names.items()))
+    connection.execute(change.values(column_name=renamed))
 
 
 def set_state(connection: sa.Connection, table: str, column: str, state: str) -> None:

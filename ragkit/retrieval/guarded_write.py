@@ -35,7 +35,7 @@ with input as materialized (
         select r.ctid as place from {table} as r
         where r.{key} = input.key and r.{content} = input.content and r.{column} is null
         for no key update skip locked
-    ) as found
+    ) as found where {only_if}
 ), written as (
     update {table} as t set {column} = locked.vector from locked
     where t.ctid = locked.place and t.{key} = locked.key
@@ -70,13 +70,15 @@ def encode_digests(texts: Sequence[str]) -> bytes:
     return encode_array(UUID_OID, [digest.digest() for digest in digests])
 
 
-def update_sql(table: str, key: str, key_type: str, content: str, column: str) -> str:
+def update_sql(
+    table: str, key: str, key_type: str, content: str, column: str, only_if: str = "true"
+) -> str:
     """Rows of a table, by their texts. They are locked before they are changed; one that somebody
-    else has locked is not waited for. `written` has `key` and `is_there`. `table` and `key_type`
-    are SQL."""
+    else has locked is not waited for. `written` has `key` and `is_there`. `table`, `key_type` and
+    the condition `only_if` are SQL."""
     return _UPDATE.format(
         table=table, key=quote_identifier(key), key_type=key_type,
-        content=quote_identifier(content), column=quote_identifier(column),
+        content=quote_identifier(content), column=quote_identifier(column), only_if=only_if,
     ).strip()  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import DatabaseError, DatabaseUnavailable, LostRace, ModelError
-from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import Progress, run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.backwards import NO_BRIDGE, Backwards
+from ragkit.migration.schema.expansion import keeps_both
 from ragkit.migration.work import queue
 from ragkit.retry import database_until_stopped
 
@@ -55,8 +55,14 @@ def _fill(
     migration: Migration, new: Embedder, old_side: "_OldSide", probe_log: Path | None
 ) -> tuple[list[Progress], list[Migration]]:
     """The progress, and the sides that are kept current: the queue of another one stays."""
-    steps = list(run_backfill(migration, new, probe_log=probe_log, wait=False))
-    return steps, [migration, migration.reversed()] if old_side.fill() else [migration]
+    migration.follow_names()
+    try:
+        steps = list(run_backfill(migration, new, probe_log=probe_log, wait=False))
+        return steps, [migration, migration.reversed()] if old_side.fill() else [migration]
+    except DatabaseError:
+        if not migration.follow_names():  # else the columns were renamed in the middle
+            raise
+        return _fill(migration, new, old_side, probe_log)
 
 
 class _OldSide:
@@ -68,7 +74,8 @@ class _OldSide:
 
     def fill(self) -> bool:
         """Whether it is current: nothing is left that only a later pass can do."""
-        is_kept = self._migration.phase() in phases.BOTH_KEPT
+        with translate_errors("reading the phase"), self._migration.engine.connect() as connection:
+            is_kept = keeps_both(connection, self._migration)
         if self._old and (not is_kept or self._fill_by_model(self._old)):
             return True
         return self._fill_by_bridge(is_kept)

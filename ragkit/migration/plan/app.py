@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ragkit.deploy.own_app.template import EXAMPLE, parse_body
-from ragkit.migration.plan.section import Section
+from ragkit.migration.plan.section import Identifier, Section
 
 
 class AppSection(Section):
@@ -16,6 +16,31 @@ class AppSection(Section):
         "manual",
         description="`manual` (you deploy it), `command` (a script of yours does), `none` (you say "
         "that it was switched), `cloud` (a Cloud Function) or `local` (the sandbox's)",
+    )
+    way: Literal["column", "view", "swap"] = Field(
+        "column",
+        description="how the app comes to the new vectors: by the name of their `column`, by a "
+        "`view` of the table in a schema of its own, where the old column's name is theirs, or by "
+        "a `swap` of the two columns' names while the app restarts",
+    )
+    view_schema: Identifier = Field("ragkit_v2", description="view: the schema that holds it")
+    view_by: Literal["search_path", "schema"] = Field(
+        "search_path",
+        description="view: how the new revision finds it: `search_path`, or `schema` where the app "
+        "names it; then `retire` keeps the view until this says `search_path`",
+    )
+    view_copy: bool = Field(
+        False,
+        description="view: true lets the app COPY into it, by a trigger with which INSERT … ON "
+        "CONFLICT is not possible there",
+    )
+    stop: str = Field(
+        "", description="command, swap: stops the app; it is run before the names are swapped"
+    )
+    mixed_window: str = Field(
+        "",
+        description="swap: a reason to swap columns of one dimension while the app may run; it is "
+        "recorded in the ledger",
     )
     url: str = Field("", description="manual, command: the app's address")
     deploy: str = Field(
@@ -77,7 +102,14 @@ class AppSection(Section):
                 raise ValueError(f"target: command needs {', '.join(missing)}")
         return self
 
-    @field_validator("deploy", "roll_back")
+    @field_validator("view_schema")
+    @classmethod
+    def _is_free_for_views(cls, name: str) -> str:
+        if name in ("ragkit", "information_schema") or name.startswith("pg_"):
+            raise ValueError("expected a schema for views of the app, not one of others")
+        return name
+
+    @field_validator("deploy", "roll_back", "stop")
     @classmethod
     def _is_a_command_line(cls, line: str) -> str:
         try:

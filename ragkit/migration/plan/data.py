@@ -1,8 +1,8 @@
 """Sections about the data: database, table, old and new column, index."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from ragkit.database.engine import parse_url
 from ragkit.embedding.catalogue import find_model
@@ -106,10 +106,24 @@ class ColumnSection(Section):
                 raise ValueError(str(error)) from None
         return name
 
+    _declared: str = PrivateAttr("")
+
     @property
     def is_beside(self) -> bool:
         """Whether the vectors are in a side table."""
         return self.placement == "side_table"
+
+    @property
+    def declared(self) -> str:
+        """The column's name in the params file, by which the ledger and the index know it: the
+        column itself may be renamed by a migration."""
+        return self._declared or self.column
+
+    def renamed(self, column: str) -> Self:
+        """As it is called now."""
+        section = self.model_copy(update={"column": column})
+        section._declared = self.declared
+        return section
 
 
 class OldSection(ColumnSection):

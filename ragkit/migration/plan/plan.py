@@ -77,7 +77,7 @@ class Plan(Section):
     @property
     def migration_id(self) -> str:
         """What the ledger calls this migration."""
-        return f"{self.table.qualified_name}: {self.old.column} -> {self.new.column}"
+        return f"{self.table.qualified_name}: {self.old.declared} -> {self.new.declared}"
 
     def template(self, side: ColumnSection) -> str:
         """What a column's vectors are made from, as the contract has it."""
@@ -89,7 +89,13 @@ class Plan(Section):
         old = OldSection(**self.new.model_dump(include=shared))
         # without validation: an old model may be one that cannot be called
         new = NewSection.model_construct(**self.old.model_dump(include=shared))
+        old._declared, new._declared = self.new.declared, self.old.declared
         return self.model_copy(update={"old": old, "new": new})
+
+    def renamed(self, old: str, new: str) -> Self:
+        """With the names that the two columns have now."""
+        sections = {"old": self.old.renamed(old), "new": self.new.renamed(new)}
+        return self.model_copy(update=sections)
 
     @classmethod
     def _disagreements(cls, values: Mapping[str, object]) -> Iterator[str]:
@@ -106,11 +112,26 @@ class Plan(Section):
             yield "new.adopt is for placement: column; a side table is ragkit's own, and new"
         if database and app and app.target == "local" and database.url != "sandbox":
             yield "app.target: local is the sandbox's app; your own database needs another target"
+        yield from _ways(valid)
         check, table = valid.get("check"), valid.get("table")
         if check and app and check != CheckSection() and app.target not in ("manual", "command"):
             yield f"check is for app.target: manual or command, not {app.target}"
         if check and table and check.matches == "label" and not table.label:
             yield "check.matches: label needs table.label"
+
+
+def _ways(valid: Mapping[str, Any]) -> Iterator[str]:
+    """What app.way needs of other sections, as far as they are valid."""
+    app, table = valid.get("app"), valid.get("table")
+    if app is None or app.way == "column":
+        return
+    if app.target not in ("manual", "command", "none"):
+        yield f"app.way: {app.way} is for app.target: manual, command or none, not {app.target}"
+    for name in ("old", "new"):
+        if (side := valid.get(name)) and side.is_beside:
+            yield f"app.way: {app.way} needs a column of the table: set {name}.placement: column"
+    if app.way == "view" and table and table.schema_name == app.view_schema:
+        yield "app.view_schema must differ from table.schema: the table is there"
 
 
 def file_path(name: str) -> Path:

@@ -158,6 +158,16 @@ def keep_old_column_current(migration: Migration, after: str = "the cut-over") -
         run_online(migration, lambda connection: _watch_old_column(connection, back, after))
 
 
+def keeps_both(connection: sa.Connection, migration: Migration) -> bool:
+    """Whether a follower fills both columns: after a cut-over, and before it from when a new
+    revision may write by a view, or a swap is about to come."""
+    phase = ledger.phase(connection, migration.id)
+    if phase in phases.BOTH_KEPT or migration.plan.app.way == "column":
+        return phase in phases.BOTH_KEPT
+    back = ledger.phase(connection, migration.reversed().id)
+    return back != phases.PLANNED and phase != phases.RETIRED
+
+
 def _watch_old_column(connection: sa.Connection, back: Migration, after: str) -> None:
     add_triggers(connection, back)
     ledger.record(connection, back.id, phases.EXPANDED, after=after)

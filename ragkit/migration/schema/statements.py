@@ -87,7 +87,7 @@ def index_name(migration: Migration) -> str:
     plan = migration.plan
     if side := migration.new_side:
         return f"{side.name.partition('.')[2]}_{plan.index.type}"
-    name = f"{migration.table.name}_{plan.new.column}_{plan.index.type}"
+    name = f"{migration.table.name}_{plan.new.declared}_{plan.index.type}"
     is_partition = migration.table.name != plan.table.name  # each one has an index
     if len(whole := name.encode()) > MAX_NAME and is_partition:
         start = whole[: MAX_NAME - 9].decode(errors="ignore")

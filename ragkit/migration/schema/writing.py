@@ -1,11 +1,12 @@
 """The guarded write of a backfill: as that of a search, and what is missed goes into the queue.
 
 A row that somebody else has locked is not waited for, its key is queued. A row whose text has
-changed is in the queue already.
+changed is in the queue already. Nor is anything written into a column that a swap has renamed.
 """
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
+from ragkit.migration.swap.names import unchanged_sql
 from ragkit.migration.work.queue import LATER_SECONDS
 from ragkit.migration.work.tables import queue_partition
 from ragkit.retrieval.guarded_write import update_sql
@@ -29,7 +30,10 @@ def write_sql(migration: Migration, also: str = "") -> str:
     were written, and whether they kept their vectors. `also` is a further part of the
     statement, which may read `written`."""
     table, column = migration.plan.table, migration.plan.new.column
-    write = update_sql(migration.quoted_table, table.key, migration.key_type, table.content, column)
+    only_if = unchanged_sql(migration.plan) if migration.plan.app.way == "swap" else "true"
+    write = update_sql(
+        migration.quoted_table, table.key, migration.key_type, table.content, column, only_if
+    )
     missed = _MISSED.format(
         table=migration.quoted_table, key=quote_identifier(table.key),
         content=quote_identifier(table.content), column=quote_identifier(column),

@@ -45,7 +45,8 @@ class Recogniser:
 
     def __call__(self, ask: Ask) -> str:
         """The model that serves. Raises AppNotRecognised or DatabaseError."""
-        phase = self.migration.phase()
+        # a swap gives the columns other names
+        phase = f"{self.migration.phase()}, {self.migration.plan.new.column}"
         if phase not in self._sides:
             self._sides[phase] = open_sides(self.migration, self.old, self.new)
         sides = self._sides[phase]
