@@ -8,8 +8,9 @@ import numpy as np
 from tests.frameworks import models
 
 TOLERANCE = 1e-4
-WORDS = [f"{a}{b}" for a in ("wool", "tea", "copper", "harbour", "lemon", "train", "paper", "salt")
-         for b in ("en", "ish", "er", "ling", "let", "some", "ward", "y", "ful", "like")]  # fmt: skip
+_STEMS = ("wool", "tea", "copper", "harbour", "lemon", "train", "paper", "salt")
+_ENDS = ("en", "ish", "er", "ling", "let", "some", "ward", "y", "ful", "like")
+WORDS = [f"{stem}{end}" for stem in _STEMS for end in _ENDS]
 
 
 def text_of(number: int, chosen: random.Random) -> str:

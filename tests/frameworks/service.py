@@ -31,8 +31,8 @@ class Service:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DATABASE"))}
         path = os.pathsep.join(map(str, (HERE, HERE / "apps")))
         env = {**clean, **framework.settings, **settings, "PYTHONPATH": path}
-        env |= {"PYTHONDONTWRITEBYTECODE": "1", "MEM0_TELEMETRY": "false", "MEM0_DIR": str(log.parent),
-                "HAYSTACK_TELEMETRY_ENABLED": "false"}  # fmt: skip
+        env |= {"PYTHONDONTWRITEBYTECODE": "1", "HAYSTACK_TELEMETRY_ENABLED": "false"}
+        env |= {"MEM0_TELEMETRY": "false", "MEM0_DIR": str(log.parent)}
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.database.connecting import describe
+from ragkit.database.keys import Key
 from ragkit.embedding.catalogue import CATALOGUE, find_model
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
@@ -16,7 +17,8 @@ from ragkit.migration.discovery.presets.recognition import find_preset, find_sig
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
 from ragkit.migration.discovery.tables import USABLE, VectorTable, find_tables
 from ragkit.migration.inspection.whose.identification import Identification, identify
-from ragkit.migration.inspection.whose.vector_sample import BLOCK_ROWS, MAX_COLUMNS, read_sample
+from ragkit.migration.inspection.whose.vector_sample import MAX_COLUMNS, read_sample
+from ragkit.migration.terms.expression import Expression
 
 MIN_SHARE = 0.5
 """Of the sampled rows: what a model must explain to be taken for the old one, and how many must
@@ -146,6 +148,14 @@ def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
     return answer
 
 
+def _expression(table: VectorTable, name: str) -> Expression:
+    """A column, or what a preset reads of a JSON column."""
+    if name in table.columns:
+        return Expression.column(name, "text")
+    read = next(column for column in table.columns if name.startswith(f"({column}->>"))
+    return Expression(name, (read,), (table.columns[read],))
+
+
 def _identify(
     engine: sa.Engine, table: VectorTable, key: str, shape: Shape, answers: Answers
 ) -> Identification:
@@ -153,15 +163,9 @@ def _identify(
     names = dict.fromkeys(n for n in (answers.content, *known) if n in known and n != key)
     texts = [*names][:MAX_COLUMNS]
     vector = sa.column(table.column, VECTOR(table.dimension) if table.dimension else VECTOR())
-    plain = {key, *(name for name in texts if name in table.texts)}
-    columns = [sa.column(name, sa.Text) for name in plain]
-    source: sa.TableClause | sa.Subquery = sa.table(
-        table.name, *columns, vector, schema=table.schema
-    )
-    if expressions := [name for name in texts if name not in plain]:
-        read = (sa.literal_column(sql, sa.Text).label(sql) for sql in expressions)
-        source = sa.select(*source.c, *read).limit(BLOCK_ROWS).subquery()
-    sample = read_sample(engine, source, key, table.column, texts)
+    source = sa.table(table.name, vector, schema=table.schema)
+    columns = {name: _expression(table, name) for name in texts}
+    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns)
     return identify(sample, filter(None, (answers.old_model, answers.new_model)))
 
 

@@ -99,7 +99,7 @@ def _write(
     connection: sa.Connection, migration: Migration, trial: Migration, indexes: str
 ) -> Cost | None:
     """By the writer itself. None for a table without texts."""
-    run, key = connection.exec_driver_sql, quote_identifier(trial.plan.table.key)
+    run, key = connection.exec_driver_sql, ", ".join(trial.terms.key.quoted)
     like = f"like {migration.quoted_table} including storage {indexes}"
     run(f"create table {trial.quoted_table} ({like})")
     run(

@@ -1,12 +1,12 @@
+from contextlib import suppress
+
 from langchain_postgres import PGEngine, PGVectorStore
 from serving import COLUMN, DATABASE, MODEL, serve
 from sqlalchemy.exc import ProgrammingError
 
 engine = PGEngine.from_connection_string(DATABASE.replace("postgresql", "postgresql+psycopg", 1))
-try:
+with suppress(ProgrammingError):  # it is there already
     engine.init_vectorstore_table("articles", MODEL.dimension)
-except ProgrammingError:
-    pass  # it is there already
 store = PGVectorStore.create_sync(
     engine,
     embedding_service=MODEL,
