@@ -24,6 +24,8 @@ class Oracle:
 
     def __init__(self, quiet: Sequence[str]):
         self._quiet = set(quiet)
+        self.sent = set(quiet)
+        """Every text that was ever written: an answer with another one is somebody else's."""
         self._vectors = {
             name: np.array(getattr(models, name).embed_documents(list(quiet)))
             for name in ("OLD", "NEW", "TWIN", "PADDED")
@@ -37,7 +39,8 @@ class Oracle:
         best = np.sort(self._vectors[model] @ asked)[::-1]
         quiet = [value for text, value in zip(answer, near, strict=True) if text in self._quiet]
         return bool(
-            len(answer)
+            answer
+            and self.sent.issuperset(answer)
             and (np.diff(near) <= TOLERANCE).all()
             and all(value >= limit - TOLERANCE for value, limit in zip(quiet, best, strict=False))
         )

@@ -42,10 +42,11 @@ class Traffic:
     @contextmanager
     def flowing(self) -> Iterator[None]:
         stop = threading.Event()
-        oracle = Oracle(list(self.quiet.values()))
+        oracle = Oracle([*self.quiet.values()])
+        oracle.sent.update(self.texts.values())
         threads = [
             threading.Thread(target=self._read, args=(stop, oracle)),
-            threading.Thread(target=self._write, args=(stop,)),
+            threading.Thread(target=self._write, args=(stop, oracle)),
         ]
         for thread in threads:
             thread.start()
@@ -87,7 +88,7 @@ class Traffic:
             if not oracle.is_right(service.model, question, answer):
                 self.mixed.append(f"{service.model} of {question!r}: {answer}")
 
-    def _write(self, stop: threading.Event) -> None:
+    def _write(self, stop: threading.Event, oracle: Oracle) -> None:
         chosen, number = random.Random(3), ROWS
         while not stop.wait(WRITE_PAUSE):
             number += 1
@@ -95,7 +96,8 @@ class Traffic:
             key = chosen.choice([*self.texts])
             if verb == "insert" or (verb == "upsert" and number % 2):
                 key = str(uuid.UUID(int=number + 1))
-            self._send(chosen, verb, key, text_of(number, chosen))
+            oracle.sent.add(text := text_of(number, chosen))
+            self._send(chosen, verb, key, text)
 
     def _send(self, chosen: random.Random, verb: str, key: str, text: str) -> None:
         with self._writing:

@@ -72,7 +72,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         },
         "old": {"model": old_model, "column": table.column},
         "new": {"model": new_model, "column": new_column},
-        "app": {"url": app_url},
+        "app": {"url": app_url, **({"way": preset.way} if preset else {})},
     }  # fmt: skip
     reasons = {
         "database.url": "no password here: set DB_PASS",

@@ -48,8 +48,8 @@ TABLES = {
                   {"meta": "'{}'"}),
     "Open WebUI": Table("document_chunk", "id", "text", "vector",
                         {"collection_name": "'file-1'", "vmetadata": "'{}'"}),
-    "Supabase": Table("documents", "ref", "content", "embedding", {"metadata": "'{}'"},
-                      "select content from match_documents(cast(:v as vector), :k)"),
+    "Supabase": Table("documents", "ref", "content", "embedding",
+                      search="select content from match_documents(cast(:v as vector), :k)"),
 }  # fmt: skip
 NAME = os.environ["FRAMEWORK"]
 TABLE = TABLES[NAME]

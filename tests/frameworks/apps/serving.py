@@ -6,7 +6,8 @@ MODEL, SCHEMA and COLUMN come from the environment; nothing else differs between
 import json
 import os
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import models
@@ -17,6 +18,7 @@ PATH = f"options=-csearch_path%3D{os.environ['SCHEMA']},public"
 """What a connection string ends with, so that names are looked for in the schema first."""
 SCHEMA, COLUMN = os.environ["SCHEMA"], os.environ["COLUMN"]
 MODEL = getattr(models, os.environ["MODEL"])
+one_at_a_time = threading.Lock()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -34,7 +36,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, work):
         try:
-            status, rows = 200, work() or []
+            with one_at_a_time:  # not every store may be used by two threads
+                status, rows = 200, work() or []
         except Exception as error:
             status, rows = 500, [f"{type(error).__name__}: {error}"]
         body = json.dumps({"rows": [{"text": text} for text in rows]}).encode()
@@ -51,5 +54,5 @@ class Handler(BaseHTTPRequestHandler):
 def serve(store: object) -> None:
     """`store` has search(question, k), which answers texts, nearest first, and the four writes."""
     Handler.store = store
-    HTTPServer.request_queue_size = 64
-    HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    ThreadingHTTPServer.request_queue_size = 64
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
