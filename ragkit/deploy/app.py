@@ -63,6 +63,11 @@ class App(Protocol):
         """
         ...
 
+    def stop(self, model: str) -> bool:
+        """Stops the app before `model` is deployed, where the plan says how. Whether it is known
+        to be down: then no old process is left."""
+        ...
+
     def commands(self, model: str) -> list[str]:
         """What a cut-over to `model` runs, as shell lines; [] when it runs none."""
         ...

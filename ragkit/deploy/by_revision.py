@@ -50,6 +50,9 @@ class RevisionedApp(ABC):
     def is_split(self) -> bool:
         return False
 
+    def stop(self, model: str) -> bool:
+        return False
+
     def switch(self, model: str, test: Test, *, reuse: bool) -> tuple[Revision, str]:
         """No traffic is moved before the revision has answered."""
         kept = [revision for revision in self.revisions() if revision.model == model]

@@ -3,7 +3,7 @@
 Nothing here holds a lock or calls a model inside a transaction.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ragkit.deploy.app import App, Revision
@@ -13,6 +13,7 @@ from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import allow_missing_old, keep_old_column_current
 from ragkit.migration.serving.confirmation import CONFIRMED
+from ragkit.migration.swap.swap import measure_window, swap
 from ragkit.migration.verdict import Verdict, require_go
 from ragkit.migration.versioned_view.view import make_view
 
@@ -45,10 +46,13 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
     allow_missing_old(migration)
+    if plan.app.way != "column":  # a new revision may write before it is seen to serve
+        keep_old_column_current(migration, f"the {plan.app.way}")
     if plan.app.way == "view":
-        keep_old_column_current(migration, "the view")  # which the new revision may soon write to
         make_view(migration)
-    switch = switch_traffic(app, plan.new.model, question, reuse=False)
+    switch = switch_traffic(
+        app, plan.new.model, question, reuse=False, prepare=_swap_of(migration, app)
+    )
     if not switch.already or migration.phase() != phases.CUT_OVER:
         migration.record(phases.CUT_OVER, **_detail(migration, switch))
     keep_old_column_current(migration)
@@ -62,19 +66,37 @@ def roll_back(migration: Migration, app: App, question: str) -> TrafficSwitch:
     """
     with exclusive(migration, "roll back"):
         phase = migration.require_phase("roll back")
-        switch = switch_traffic(app, migration.plan.old.model, question, reuse=True)
+        prepare = _swap_of(migration, app, back=True)
+        old = migration.plan.old.model
+        switch = switch_traffic(app, old, question, reuse=True, prepare=prepare)
         if phase == phases.CUT_OVER:
             migration.record(phases.ROLLED_BACK, **_detail(migration, switch))
     return switch
 
 
-def switch_traffic(app: App, model: str, question: str, *, reuse: bool) -> TrafficSwitch:
+def _swap_of(migration: Migration, app: App, *, back: bool = False) -> Callable[[], object]:
+    """The last thing before the app is switched, so that the window is short."""
+    if migration.plan.app.way != "swap":
+        return lambda: None
+    return lambda: swap(migration, app, back=back)
+
+
+def switch_traffic(
+    app: App,
+    model: str,
+    question: str,
+    *,
+    reuse: bool,
+    prepare: Callable[[], object] = lambda: None,
+) -> TrafficSwitch:
     """To the model, unless it serves already; `reuse`: to its newest revision, if there is one.
-    Raises DeployError when the revision does not answer `question` as the one before."""
+    Raises DeployError when the revision does not answer `question` as the one before, or what
+    `prepare` raises."""
     serving = _serving_or_none(app)
     if serving and serving.model == model and not app.is_split():
         return TrafficSwitch(serving, app.smoke_test(question, model), already=True)
     fields = _current_fields(app, serving, question)
+    prepare()
     revision, answer = app.switch(
         model, lambda revision: app.smoke_test(question, model, fields, revision), reuse=reuse
     )
@@ -100,8 +122,9 @@ def _current_fields(app: App, serving: Revision | None, question: str) -> Collec
         return ()
 
 
-def _detail(migration: Migration, switch: TrafficSwitch) -> dict[str, str]:
+def _detail(migration: Migration, switch: TrafficSwitch) -> dict[str, object]:
     """What the ledger keeps of a switch."""
+    window = measure_window(migration) if migration.plan.app.way == "swap" else {}
     if migration.plan.app.target == "none":
-        return {CONFIRMED: switch.revision.name}
-    return {"revision": switch.revision.name}
+        return {CONFIRMED: switch.revision.name, **window}
+    return {"revision": switch.revision.name, **window}

@@ -18,6 +18,14 @@ from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.serving.confirmation import CONFIRMED, require_confirmation
 from ragkit.migration.verdict import GO, Verdict, database_gates, failed_gates
+from ragkit.migration.versioned_view import statements as view_statements
+from ragkit.migration.versioned_view.retirement import (
+    describe_view,
+    drop_if_unused,
+    is_there,
+    retire_faults,
+    take_usual_name,
+)
 from ragkit.migration.work import sweep
 from ragkit.retrieval import contract_changes
 
@@ -45,7 +53,8 @@ def _retire(migration: Migration, app: App) -> Retirement:
     plan, phase = migration.plan, migration.phase()
     if phase == phases.RETIRED:
         app.release()
-        return Retirement(True, f"column {plan.old.column} was dropped before")
+        view = drop_if_unused(migration) if plan.app.way == "view" else ""
+        return Retirement(True, f"column {plan.old.declared} was dropped before{view}")
     if not plan.old.retire:
         return Retirement(
             False,
@@ -58,6 +67,9 @@ def _retire(migration: Migration, app: App) -> Retirement:
     counts = audit(migration)
     with translate_errors("retire"), migration.engine.connect() as connection:
         gates = Verdict.of(database_gates(connection, migration, counts), {})
+        faults = list(retire_faults(connection, migration))
+    if faults:
+        raise GateError(f"retire is refused: {'; '.join(faults)}; nothing was changed")
     if gates.verdict != GO:
         raise GateError(f"retire is refused: {failed_gates(gates)}; nothing was changed")
     detail = {}
@@ -67,8 +79,10 @@ def _retire(migration: Migration, app: App) -> Retirement:
     end_rescue(migration)
     with translate_errors("retire"):
         run_online(migration, lambda connection: drop_old_column(connection, migration, **detail))
+    migration.follow_names()
     app.release()
-    return Retirement(True, f"column {plan.old.column} is dropped; there is no way back")
+    view = describe_view(migration)
+    return Retirement(True, f"column {plan.old.column} is dropped; there is no way back{view}")
 
 
 def _require_new_model(app: App, model: str) -> None:
@@ -86,13 +100,18 @@ def _require_new_model(app: App, model: str) -> None:
 
 def drop_old_column(connection: sa.Connection, migration: Migration, **detail: str) -> None:
     """Drops column, triggers, binding and marks, and records it with `detail`, in the connection's
-    transaction."""
+    transaction. After a view, the new column takes the old one's name."""
     old = migration.plan.old
     back = migration.reversed()
+    has_view = migration.plan.app.way == "view"
+    if has_view and is_there(connection, migration):
+        connection.exec_driver_sql(view_statements.lock_view(migration))
     drop_triggers(connection, back)
     sweep.restart(connection, back)
     table = migration.plan.table.qualified_name
     contract_changes.unbind(connection, table, old.column, migration.where)
     remove_marks(connection, migration)
     connection.exec_driver_sql(statements.drop_column(migration))
+    if has_view:
+        take_usual_name(connection, migration)
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)

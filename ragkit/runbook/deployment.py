@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 
 from ragkit.deploy.app import App
 from ragkit.deploy.canary.limits import Limits
@@ -15,6 +16,8 @@ from ragkit.errors import ConfigError
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.serving.confirmation import require_confirmation, serving_model
+from ragkit.migration.serving.orders import orders, settings
+from ragkit.migration.swap.swap import undo_swap
 
 REQUIRED = ("DB_USER", "DB_NAME", "INSTANCE_CONNECTION_NAME", "SERVICE_ACCOUNT", "DB_PASS_SECRET")
 PASSED_ON = (
@@ -62,24 +65,23 @@ def own_app(migration: Migration, recognise: Recognise) -> App:
     if plan.app.target == "none":
         return ConfirmedApp(
             lambda: serving_model(migration),
-            lambda model: require_confirmation(migration, f"switch the app to {model}"),
+            lambda model: require_confirmation(migration, _order(migration, model)),
         )
-    check = check_of(plan)
+    check, told = check_of(plan), orders(migration)
     by_answers = recognise if check.field else None
     if plan.app.target == "manual":
-        return ManualApp(plan.app.url, check, by_answers)
-    sides = ((plan.old, migration.known_old), (plan.new, migration.known_new))
-    settings = {
-        side.model: {
-            "EMBEDDING_MODEL": side.model,
-            "RAGKIT_COLUMN": side.column,
-            "RAGKIT_TABLE": plan.table.qualified_name,
-            "RAGKIT_DIMENSION": str(known.space.dimension) if known else "",
-        }
-        for side, known in sides
-    }
-    scripts = Scripts(plan.app.deploy, plan.app.roll_back, settings, plan.app.command_seconds)
-    return CommandApp(plan.app.url, scripts, check, by_answers)
+        return ManualApp(plan.app.url, check, by_answers, told)
+    scripts = Scripts(
+        plan.app.deploy, plan.app.roll_back, settings(migration), plan.app.command_seconds,
+        plan.app.stop, told,
+    )  # fmt: skip
+    before_way_back = partial(undo_swap, migration) if plan.app.way == "swap" else None
+    return CommandApp(plan.app.url, scripts, check, by_answers, before_way_back)
+
+
+def _order(migration: Migration, model: str) -> str:
+    how = orders(migration).get(model)
+    return f"switch the app to {model}{f' ({how})' if how else ''}"
 
 
 def check_of(plan: Plan) -> Check:

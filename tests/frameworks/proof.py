@@ -188,7 +188,9 @@ class Proof:
     def _look(self, plan: Plan) -> dict[str, int]:
         names = ", ".join(f'"{side.column}"::text' for side in (plan.old, plan.new))
         query = f'select {self.framework.text}, {names} from "{self.framework.schema}".'
-        query += f'"{self.framework.table}" {supabase.OWN if self.framework.name == "Supabase" else ""}'
+        query += (
+            f'"{self.framework.table}" {supabase.OWN if self.framework.name == "Supabase" else ""}'
+        )
         with self.engine.connect() as connection:
             rows = connection.exec_driver_sql(query).all()
         figures = {"rows": len(rows), "stale": 0, "missing": 0}

@@ -42,6 +42,6 @@ def set_up(admin: sa.Engine, owner: sa.Engine) -> str:
         connection.exec_driver_sql(
             "insert into documents (ref, content, embedding, metadata) "
             "select 'of ben ' || n, 'a secret of ben ' || n, array_fill(n, array[64])::vector, "
-            f"'{{\"tenant\": \"ben\"}}' from generate_series(1, {OTHERS}) n"
+            f'\'{{"tenant": "ben"}}\' from generate_series(1, {OTHERS}) n'
         )
     return USER

@@ -59,6 +59,17 @@ class AskedApp:
     def is_split(self) -> bool:
         return False
 
+    def stop(self, model: str) -> bool:
+        """Nothing is stopped from here: whether the app is down."""
+        try:
+            with self._check.client(self.url) as client:
+                client.get("/healthz")
+        except httpx.ConnectError:
+            return True
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return False
+        return False
+
     def release(self) -> None:
         """Does nothing: its traffic is not moved from here."""
 

@@ -43,5 +43,8 @@ class ConfirmedApp:
     def curl(self, question: str) -> str:
         return "# app.target: none: the app is not asked"
 
+    def stop(self, model: str) -> bool:
+        return False
+
     def release(self) -> None:
         """Does nothing: its traffic is not moved from here."""

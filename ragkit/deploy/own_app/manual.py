@@ -1,12 +1,23 @@
 """An app that somebody else deploys: ragkit looks at it, and says what to change by hand."""
 
+from collections.abc import Mapping
+
 from ragkit.deploy.app import Revision, Test
-from ragkit.deploy.own_app.asked import AskedApp
+from ragkit.deploy.own_app.asked import AskedApp, Recognise
+from ragkit.deploy.own_app.check import Check
 from ragkit.errors import AppNotRecognised, DeployError
 
 
 class ManualApp(AskedApp):
-    """An App known only by its URL and its answers."""
+    """An App known only by its URL and its answers. `orders`: by model, what to do beyond
+    switching it."""
+
+    def __init__(
+        self, url: str, check: Check | None = None, recognise: Recognise | None = None,
+        orders: Mapping[str, str] | None = None,
+    ):  # fmt: skip
+        super().__init__(url, check, recognise)
+        self._orders = orders or {}
 
     def switch(self, model: str, test: Test, *, reuse: bool) -> tuple[Revision, str]:
         """Raises DeployError, which says what to deploy, and what serves now."""
@@ -20,6 +31,8 @@ class ManualApp(AskedApp):
         return [f"# {self._order(model)}"]
 
     def _order(self, model: str) -> str:
+        if how := self._orders.get(model):
+            return f"switch the app to {model} ({how})"
         if self._recognise is None:
             return f"deploy the app with EMBEDDING_MODEL={model}"
         return f"switch the app to {model}"

@@ -39,8 +39,8 @@ class AppSection(Section):
     )
     mixed_window: str = Field(
         "",
-        description="swap: a reason to swap columns of one dimension while the app may run; it is "
-        "recorded in the ledger",
+        description="swap: a reason to swap although the app may still run; it is recorded in the "
+        "ledger",
     )
     url: str = Field("", description="manual, command: the app's address")
     deploy: str = Field(

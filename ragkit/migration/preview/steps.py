@@ -13,6 +13,7 @@ from ragkit.migration.backfill.model_calls.metering import QUOTA, SPENDING
 from ragkit.migration.backfill.write_size import MAX_ROWS
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned
+from ragkit.migration.preview.ways import as_retired, retirement_statements, switch_statements
 from ragkit.migration.progress.dead_letters import DEAD_LETTER
 from ragkit.migration.schema import statements
 from ragkit.migration.schema.expansion import requires_old
@@ -70,7 +71,7 @@ def plan_statements(migration: Migration, backfill: str, build: str) -> list[Sta
             *_expand(connection, migration),
             *_fill(connection, migration, backfill, build),
             *_cut_over(connection, migration),
-            *_retire(migration),
+            *_retire(connection, migration),
         ]
 
 
@@ -148,15 +149,21 @@ def _cut_over(connection: sa.Connection, migration: Migration) -> Iterator[State
         undo = "ALTER TABLE … ALTER COLUMN … SET NOT NULL, once `follow` has filled it"
         yield Statement("cutover", sql, EXCLUSIVE, moment, undo)
     yield from _watch(connection, migration.reversed(), "cutover")
+    for told in switch_statements(connection, migration):
+        lock = EXCLUSIVE if told.is_exclusive else NONE
+        yield Statement("cutover", told.sql, lock, moment, told.undo)
 
 
-def _retire(migration: Migration) -> Iterator[Statement]:
+def _retire(connection: sa.Connection, migration: Migration) -> Iterator[Statement]:
     """Only with old.retire."""
     back = migration.reversed()
     own = drop_triggers_sql(back)
-    for sql in (*own, statements.drop_column(migration)):
+    for sql in (*own, statements.drop_column(as_retired(migration))):
         lock = NONE if sql.startswith(("drop function", "drop view")) else EXCLUSIVE
         yield Statement("retire", sql, lock, _moment(migration), "none")
+    for told in retirement_statements(connection, migration):
+        lock = EXCLUSIVE if told.is_exclusive else NONE
+        yield Statement("retire", told.sql, lock, _moment(migration), told.undo)
 
 
 def _create(table: sa.Table) -> str:

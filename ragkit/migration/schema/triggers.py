@@ -118,9 +118,12 @@ def add_triggers(connection: sa.Connection, migration: Migration) -> None:
         connection.exec_driver_sql(statement)
 
 
-def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[str]:
+def add_triggers_sql(
+    connection: sa.Connection, migration: Migration, found_as: str = ""
+) -> list[str]:
     """For a column that is not there yet, with the number that it will have. The queue's part comes
-    last: it locks the queue, for which an app that has locked the table may wait.
+    last: it locks the queue, for which an app that has locked the table may wait. `found_as`: the
+    name of a column that is about to be renamed.
 
     Of rows that logical replication applies, only triggers by row see anything.
     """
@@ -131,6 +134,8 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
         own = beside.create_sql(migration, key, content, by_row=found.subscribes)
         return [*own, create_partition_sql(migration.id)]
     numbers = {migration.plan.new.column: found.next, **found.by_name}
+    if found_as:
+        numbers[migration.plan.new.column] = found.by_name[found_as]
     names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
     names |= {**_conditions(migration), **_queueing(migration, numbers, names)}
     insert = _BY_ROW if by_row else _BY_STATEMENT

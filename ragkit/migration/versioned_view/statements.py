@@ -12,6 +12,7 @@ from ragkit.retrieval.contract import SCHEMA
 
 MARK = "ragkit: "
 """How the comments on ragkit's views and schemas of views begin."""
+SCHEMA_MARK = f"{MARK}views for new revisions of an app"
 INVOKER_VERSION = 150_000
 """The first server whose views can ask for the rights of whoever reads them."""
 _COLUMNS = sa.text("""
@@ -47,8 +48,12 @@ def view_name(migration: Migration) -> str:
 
 def create_schema(migration: Migration) -> list[str]:
     schema = quote_identifier(migration.plan.app.view_schema)
-    comment = quote_literal(f"{MARK}views for new revisions of an app")
-    return [f"create schema {schema}", f"comment on schema {schema} is {comment}"]
+    comment = f"comment on schema {schema} is {quote_literal(SCHEMA_MARK)}"
+    return [f"create schema {schema}", comment]
+
+
+def drop_schema(migration: Migration) -> str:
+    return f"drop schema {quote_identifier(migration.plan.app.view_schema)}"
 
 
 def create_view(connection: sa.Connection, migration: Migration) -> str:

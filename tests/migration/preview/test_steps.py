@@ -5,6 +5,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
+from ragkit.deploy.own_app.asked import AskedApp
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
@@ -16,9 +17,11 @@ from ragkit.migration.schema.expansion import (
     expand,
     keep_old_column_current,
 )
+from ragkit.migration.swap.swap import swap
+from ragkit.migration.versioned_view.view import make_view
 from tests.conftest import changed, with_plan
 
-CHANGES = re.compile(r"(create|alter|drop|grant)\b", re.IGNORECASE)
+CHANGES = re.compile(r"(create|alter|drop|grant|comment|lock)\b", re.IGNORECASE)
 
 
 @pytest.fixture
@@ -65,6 +68,40 @@ def test_every_statement_is_told_before_it_runs(
     updates = {_plain(s.sql) for s in told if s.sql.startswith(("update", "insert into"))}
     ledgers = {s for s in shown if "ragkit.spending" in s or "ragkit.quota" in s}  # of paid models
     assert shown - set(executed) == updates | ledgers
+
+
+@pytest.mark.parametrize("way", ["view", "swap"])
+def test_so_is_every_statement_of_a_way_to_the_new_column(
+    engine, plan, amenities, new_embedder, executed, way
+):
+    with engine.begin() as connection:
+        connection.exec_driver_sql('alter table "Amenities" alter embedding set not null')
+        connection.exec_driver_sql('grant select, update on "Amenities" to public')
+        connection.exec_driver_sql('grant select (embedding) on "Amenities" to public')
+    executed.clear()
+    changes = {"old.retire": True, "app.way": way, "app.target": "command", "app.view_copy": True}
+    migration = Migration.open(changed(plan, changes), engine)
+    told = plan_statements(migration, "a minute", "a second")
+    assert executed == []
+    expand(migration)
+    list(run_backfill(migration, new_embedder))
+    index.build(migration)
+    executed.clear()
+    allow_missing_old(migration)
+    keep_old_column_current(migration)
+    if way == "view":
+        make_view(migration)
+    else:
+        assert swap(migration, AskedApp("http://127.0.0.1:9"))
+    migration.record(phases.CUT_OVER)
+    with engine.begin() as connection:
+        drop_old_column(connection, migration)
+    later = [s for s in told if s.step in ("cutover", "retire")]
+    shown = {_plain(s.sql) for s in later}
+    assert [statement for statement in executed if statement not in shown] == []
+    assert shown - set(executed) == set()
+    locking = {s.sql for s in later if s.lock == EXCLUSIVE}
+    assert any("rename column" in sql for sql in locking)
 
 
 def test_a_side_table_takes_no_exclusive_lock_before_the_retirement(migration):
