@@ -17,6 +17,9 @@ from ragkit.migration.swap.swap import measure_window, swap
 from ragkit.migration.verdict import Verdict, require_go
 from ragkit.migration.versioned_view.view import make_view
 
+OWN_APPS = ("manual", "command", "none")
+"""Targets whose app ragkit does not know: it may write rows."""
+
 
 @dataclass(frozen=True)
 class TrafficSwitch:
@@ -46,7 +49,7 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
     allow_missing_old(migration)
-    if plan.app.way != "column":  # a new revision may write before it is seen to serve
+    if plan.app.target in OWN_APPS:  # a new revision may write before it is seen to serve
         keep_old_column_current(migration, f"the {plan.app.way}")
     if plan.app.way == "view":
         make_view(migration)

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,21 @@ CHECKED = (
     "old.retire=true",
 )  # fmt: skip
 VERDICT = Verdict(GO, [], {})
+Step = Callable[[Runbook], bool]
+
+
+def cut_over_by_hand(runbook: Runbook) -> bool:
+    """Whether the app was seen to serve the new model; else it must be deployed now."""
+    with suppress(DeployError):
+        return bool(cut_over(runbook.migration, runbook.app, VERDICT, runbook.smoke_question))
+    return False
+
+
+def roll_back_by_hand(runbook: Runbook) -> bool:
+    """As cut_over_by_hand, for the old model."""
+    with suppress(DeployError):
+        return bool(roll_back(runbook.migration, runbook.app, runbook.smoke_question))
+    return False
 
 
 class Proof:
@@ -100,13 +115,13 @@ class Proof:
         list(run_backfill(runbook.migration, runbook.new_embedder))
         index.build(runbook.migration)
         with self._following(runbook):
-            new = self._switch(runbook, params, old)
+            new = self._switch(params, old)
             time.sleep(SECONDS)
-            self._switch_back(params, old)
+            old = self._switch_back(params, new, old)
             time.sleep(SECONDS)
-            new = self._switch(self._runbook(params, old), params, old)
+            new = self._switch(params, old)
             time.sleep(SECONDS)
-            found = self._settle(runbook.migration)
+            found = self._settle(self._runbook(params, new).migration)
         last = self._runbook(params, new)
         assert retire(last.migration, last.app).done
         time.sleep(SECONDS)
@@ -132,23 +147,41 @@ class Proof:
             overrides.append("app.view_by=schema")
         return Runbook(Plan.from_file(params, overrides), self.folder)
 
-    def _switch(self, runbook: Runbook, params: Path, old: Service) -> Service:
+    def _switch(self, params: Path, old: Service) -> Service:
         """Prepared by the first call of the step, which says what to deploy; recorded by the
         second. Between them both revisions serve, each with its own model."""
-        with suppress(DeployError):
-            cut_over(runbook.migration, runbook.app, VERDICT, runbook.smoke_question)
+        if self.framework.way == "swap":
+            return self._restart(params, old, self.after, cut_over_by_hand)
+        cut_over_by_hand(self._runbook(params, old))
         new = self.start(self.after)
         self.traffic.serve_by(old, new)
         time.sleep(SECONDS)
         self.traffic.serve_by(new)
-        moved = self._runbook(params, new)
-        cut_over(moved.migration, moved.app, VERDICT, moved.smoke_question)
+        assert cut_over_by_hand(self._runbook(params, new))
         return new
 
-    def _switch_back(self, params: Path, old: Service) -> None:
+    def _switch_back(self, params: Path, new: Service, old: Service) -> Service:
+        if self.framework.way == "swap":
+            return self._restart(params, new, self.before, roll_back_by_hand)
         self.traffic.serve_by(old)
-        back = self._runbook(params, old)
-        roll_back(back.migration, back.app, back.smoke_question)
+        assert roll_back_by_hand(self._runbook(params, old))
+        return old
+
+    def _restart(
+        self,
+        params: Path,
+        before: Service,
+        settings: dict[str, str],
+        step: Callable[[Runbook], bool],
+    ) -> Service:
+        """The app is stopped, the names are swapped, the app is started with the other model."""
+        with self.traffic.paused():
+            before.stop()
+            step(self._runbook(params, before))
+            after = self.start(settings)
+            self.traffic.services = [after]
+        assert step(self._runbook(params, after))
+        return after
 
     @contextmanager
     def _following(self, runbook: Runbook) -> Iterator[None]:

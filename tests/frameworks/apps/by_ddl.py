@@ -80,7 +80,7 @@ def make() -> None:
 class Store:
     def search(self, question, k):
         sql = TABLE.search.format(text=TABLE.text, name=TABLE.name, vector=TABLE.vector)
-        return self._run(sql, v=str(MODEL.embed_query(question)), k=k).scalars().all()
+        return self._run(sql, v=str(MODEL.embed_query(question)), k=k)
 
     def insert(self, rows, conflict=""):
         names = [TABLE.key, TABLE.text, TABLE.vector, *TABLE.columns]
@@ -107,7 +107,8 @@ class Store:
 
     def _run(self, sql, **values):
         with engine.begin() as connection:
-            return connection.execute(sa.text(sql), values).freeze()()
+            result = connection.execute(sa.text(sql), values)
+            return result.scalars().all() if result.returns_rows else []
 
 
 if NAME != "Supabase":
