@@ -25,7 +25,7 @@ begin
   select id, content, metadata, 1 - (documents.embedding <=> query_embedding) as similarity
   from documents where metadata @> filter
   order by documents.embedding <=> query_embedding limit match_count;
-end; $$
+end $$
 """
 
 
@@ -37,8 +37,7 @@ def set_up(admin: sa.Engine, owner: sa.Engine) -> str:
             connection.exec_driver_sql(f"create role {USER} login")
     admin.dispose()
     with owner.begin() as connection:
-        for statement in TABLE.split(";\n"):
-            connection.exec_driver_sql(statement.replace("%", "%%"))
+        connection.exec_driver_sql(TABLE)
         connection.exec_driver_sql(
             "insert into documents (ref, content, embedding, metadata) "
             "select 'of ben ' || n, 'a secret of ben ' || n, array_fill(n, array[64])::vector, "
