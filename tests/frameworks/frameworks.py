@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ragkit.migration.discovery.presets.preset import Preset
+from ragkit.migration.discovery.presets.recognition import PRESETS
+
 HERE = Path(__file__).parent
 MODELS = "tests.frameworks.models"
 
@@ -21,8 +24,6 @@ class Framework:
     schema: str = "public"
     old: str = "OLD"
     new: str = "NEW"
-    way: str = "view"
-    view_by: str = "search_path"
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -34,13 +35,13 @@ class Framework:
         file = HERE / "requirements" / f"{self.packages}.txt"
         return file.read_text().split() if self.packages else []
 
-    def lines_changed(self, before: dict[str, str], after: dict[str, str]) -> int:
-        """Lines of the app's source that read a setting in which two revisions differ."""
-        names = [name for name in after if before.get(name) != after[name]]
-        words = {"SCHEMA": ("SCHEMA", "PATH"), "MODEL": ("MODEL.dimension", "=MODEL")}
-        used = [word for name in names for word in words.get(name, (name,))]
-        lines = self.source.read_text().splitlines()
-        return sum(any(word in line for word in used) for line in lines if "import" not in line)
+    @property
+    def preset(self) -> Preset:
+        return next(preset for preset in PRESETS if preset.name == self.name)
+
+    @property
+    def way(self) -> str:
+        return self.preset.way
 
 
 def by_ddl(name: str, table: str, **more: str) -> Framework:
@@ -51,19 +52,19 @@ FRAMEWORKS = [
     Framework("LangChain PGVector", "langchain_pgvector", "langchain_pg_embedding",
               text="document", packages="langchain"),
     Framework("LangChain PGVectorStore", "langchain_pgvectorstore", "articles",
-              packages="langchain", way="column"),
+              packages="langchain"),
     Framework("LlamaIndex", "llamaindex", "data_articles", text="text", packages="llamaindex",
-              new="TWIN", view_by="schema"),
+              new="TWIN"),
     Framework("LlamaIndex, hybrid", "llamaindex", "data_articles", text="text",
-              packages="llamaindex", view_by="schema", settings={"HYBRID": "1"}),
-    Framework("Haystack", "haystack_pgvector", "articles", packages="haystack", way="swap"),
+              packages="llamaindex", settings={"HYBRID": "1"}),
+    Framework("Haystack", "haystack_pgvector", "articles", packages="haystack"),
     Framework("mem0", "mem0_pgvector", "memories", vector="vector", text="payload->>'data'",
               packages="mem0"),
     Framework("vecs", "vecs_collection", "articles", vector="vec", text="metadata->>'text'",
-              packages="vecs", schema="vecs", view_by="schema"),
+              packages="vecs", schema="vecs"),
     by_ddl("Supabase", "documents"),
-    by_ddl("Django", "shop_article", text="body", way="column"),
+    by_ddl("Django", "shop_article", text="body"),
     by_ddl("Spring AI", "vector_store", new="TWIN"),
-    by_ddl("Dify", "embedding_vector_index_2f7c_node", text="text", way="swap"),
-    by_ddl("Open WebUI", "document_chunk", vector="vector", text="text", old="PADDED", way="swap"),
+    by_ddl("Dify", "embedding_vector_index_2f7c_node", text="text"),
+    by_ddl("Open WebUI", "document_chunk", vector="vector", text="text", old="PADDED"),
 ]  # fmt: skip

@@ -33,14 +33,14 @@ class Oracle:
 
     def is_right(self, model: str, question: str, answer: Sequence[str]) -> bool:
         """Whether vectors of `model`'s space, each that of its row's text, gave this answer."""
+        if not answer or not self.sent.issuperset(answer):
+            return False
         embedder = getattr(models, model)
         asked = np.array(embedder.embed_query(question))
         near = np.array(embedder.embed_documents(list(answer))) @ asked
         best = np.sort(self._vectors[model] @ asked)[::-1]
         quiet = [value for text, value in zip(answer, near, strict=True) if text in self._quiet]
         return bool(
-            answer
-            and self.sent.issuperset(answer)
-            and (np.diff(near) <= TOLERANCE).all()
+            (np.diff(near) <= TOLERANCE).all()
             and all(value >= limit - TOLERANCE for value, limit in zip(quiet, best, strict=False))
         )

@@ -143,8 +143,6 @@ class Proof:
     def _runbook(self, params: Path, asked: Service) -> Runbook:
         """A new one for each step, as each command is; `asked` is what users reach."""
         overrides = [*CHECKED, f"app.url={asked.url}", f"database.expect={describe(self.url)}"]
-        if self.framework.view_by == "schema":
-            overrides.append("app.view_by=schema")
         return Runbook(Plan.from_file(params, overrides), self.folder)
 
     def _switch(self, params: Path, old: Service) -> Service:
@@ -245,6 +243,6 @@ class Proof:
             "mixed": len(self.traffic.mixed),
             "paused_ms": round(self.traffic.paused_ms),
             "way": self.framework.way,
-            "lines": self.framework.lines_changed(self.before, self.after),
+            "lines": 1 + len(self.framework.preset.lines),  # the model is one
             "why": [*self.traffic.failures[:3], *self.traffic.mixed[:3]],
         }

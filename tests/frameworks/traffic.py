@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -44,18 +45,14 @@ class Traffic:
         stop = threading.Event()
         oracle = Oracle([*self.quiet.values()])
         oracle.sent.update(self.texts.values())
-        threads = [
-            threading.Thread(target=self._read, args=(stop, oracle)),
-            threading.Thread(target=self._write, args=(stop, oracle)),
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(30)
+        with ThreadPoolExecutor(2) as pool:
+            parts = [pool.submit(part, stop, oracle) for part in (self._read, self._write)]
+            try:
+                yield
+            finally:
+                stop.set()
+        for part in parts:
+            part.result()  # one that ended early has asked nothing
 
     @contextmanager
     def paused(self) -> Iterator[None]:

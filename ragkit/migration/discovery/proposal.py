@@ -72,7 +72,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         },
         "old": {"model": old_model, "column": table.column},
         "new": {"model": new_model, "column": new_column},
-        "app": {"url": app_url, **({"way": preset.way} if preset else {})},
+        "app": {"url": app_url, **_way(preset)},
     }  # fmt: skip
     reasons = {
         "database.url": "no password here: set DB_PASS",
@@ -83,7 +83,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "new.model": "it is to serve",
         "new.column": "the backfill adds it",
     }
-    return Proposal(sections, reasons, _notes(table, preset, texts, content, found))
+    return Proposal(sections, reasons, _notes(table, preset, texts, content, new_column, found))
 
 
 def _choose_table(
@@ -210,16 +210,27 @@ def _column_name(model: str, taken: Sequence[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
+def _way(preset: Preset | None) -> dict[str, str]:
+    if preset is None:
+        return {}
+    return {"way": preset.way, **({"view_by": "schema"} if preset.by_schema else {})}
+
+
 def _notes(
     table: VectorTable,
     preset: Preset | None,
     texts: Sequence[TextColumn],
     content: str,
+    new_column: str,
     found: Identification,
 ) -> list[str]:
     notes = [f"{table}", f"the vectors: {found.describe()}"]
     if preset:
         notes.insert(1, f"it looks like a table of {preset.name}")
+        named = {"schema": "ragkit_v2", "column": new_column, "dimension": "…"}
+        lines = [line.format(**named) for line in preset.lines]
+        changed = "; ".join(["the model", *lines])
+        notes.append(f"its app is cut over by a {preset.way}; what changes of it: {changed}")
         notes += [preset.remark] if preset.remark else []
     filled = next(text.filled for text in texts if text.name == content)
     if filled < MIN_SHARE:

@@ -1,3 +1,5 @@
+"""The package as an app. What changes at the cut-over is marked; the model changes too."""
+
 from haystack import Document
 from haystack.document_stores.types import DuplicatePolicy
 from haystack.utils import Secret
@@ -10,7 +12,7 @@ store = PgvectorDocumentStore(
     create_extension=False,
     schema_name=SCHEMA,
     table_name="articles",
-    embedding_dimension=MODEL.dimension,
+    embedding_dimension=MODEL.dimension,  # changes
 )
 store.count_documents()  # makes the table
 retriever = PgvectorEmbeddingRetriever(document_store=store)

@@ -1,9 +1,11 @@
+"""The package as an app. What changes at the cut-over is marked; the model changes too."""
+
 from langchain_postgres import PGVector
 from serving import DATABASE, MODEL, PATH, serve
 
 store = PGVector(
     embeddings=MODEL,
-    connection=f"{DATABASE.replace('postgresql', 'postgresql+psycopg', 1)}&{PATH}",
+    connection=f"{DATABASE.replace('postgresql', 'postgresql+psycopg', 1)}&{PATH}",  # changes
     collection_name="articles",
 )
 

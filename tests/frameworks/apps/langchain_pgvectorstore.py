@@ -1,3 +1,5 @@
+"""The package as an app. What changes at the cut-over is marked; the model changes too."""
+
 from contextlib import suppress
 
 from langchain_postgres import PGEngine, PGVectorStore
@@ -10,7 +12,7 @@ with suppress(ProgrammingError):  # it is there already
 store = PGVectorStore.create_sync(
     engine,
     embedding_service=MODEL,
-    embedding_column=COLUMN,
+    embedding_column=COLUMN,  # changes
     table_name="articles",
 )
 

@@ -1,3 +1,5 @@
+"""The package as an app. What changes at the cut-over is marked; the model changes too."""
+
 import os
 
 from llama_index.core.schema import TextNode
@@ -10,9 +12,9 @@ store = PGVectorStore(
     connection_string=DATABASE.replace("postgresql", "postgresql+psycopg2", 1),
     async_connection_string=DATABASE.replace("postgresql", "postgresql+asyncpg", 1),
     table_name="articles",
-    schema_name=SCHEMA,
-    perform_setup=SCHEMA == "public",
-    embed_dim=MODEL.dimension,
+    schema_name=SCHEMA,  # changes
+    perform_setup=SCHEMA == "public",  # changes
+    embed_dim=MODEL.dimension,  # changes
     hybrid_search=HYBRID,
     hnsw_kwargs={"hnsw_m": 16, "hnsw_ef_construction": 64, "hnsw_ef_search": 40},
 )

@@ -1,11 +1,13 @@
+"""The package as an app. What changes at the cut-over is marked; the model changes too."""
+
 from mem0.vector_stores.pgvector import PGVector
 from serving import DATABASE, MODEL, PATH, serve
 
 store = PGVector(
     dbname=None, user=None, password=None, host=None, port=None, diskann=False, hnsw=True,
     collection_name="memories",
-    embedding_model_dims=MODEL.dimension,
-    connection_string=f"{DATABASE}&{PATH}",
+    embedding_model_dims=MODEL.dimension,  # changes
+    connection_string=f"{DATABASE}&{PATH}",  # changes
 )  # fmt: skip
 store.list()  # makes the table
 

@@ -1,3 +1,5 @@
+"""The package as an app. What changes at the cut-over is marked; the model changes too."""
+
 import warnings
 
 import vecs
@@ -9,8 +11,8 @@ vx = vecs.create_client(DATABASE.replace("postgresql", "postgresql+psycopg2", 1)
 if SCHEMA == "public":
     articles = vx.get_or_create_collection("articles", dimension=MODEL.dimension)
 else:
-    vx.meta.schema = SCHEMA
-    articles = Collection("articles", MODEL.dimension, vx)
+    vx.meta.schema = SCHEMA  # changes
+    articles = Collection("articles", MODEL.dimension, vx)  # changes
 
 
 class Store:

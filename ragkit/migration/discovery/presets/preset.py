@@ -14,15 +14,16 @@ class Preset:
     (`table`) and by a relation or function of the database (`sign`); an empty one asks for nothing.
 
     Its text is the column `content`, or what the JSON column `json` holds under one of `keys`; the
-    column `collections` says of which collection a row is. The app is cut over by `way`; `line` is
-    what changes of it beside the model, with {schema}, {column} and {dimension} to fill in.
-    `remark` is what one must know. `refused` says why such a table is not migrated, and what to do.
+    column `collections` says of which collection a row is. The app is cut over by `way`; `lines`
+    are what changes of it beside the model, with {schema}, {column} and {dimension} to fill in;
+    `by_schema`: it names the schema, and does not find it by its search_path. `remark` is what one
+    must know. `refused` says why such a table is not migrated, and what to do.
     """
 
     name: str
     columns: frozenset[str]
     way: Way
-    line: str
+    lines: tuple[str, ...]
     content: str = ""
     json: str = ""
     keys: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Preset:
     table: str = ""
     sign: str = ""
     collections: str = ""
+    by_schema: bool = False
     remark: str = ""
     refused: str = ""
 
