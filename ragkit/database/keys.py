@@ -48,13 +48,13 @@ class Key:
         the key is used."""
         if len(columns) == 1:
             return columns[0] == sa.any_(text_array(texts, self.types[0]))
-        given = sa.func.unnest(text_array(texts, "text")).column_valued("given")
-        return self.is_in(columns, sa.select(given.label("key")).subquery())
+        given = sa.func.unnest(text_array(texts, "text")).column_valued("texts")
+        return self.is_in(columns, sa.select(given.label("key")).subquery("given"))
 
     def is_in(
         self, columns: Sequence[sa.ColumnElement[Any]], given: sa.Subquery
     ) -> sa.ColumnElement[bool]:
-        """As is_one_of, for the text forms in the column `key` of a query."""
+        """As is_one_of, for the text forms in the column `key` of a query that has a name."""
         typed: list[sa.ColumnElement[Any]] = [
             sa.literal_column(value) for value in self.typed(f"{quote_identifier(given.name)}.key")
         ]
