@@ -133,7 +133,7 @@ BENCHMARKS = Page(ROOT / "docs" / "benchmarks.md")
 PAGES = [
     README, CHANGELOG, Page(ROOT / "CONTRIBUTING.md"),
     REFERENCE, COMPARISON, GUARANTEES, OWN_DATABASE, SOLUTION, FIRST_HOUR, WHAT_HAPPENS,
-    BENCHMARKS,
+    BENCHMARKS, Page(ROOT / "docs" / "fixed-column.md"),
 ]  # fmt: skip
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)

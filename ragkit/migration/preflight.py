@@ -92,6 +92,7 @@ def check_table(
             connection, plan, columns, regclass, terms.where.sql if terms.where else ""
         ),
         *_dimensions(plan, columns, known),
+        *(_used_names(connection, plan, new) if phase == phases.RETIRED and new else ()),
         *_contract_faults(connection, known),
     ]
     if phase == phases.PLANNED and not faults:
@@ -195,6 +196,17 @@ def _dimensions(plan: Plan, columns: Mapping[str, Any], known: Sequence[Binding]
                 f"column {side.column!r} is {column.full_type}, but {side.model} "
                 f"makes {space.dimension} dimensions"
             )
+
+
+def _used_names(connection: sa.Connection, plan: Plan, new: Binding) -> Iterator[str]:
+    """The next migration, under the names of a retired one, whose new column was renamed."""
+    bindings = contract.read_bindings(connection, plan.table.qualified_name)
+    bound = next((b for b in bindings if b.column == new.column), None)
+    if bound and new.column == plan.old.declared and bound.space != new.space:
+        yield (
+            f"the migration {plan.migration_id} is complete, and {bound.column!r} holds the "
+            f"vectors of {bound.space.model}: for the next one, set new.column to another name"
+        )
 
 
 def _contract_faults(connection: sa.Connection, known: Sequence[Binding]) -> Iterator[str]:

@@ -101,6 +101,16 @@ def test_a_script_that_changes_nothing_is_rolled_back(site):
     assert runbook.status().serving == OLD
 
 
+def test_a_swap_is_undone_when_the_script_changes_nothing(site):
+    runbook = by_script(site, app__way="swap")
+    idle = changed(runbook.plan, {"app.deploy": "true", "app.command_seconds": 4.0})
+    failing, before = Runbook(idle, runbook.run_dir), columns(runbook)
+    with pytest.raises(DeployError, match="roll_back has put"):
+        cut_over(failing.migration, failing.app, GOOD, "tea")
+    assert columns(runbook) == before
+    assert runbook.status().serving == OLD
+
+
 def test_on_the_operator_s_word(site):
     silent = site(app__target="none", app__url="")
     with pytest.raises(DeployError, match=f"switch the app to {NEW} by hand"):

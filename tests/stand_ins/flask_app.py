@@ -1,6 +1,7 @@
 """A small search app of somebody else: Flask, its own SQL, its own embedding, its own routes.
 
-It knows nothing of ragkit. MODEL and VECTOR_COLUMN choose what it serves, and a restart changes it:
+It knows nothing of ragkit. MODEL, VECTOR_COLUMN and SEARCH_PATH choose what it serves, and a
+restart changes it:
 
     python tests/stand_ins/flask_app.py PORT
 """
@@ -39,6 +40,8 @@ def search(text: str, limit: int) -> list[tuple]:
     )  # fmt: skip
     try:
         cursor = connection.cursor()
+        if path := os.environ.get("SEARCH_PATH"):
+            cursor.execute("select set_config('search_path', %s, false)", (path,))
         cursor.execute(QUERY, (str(embed(text)), limit))
         return list(cursor.fetchall())
     finally:

@@ -22,6 +22,7 @@ from ragkit.migration.backfill.model_calls.metering import Quota
 from ragkit.migration.inspection.cost import CostEstimate
 from ragkit.migration.inspection.model_checks import check_models
 from ragkit.migration.inspection.side_effects import side_effects
+from ragkit.migration.inspection.way_checks import check_way
 from ragkit.migration.inspection.whose.identification import Identification
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.privileges import app_grants, readers
@@ -51,6 +52,7 @@ def check_readiness(
         _disk(migration, new.model),
         *_standbys(migration),
         *_app_rights(migration),
+        *check_way(migration),
         *side_effects(migration),
     ]
     if app.target == "cloud":

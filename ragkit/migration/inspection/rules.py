@@ -31,6 +31,10 @@ RULES = {
     "RK040": ("standbys", "standbys that this role may not see, or that are behind"),
     "RK041": ("role .*", "rights that the app's role needs for ragkit's own function"),
     "RK042": ("app", "the app does not answer as the plan says, or serves another model"),
+    "RK043": (
+        "way to the new column",
+        "objects that a view or a swap of names cannot stand beside",
+    ),
     "RK050": ("all columns", "statements that take all columns of the table see one more"),
     "RK051": ("UPDATE triggers", "triggers or rules that fire for each row of the backfill"),
     "RK052": ("publications", "logical replication sends each row again"),

@@ -1,10 +1,12 @@
 """A deployment by scripts: what runs, in which order, and what a failure leaves."""
 
+from dataclasses import replace
+
 import pytest
 
 from ragkit.deploy.own_app import command as module
 from ragkit.deploy.own_app.command import CommandApp, Scripts
-from ragkit.errors import AppNotRecognised, DeployError
+from ragkit.errors import AppNotRecognised, DatabaseError, DeployError
 from tests.stand_ins import app as stand_in
 
 SETTINGS = {
@@ -106,3 +108,42 @@ def test_its_command_is_what_a_shell_would_run(app):
         "EMBEDDING_MODEL=new 'RAGKIT_COLUMN=new column' RAGKIT_DIRECTION=cut-over "
         "kubectl rollout restart 'deployment/a b'"
     ]
+
+
+def test_a_stop_comes_before_the_database_is_put_back_and_the_app_rolled_back(app, tmp_path):
+    done = app("exit 1")
+    log = app.log
+    scripts = replace(
+        done._scripts, stop=f"sh -c 'echo stop $EMBEDDING_MODEL >> \"$0\"' '{log}'",
+        orders={"new": "say this first"},
+    )  # fmt: skip
+
+    def put_back():
+        with log.open("a") as file:
+            file.write("put back\n")
+
+    stopping = CommandApp(done.url, scripts, before_way_back=put_back)
+    first, second, third = stopping.commands("new")
+    assert (first, "cut-over" in second, "cut-over" in third) == (
+        "# say this first", False, True,
+    )  # fmt: skip
+    assert stopping.stop("new") is True
+    with pytest.raises(DeployError, match="has put old back"):
+        stopping.switch("new", passes, reuse=False)
+    assert runs(app) == [
+        "stop new", "cut-over new new column", "stop old", "put back", "rollback old old column",
+    ]  # fmt: skip
+
+
+def test_a_database_that_cannot_be_put_back_is_told(app):
+    def put_back():
+        raise DatabaseError("the table was locked")
+
+    failing = CommandApp(app().url, app("exit 1")._scripts, before_way_back=put_back)
+    with pytest.raises(DeployError, match="and the way back failed: the table was locked; roll"):
+        failing.switch("new", passes, reuse=False)
+
+
+def test_without_a_command_it_is_stopped_when_nothing_listens(app):
+    assert app().stop("new") is False
+    assert app(url="http://127.0.0.1:9").stop("new") is True

@@ -32,3 +32,8 @@ def test_it_says_what_to_deploy_by_hand_and_asks_for_the_address_once():
         ManualApp("").switch("m", lambda _: "", reuse=False)
     with pytest.raises(DeployError, match="EMBEDDING_MODEL=m by hand, and run this step again"):
         ManualApp("http://127.0.0.1:9").switch("m", lambda _: "", reuse=False)
+
+
+def test_it_says_what_else_is_to_be_done():
+    app = ManualApp("", orders={"m": "with the schema v2"})
+    assert app.commands("m") == ["# switch the app to m (with the schema v2)"]

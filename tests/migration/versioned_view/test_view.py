@@ -172,6 +172,47 @@ def test_a_copy_needs_app_view_copy_which_an_on_conflict_does_not_bear(viewed, e
     assert rows(engine, "select count(*) from pg_proc where proname like 'copy\\_%'") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"merge into {VIEW} v using (values (1)) s(k) on v.id = s.k when matched then update "
+        "set name = 'm'",
+        f"select id from {VIEW} for update",
+        f"insert into {VIEW} (content) values ('x') on conflict do nothing",
+        f"insert into {VIEW} (id, content) overriding system value values (70, 'x') returning size",
+    ],
+)
+def test_what_goes_through_it(viewed, engine, statement):
+    rows(engine, statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        (f"insert into {VIEW} (id) values (1) on conflict on constraint \"Amenities_pkey\" do nothing",
+         'constraint "Amenities_pkey" for table "Amenities" does not exist'),
+        (f"truncate {VIEW}", "is not a table"),
+        (f"select ctid from {VIEW}", 'column "ctid" does not exist'),
+        (f"insert into {VIEW} (content) values ('x') returning xmax", '"xmax" does not exist'),
+    ],
+)  # fmt: skip
+def test_what_does_not_and_is_said_so_in_the_docs(viewed, engine, statement, fault):
+    with pytest.raises(sa.exc.DBAPIError, match=fault):
+        rows(engine, statement)
+
+
+def test_a_framework_that_creates_its_tables_looks_into_the_views_schema_alone(viewed, engine):
+    """Its own table is found there; another one would be made again, empty."""
+    run(engine, "create table collections (id int)", "insert into collections values (1)")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(PATH)
+        connection.exec_driver_sql('create table if not exists "Amenities" (id int)')
+        connection.exec_driver_sql("create table if not exists collections (id int)")
+        assert connection.exec_driver_sql("select count(*) from collections").scalar() == 0
+    with pytest.raises(SchemaError, match=r"ragkit_v2\.collections would hide public\.collections"):
+        make_view(viewed)
+
+
 def test_a_partitioned_table_has_one_too(engine, plan, new_embedder):
     migration = expanded(engine, changed(plan, WAY), TEXTS)
     list(run_backfill(migration, new_embedder))
