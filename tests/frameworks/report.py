@@ -15,7 +15,8 @@ from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "frameworks.md"
 MARKED = re.compile(r"(<!-- frameworks -->\n).*?(<!-- end of frameworks -->)", re.DOTALL)
-COLUMNS = ("rows", "requests", "failed", "stale", "mixed", "missing", "lost", "way", "lines")
+COLUMNS = ("rows", "requests", "failed", "stale", "mixed", "missing", "lost", "way", "paused_ms",
+           "lines")  # fmt: skip
 ZEROS = ("failed", "stale", "mixed", "missing", "lost")
 """What must be 0."""
 

@@ -72,7 +72,7 @@ class TestReport:
             report.write_page(written, page)
         lines = page.read_text().splitlines()
         assert (lines[0], lines[-1]) == ("a", "b")
-        assert "| mem0 | 9 | – | 0 | – | – | – | – | view | 2 |" in lines
+        assert "| mem0 | 9 | – | 0 | – | – | – | – | view | – | 2 |" in lines
         assert "old" not in lines
 
     def test_the_page_shows_every_framework_and_only_zeros(self):
@@ -85,3 +85,4 @@ class TestReport:
             figures = dict(zip(header, row, strict=True))
             assert {figures[name] for name in report.ZEROS} == {"0"}
             assert int(figures["requests"]) > 100
+            assert (figures["way"] == "swap") is (int(figures["paused_ms"]) > 0)

@@ -12,6 +12,7 @@ from ragkit.database.keys import Key
 from ragkit.embedding.catalogue import CATALOGUE, find_model
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
+from ragkit.migration.discovery.collections import as_expression, choose_where
 from ragkit.migration.discovery.presets.preset import Preset
 from ragkit.migration.discovery.presets.recognition import find_preset, find_signs
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
@@ -50,7 +51,8 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     texts = read_texts(engine, table, preset)
     shape = recognise(table, _checked_texts(table, texts, preset), preset)
     key = _one_of("key", answers.key, table.keys) or table.keys[0]
-    found = _identify(engine, table, key, shape, answers)
+    where = choose_where(engine, table, preset, answers, ask)
+    found = _identify(engine, table, key, shape, where, answers)
     content = _choose_content(shape, found, answers)
     old_model = answers.old_model or _choose_old_model(table, found, content, ask)
     new_model = answers.new_model or ask(_new_model(old_model))
@@ -66,6 +68,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "database": {"url": url, "expect": database},
         "table": {
             "schema": table.schema, "name": table.name, "key": key, "content": content,
+            "where": where,
             "label": "" if label == content else label,
             "category": "" if category in (content, label) else category,
             "distance": answers.distance or table.distance or "cosine",
@@ -82,6 +85,9 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "old.column": "it stays as it is",
         "new.model": "it is to serve",
         "new.column": "the backfill adds it",
+        "table.where": "other rows stay as they are",
+        "app.way": f"as {preset.name} needs it" if preset else "",
+        "app.view_by": "it names the view's schema",
     }
     return Proposal(sections, reasons, _notes(table, preset, texts, content, new_column, found))
 
@@ -157,7 +163,7 @@ def _expression(table: VectorTable, name: str) -> Expression:
 
 
 def _identify(
-    engine: sa.Engine, table: VectorTable, key: str, shape: Shape, answers: Answers
+    engine: sa.Engine, table: VectorTable, key: str, shape: Shape, where: str, answers: Answers
 ) -> Identification:
     known = [t.name for t in shape.contents]
     names = dict.fromkeys(n for n in (answers.content, *known) if n in known and n != key)
@@ -165,7 +171,8 @@ def _identify(
     vector = sa.column(table.column, VECTOR(table.dimension) if table.dimension else VECTOR())
     source = sa.table(table.name, vector, schema=table.schema)
     columns = {name: _expression(table, name) for name in texts}
-    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns)
+    rows = as_expression(table, where)
+    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns, where=rows)
     return identify(sample, filter(None, (answers.old_model, answers.new_model)))
 
 

@@ -71,7 +71,9 @@ def recognise(
     contents = sorted(texts, key=lambda t: _likelihood(t, preferred), reverse=True)
     rest = [t for t in texts if t.filled and t.name in table.texts and t.name not in table.keys[:1]]
     rest = [t for t in rest if not contents or t.name != contents[0].name]
-    label = _named(rest, LABELS, LABEL_CHARACTERS) or _label_like(rest)
+    label = _named(rest, LABELS, LABEL_CHARACTERS)
+    if not (label or preferred):  # a framework's other short texts are keys of its own
+        label = _label_like(rest)
     rest = [t for t in rest if t.name != label]
     return Shape(
         contents,
