@@ -105,7 +105,8 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
     back = migration.reversed()
     has_view = migration.plan.app.way == "view"
     if has_view and is_there(connection, migration):
-        connection.exec_driver_sql(view_statements.lock_view(migration))
+        for statement in view_statements.lock_view(migration):
+            connection.exec_driver_sql(statement)
     drop_triggers(connection, back)
     sweep.restart(connection, back)
     table = migration.plan.table.qualified_name

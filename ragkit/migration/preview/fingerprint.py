@@ -1,6 +1,7 @@
 """What a reviewed plan was made of: the table, the contract and the code, without ragkit's own."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,8 @@ _TABLE = sa.text("""
     order by 1, 2
 """)
 
+_OLD = sa.text("select quote_ident(:now), quote_ident(:then)")
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -54,7 +57,13 @@ class Fingerprint:
             "new_index": index_name(migration),
         }  # fmt: skip
         with translate_errors("looking for drift"), migration.engine.connect() as connection:
-            table = {row.name: row.definition for row in connection.execute(_TABLE, names)}
+            old = connection.execute(
+                _OLD, {"now": plan.old.column, "then": plan.old.declared}
+            ).one()
+            table = {
+                _renamed(row.name, *old): _renamed(row.definition, *old)
+                for row in connection.execute(_TABLE, names)
+            }
             bindings = contract.read_bindings(connection, plan.table.qualified_name)
         own = (plan.old.column, plan.new.column)
         bound = {
@@ -62,7 +71,7 @@ class Fingerprint:
             for b in bindings
             if b.column not in own or b.where != migration.where
         }
-        return cls(_without_old(table, plan.old.column), bound, code_digest())
+        return cls(_without_old(table, plan.old.declared), bound, code_digest())
 
     def differences(self, now: "Fingerprint") -> list[str]:
         """One text for each thing that is another one `now`."""
@@ -80,6 +89,11 @@ def code_digest() -> str:
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _renamed(text: str, now: str, then: str) -> str:
+    """A definition with the old column's name of before a swap."""
+    return re.sub(rf"(?<!\w){re.escape(now)}(?!\w)", lambda _: then, text)
 
 
 def _without_old(table: dict[str, str], column: str) -> dict[str, Any]:

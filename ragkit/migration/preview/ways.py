@@ -42,7 +42,8 @@ def retirement_statements(
         return
     usual = plan.old.declared
     later = replace(migration, plan=plan.renamed(plan.new.declared, usual))
-    yield WayStatement(view.lock_view(migration), True, "none")
+    for sql in view.lock_view(migration):
+        yield WayStatement(sql, True, "none")
     yield WayStatement(view.rename_column(migration, plan.new.column, usual), True, "none")
     for sql in add_triggers_sql(connection, later, found_as=plan.new.column):
         yield WayStatement(sql, not _is_own(sql), "none")

@@ -133,6 +133,11 @@ def deploy_new_model(migration: Migration, app: App, question: str) -> TrafficSw
     verdict is possible, and nothing serves. Raises ConfigError when the plan does not name its
     database, GateError when the rescue was refused, PhaseError or DeployError."""
     migration.require_named_database("rescue")
+    if migration.plan.app.way != "column":
+        raise ConfigError(
+            f"app.way is {migration.plan.app.way}, but a rescue answers by ragkit's own search, "
+            "which finds the column itself: set app.way: column, or fill the column first"
+        )
     with exclusive(migration, "rescue"):
         migration.require_phase("rescue")
         if (plan := find_plan(migration)) and plan.refused:

@@ -17,6 +17,7 @@ from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import own_trigger, short_name
 from ragkit.migration.schema.side_table import triggers as beside
+from ragkit.migration.schema.text_table import triggers as text_table
 from ragkit.migration.work.tables import (
     create_partition_sql,
     drop_partition_sql,
@@ -133,9 +134,10 @@ def add_triggers_sql(
         key, content = (found.by_name[c] for c in (migration.key.name, migration.content.name))
         own = beside.create_sql(migration, key, content, by_row=found.subscribes)
         return [*own, create_partition_sql(migration.id)]
-    numbers = {migration.plan.new.column: found.next, **found.by_name}
+    new = migration.plan.new.column
+    numbers = {new: found.next, **found.by_name}
     if found_as:
-        numbers[migration.plan.new.column] = found.by_name[found_as]
+        numbers[new] = found.by_name.get(found_as, found.next)
     names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
     names |= {**_conditions(migration), **_queueing(migration, numbers, names)}
     insert = _BY_ROW if by_row else _BY_STATEMENT
@@ -143,6 +145,7 @@ def add_triggers_sql(
     return [
         *_functions_sql(migration),
         *(part.format(**names).strip() for part in parts),
+        *text_table.create_sql(connection, migration, found_as),
         create_partition_sql(migration.id),
     ]
 
@@ -223,6 +226,7 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
     names = _names(migration)
     triggers = (quote_identifier(name) for name in trigger_names(migration))
     return [
+        *text_table.drop_sql(migration),
         *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
         f"drop function if exists {names['enqueue']}()",

@@ -7,6 +7,7 @@ changed is in the queue already. Nor is anything written into a column that a sw
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
 from ragkit.migration.swap.names import unchanged_sql
+from ragkit.migration.terms.lookup import Lookup
 from ragkit.migration.work.queue import LATER_SECONDS
 from ragkit.migration.work.tables import queue_partition
 from ragkit.retrieval.guarded_write import given_key, update_sql
@@ -30,9 +31,14 @@ def write_sql(migration: Migration, also: str = "") -> str:
     were written, and whether they kept their vectors. `also` is a further part of the
     statement, which may read `written`."""
     terms, column = migration.terms, migration.plan.new.column
-    content, where = terms.content.of("r"), terms.where.of("r") if terms.where else ""
-    only_if = unchanged_sql(migration.plan) if migration.plan.app.way == "swap" else "true"
-    write = update_sql(migration.quoted_table, terms.key, content, column, where, only_if)
+    content = terms.content.of("r")
+    conditions = [terms.where.of("r")] if terms.where else []
+    if migration.plan.app.way == "swap":
+        conditions.append(unchanged_sql(migration.plan))
+    where, found, texts = " and ".join(conditions), content, ""
+    if isinstance(terms.content, Lookup):
+        found, texts = terms.content.found, terms.content.joined("r")
+    write = update_sql(migration.quoted_table, terms.key, found, column, where, texts)
     given = [f"input.{name}" for name in given_key(terms.key)]
     missed = _MISSED.format(
         table=migration.quoted_table, is_row=terms.key.matches("r", given),

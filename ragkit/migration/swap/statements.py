@@ -8,7 +8,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.statements import MAX_NAME
 from ragkit.migration.schema.triggers import add_triggers_sql
-from ragkit.migration.versioned_view.statements import rename_column
+from ragkit.migration.versioned_view.statements import lock_texts, rename_column
 
 SUFFIX = "_old"
 """Of the old column while the new one has its name."""
@@ -38,12 +38,16 @@ def swap_sql(connection: sa.Connection, migration: Migration, later: Plan) -> li
         renames.reverse()
     after = replace(migration, plan=later)
     return [
-        lock_sql(migration),
+        *lock_sql(migration),
         *(rename_column(migration, *names) for names in renames),
         *add_triggers_sql(connection, after, found_as=plan.new.column),
         *add_triggers_sql(connection, after.reversed(), found_as=plan.old.column),
     ]
 
 
-def lock_sql(migration: Migration) -> str:
-    return f"lock table {migration.quoted_table} in access exclusive mode"
+def lock_sql(migration: Migration) -> list[str]:
+    """In the order in which the app takes the tables."""
+    return [
+        *lock_texts(migration),
+        f"lock table {migration.quoted_table} in access exclusive mode",
+    ]

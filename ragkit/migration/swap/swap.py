@@ -103,11 +103,13 @@ def _swap(migration: Migration, later: Plan, grounds: str) -> None:
 def _rename(connection: sa.Connection, migration: Migration, later: Plan, grounds: str) -> None:
     """All or nothing: columns, triggers, contract and ledger."""
     plan = migration.plan
-    connection.exec_driver_sql(lock_sql(migration))
+    locks = lock_sql(migration)
+    for statement in locks:
+        connection.exec_driver_sql(statement)
     if current_plan(connection, plan) != plan:
         return  # somebody else was faster
     _require_no_fault(connection, migration, later)
-    for statement in swap_sql(connection, migration, later)[1:]:
+    for statement in swap_sql(connection, migration, later)[len(locks) :]:
         connection.exec_driver_sql(statement)
     names = {plan.old.column: later.old.column, plan.new.column: later.new.column}
     contract_changes.rename(connection, plan.table.qualified_name, names)

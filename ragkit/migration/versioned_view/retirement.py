@@ -89,7 +89,8 @@ def drop_if_unused(migration: Migration) -> str:
 
     def change(connection: sa.Connection) -> None:
         if is_there(connection, migration) and not why_kept(connection, migration):
-            connection.exec_driver_sql(statements.lock_view(migration))
+            for statement in statements.lock_view(migration):
+                connection.exec_driver_sql(statement)
             drop(connection, migration)
 
     with translate_errors("dropping the view"):
@@ -117,6 +118,14 @@ def retire_faults(connection: sa.Connection, migration: Migration) -> Iterator[s
     """What keeps the old column from being dropped."""
     if migration.plan.old.is_beside:
         return
-    column = migration.plan.old.column
+    column, where = migration.plan.old.column, migration.terms.where
+    if where:
+        quoted = quote_identifier(column)
+        outside = (
+            f"select exists (select from {migration.quoted_table} "
+            f"where {quoted} is not null and ({where.sql}) is not true)"
+        )
+        if connection.exec_driver_sql(outside).scalar():
+            yield f"rows outside of table.where have vectors in {column}: migrate them first"
     for name in showing(connection, migration, column):
         yield f"{name} shows {column}: replace it by one without, or drop it"

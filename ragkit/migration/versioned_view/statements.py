@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import short_name
+from ragkit.migration.terms.lookup import Lookup
 from ragkit.retrieval.contract import SCHEMA
 
 MARK = "ragkit: "
@@ -57,8 +58,8 @@ def drop_schema(migration: Migration) -> str:
 
 
 def create_view(connection: sa.Connection, migration: Migration) -> str:
-    """With the table's columns in the table's order. A plain view: PostgreSQL writes through it
-    and searches by the indexes of the table.
+    """With the table's columns in the table's order, and the rows of `table.where`. A plain view:
+    PostgreSQL writes through it and searches by the indexes of the table.
 
     It asks for the rights of whoever reads it, so that row-level security is that of the table. A
     view before PostgreSQL 15 cannot, and where somebody may read a few columns only, it must not:
@@ -74,8 +75,9 @@ def create_view(connection: sa.Connection, migration: Migration) -> str:
     values = {"table": migration.quoted_table, "first": INVOKER_VERSION}
     by_invoker = connection.scalar(_BY_INVOKER, values)
     options = " with (security_invoker = true)" if by_invoker else ""
-    columns, table = ", ".join(shown), migration.quoted_table
-    return f"create view {view_name(migration)}{options} as select {columns} from {table}"
+    columns, table, where = ", ".join(shown), migration.quoted_table, migration.terms.where
+    rows = f" where {where.sql} with local check option" if where else ""
+    return f"create view {view_name(migration)}{options} as select {columns} from {table}{rows}"
 
 
 def mark_of(migration: Migration, sql: list[str]) -> str:
@@ -124,9 +126,18 @@ def drop_view(migration: Migration) -> list[str]:
     ]
 
 
-def lock_view(migration: Migration) -> str:
+def lock_view(migration: Migration) -> list[str]:
     """And with it the table, in the order in which whoever reads it takes the two."""
-    return f"lock table {view_name(migration)} in access exclusive mode"
+    return [*lock_texts(migration), f"lock table {view_name(migration)} in access exclusive mode"]
+
+
+def lock_texts(migration: Migration) -> list[str]:
+    """Before a column is renamed: a trigger there, which has looked up its name, would wait for the
+    table and then not find it."""
+    texts = migration.terms.content
+    if not isinstance(texts, Lookup):
+        return []
+    return [f"lock table {texts.table} in share row exclusive mode"]
 
 
 def rename_column(migration: Migration, column: str, name: str) -> str:

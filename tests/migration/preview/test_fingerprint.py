@@ -1,11 +1,14 @@
 import pytest
 
+from ragkit.deploy.own_app.asked import AskedApp
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.preview import fingerprint
 from ragkit.migration.preview.fingerprint import Fingerprint, code_digest
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import allow_missing_old, expand, keep_old_column_current
+from ragkit.migration.swap.swap import swap
+from tests.conftest import changed
 
 
 def test_what_the_migration_itself_does_is_no_drift(engine, plan, amenities, new_embedder):
@@ -18,6 +21,21 @@ def test_what_the_migration_itself_does_is_no_drift(engine, plan, amenities, new
     index.build(migration)
     allow_missing_old(migration)
     keep_old_column_current(migration)
+    assert before.differences(Fingerprint.of(migration)) == []
+
+
+def test_nor_is_a_swap(engine, plan, amenities, new_embedder):
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            'create index old on "Amenities" using hnsw (embedding vector_cosine_ops)'
+        )
+    swapping = changed(plan, {"app.way": "swap", "app.target": "command"})
+    migration = Migration.open(swapping, engine)
+    before = Fingerprint.of(migration)
+    expand(migration)
+    list(run_backfill(migration, new_embedder))
+    index.build(migration)
+    assert swap(migration, AskedApp("http://127.0.0.1:9"))
     assert before.differences(Fingerprint.of(migration)) == []
 
 

@@ -5,14 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from ragkit.errors import ConfigError
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
-from ragkit.migration.rescue.service import end_rescue, start_rescue
+from ragkit.migration.rescue.service import deploy_new_model, end_rescue, start_rescue
 from ragkit.migration.rescue.text_index import MIN_ROWS
 from ragkit.migration.schema import index
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
-from tests.conftest import ROOT, changed, embedder_of, make_plan, random_vectors
+from tests.conftest import ROOT, changed, embedder_of, make_plan, random_vectors, with_plan
 
 
 def test_a_filled_column_with_its_index_waits_for_no_text_index(engine, plan, new_embedder):
@@ -23,6 +24,13 @@ def test_a_filled_column_with_its_index_waits_for_no_text_index(engine, plan, ne
     end_rescue(large)
     assert index.build(large).valid
     assert not start_rescue(large, new_embedder).text_index
+
+
+def test_an_app_of_a_fixed_column_is_not_rescued(migration):
+    """It does not search by ragkit, which alone knows of a rescue."""
+    by_view = with_plan(migration, {"app.way": "view", "database.url": "postgresql+pg8000://a/b"})
+    with pytest.raises(ConfigError, match=r"set app\.way: column"):
+        deploy_new_model(by_view, None, "tea")
 
 
 class TestRepeated:

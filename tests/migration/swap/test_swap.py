@@ -15,6 +15,7 @@ from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.backfill.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.retirement import drop_old_column
+from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.status import read_status
 from ragkit.migration.swap.names import RENAMED
@@ -22,8 +23,9 @@ from ragkit.migration.swap.swap import measure_window, swap, undo_swap
 from ragkit.migration.work.rows import Row
 from ragkit.retrieval import contract
 from tests.conftest import NEW, OLD, TEXTS, changed, column_of, embedder_of, make_table, with_plan
-from tests.migration.partitions.tables import run
+from tests.migration.partitions.tables import expanded, run
 from tests.migration.swap.conftest import WAY, prepare
+from tests.migration.test_text_table import make_tables, text_plan
 from tests.migration.versioned_view.conftest import rows
 
 DOWN = AskedApp("http://127.0.0.1:9")
@@ -277,3 +279,34 @@ def test_a_script_that_has_stopped_the_app_starts_it_again_when_the_swap_fails(r
         with pytest.raises(Exception, match="locked by others"):
             swap(hasty, app)
     assert app.ran == [f"stop for {NEW}", f"start {OLD}"]
+
+
+def test_a_partitioned_table_is_swapped_as_a_whole(engine, plan, new_embedder, old_embedder):
+    migration = expanded(engine, changed(plan, WAY), TEXTS)
+    list(run_backfill(migration, new_embedder))
+    keep_old_column_current(migration, "the swap")
+    assert swap(migration, UP)
+    rows(engine, "update \"Amenities\" set content = 'Edited.' where id in (1, 2)")
+    insert = 'insert into "Amenities" (id, content) values (150, :text)'
+    rows(engine, insert, text="Inserted.")
+    for side, embedder in ((migration, new_embedder), (migration.reversed(), old_embedder)):
+        vectors = column_of(engine, migration, side.plan.new.column)
+        assert {key for key, vector in vectors.items() if vector is None} == {1, 2, 150}
+        list(run_backfill(side, embedder))
+        assert None not in column_of(engine, migration, side.plan.new.column).values()
+
+
+def test_a_text_in_another_table_still_clears_both_vectors(engine):
+    make_tables(engine)
+    migration = Migration.open(text_plan(**WAY), engine)
+    expand(migration)
+    list(run_backfill(migration, embedder_of(NEW)))
+    keep_old_column_current(migration, "the swap")
+    for number, back in enumerate((False, True), 1):
+        assert swap(migration, UP, back=back)
+        edit = f"update \"The Docs\" set body = 'Edited {number}.' where doc_id = :id"
+        rows(engine, edit, id=number + 1)
+        for side in (migration, migration.reversed()):
+            vectors = column_of(engine, migration, side.plan.new.column)
+            assert [key for key, vector in vectors.items() if vector is None] == [number + 1]
+            list(run_backfill(side, embedder_of(side.plan.new.model)))

@@ -17,6 +17,7 @@ from ragkit.migration.schema import index
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.retrieval import contract
 from tests.conftest import NEW, changed, column_of, with_plan
+from tests.migration.backfill.test_follower import following, wait_for
 from tests.migration.partitions.tables import run
 from tests.migration.versioned_view.conftest import VIEW, prepare, rows
 
@@ -162,6 +163,16 @@ def test_open_prepared_statements_and_transactions_go_on_through_it(cut_over, en
     assert "ragkit_v2" not in schemas(engine)
     assert min(before, len(answers) - at) > 20
     assert set(answers) == {64}
+
+
+def test_a_follower_goes_on_through_it(cut_over, engine, new_embedder, old_embedder):
+    plan = cut_over.plan
+    with following(Migration.open(plan, engine), new_embedder, old_embedder) as faults:
+        retire(cut_over, App())
+        rows(engine, "update \"Amenities\" set content = 'After it.' where id = 1")
+        empty = 'select count(*) from "Amenities" where embedding is null'
+        wait_for(lambda: rows(engine, empty) == [(0,)])
+    assert faults == []
 
 
 def test_killed_in_the_middle_it_runs_again(cut_over, engine):

@@ -1,6 +1,7 @@
 """What a new revision can do through the view, on a real server."""
 
 import io
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -11,12 +12,16 @@ from ragkit.migration import ledger
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
 from ragkit.migration.schema.statements import index_name
+from ragkit.migration.versioned_view import faults, statements
+from ragkit.migration.versioned_view.retirement import retire_faults
 from ragkit.migration.versioned_view.view import MADE, make_view
 from tests.conftest import TEXTS, changed, column_of, with_plan
 from tests.migration.partitions.tables import expanded, run
 from tests.migration.versioned_view.conftest import VIEW, WAY, prepare, rows
 
+KEY = '"Amenities_pkey"'
 PATH = "set local search_path = ragkit_v2, public"
 
 
@@ -137,6 +142,28 @@ def test_rights_on_columns_and_row_level_security_do_not_go_together(ready, engi
         make_view(ready)
 
 
+def test_before_postgresql_15_the_rights_on_the_view_decide(ready, engine, monkeypatch):
+    """As if this server were an older one."""
+    for module in (statements, faults):
+        monkeypatch.setattr(module, "INVOKER_VERSION", 990_000)
+    prepare(ready)
+    assert rows(engine, f"select reloptions from pg_class where oid = '{VIEW}'::regclass") == [
+        (None,)
+    ]
+    run(engine, 'alter table "Amenities" enable row level security')
+    with pytest.raises(SchemaError, match="passes over: upgrade the server to 15"):
+        make_view(ready)
+
+
+def test_two_operators_at_once_make_it_once(ready, engine):
+    threads = [threading.Thread(target=make_view, args=(ready,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(events(ready)) == 1
+
+
 def copy(engine, sql, data):
     raw = engine.raw_connection()
     try:
@@ -189,7 +216,7 @@ def test_what_goes_through_it(viewed, engine, statement):
 @pytest.mark.parametrize(
     ("statement", "fault"),
     [
-        (f"insert into {VIEW} (id) values (1) on conflict on constraint \"Amenities_pkey\" do nothing",
+        (f"insert into {VIEW} (id) values (1) on conflict on constraint {KEY} do nothing",
          'constraint "Amenities_pkey" for table "Amenities" does not exist'),
         (f"truncate {VIEW}", "is not a table"),
         (f"select ctid from {VIEW}", 'column "ctid" does not exist'),
@@ -227,6 +254,27 @@ def test_a_partitioned_table_has_one_too(engine, plan, new_embedder):
     assert dict(rows(engine, f"select id, content from {VIEW} where id in (1, 150)")) == {
         1: "Here.", 150: "Here.",
     }  # fmt: skip
+
+
+def test_with_a_filter_it_has_the_rows_that_are_migrated_and_takes_no_others(
+    engine, plan, amenities, new_embedder
+):
+    migration = Migration.open(changed(plan, {**WAY, "table.where": "id <= 3"}), engine)
+    expand(migration)
+    list(run_backfill(migration, new_embedder))
+    prepare(migration)
+    assert rows(engine, f"select count(*), count(embedding) from {VIEW}") == [(3, 3)]
+    upsert = (
+        f"insert into {VIEW} (id, content) values (:id, 'x') on conflict (id) do update "
+        "set content = excluded.content"
+    )
+    rows(engine, upsert, id=2)
+    with pytest.raises(sa.exc.DBAPIError, match="violates check option"):
+        rows(engine, upsert, id=70)
+    with engine.connect() as connection:
+        assert list(retire_faults(connection, migration)) == [
+            "rows outside of table.where have vectors in embedding: migrate them first"
+        ]
 
 
 def test_again_it_changes_nothing_and_with_a_new_column_it_is_made_again(viewed, engine):
