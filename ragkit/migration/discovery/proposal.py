@@ -12,11 +12,12 @@ from ragkit.database.keys import Key
 from ragkit.embedding.catalogue import CATALOGUE, find_model
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
+from ragkit.migration.discovery.choice import choose_table, require_texts
 from ragkit.migration.discovery.collections import as_expression, choose_where
 from ragkit.migration.discovery.presets.preset import Preset
 from ragkit.migration.discovery.presets.recognition import find_preset, find_signs
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
-from ragkit.migration.discovery.tables import USABLE, VectorTable, find_tables
+from ragkit.migration.discovery.tables import VectorTable, find_tables
 from ragkit.migration.inspection.whose.identification import Identification, identify
 from ragkit.migration.inspection.whose.vector_sample import MAX_COLUMNS, read_sample
 from ragkit.migration.terms.expression import Expression
@@ -46,10 +47,10 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     or DatabaseError.
     """
     database = describe(engine.url)
-    table = _choose_table(find_tables(engine), answers, ask, database)
+    table = choose_table(find_tables(engine), answers, ask, database)
     preset = find_preset(table, find_signs(engine))
     texts = read_texts(engine, table, preset)
-    shape = recognise(table, _checked_texts(table, texts, preset), preset)
+    shape = recognise(table, require_texts(table, texts, preset), preset)
     key = _one_of("key", answers.key, table.keys) or table.keys[0]
     where = choose_where(engine, table, preset, answers, ask)
     found = _identify(engine, table, key, shape, where, answers)
@@ -90,62 +91,6 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "app.view_by": "it names the view's schema",
     }
     return Proposal(sections, reasons, _notes(table, preset, texts, content, new_column, found))
-
-
-def _choose_table(
-    tables: Sequence[VectorTable], answers: Answers, ask: Ask, database: str
-) -> VectorTable:
-    if not tables:
-        raise SchemaError(
-            f"{database} has no vector column: is it the right database, and is pgvector there?"
-        )
-    chosen = [t for t in tables if answers.table in ("", t.name, t.qualified_name)]
-    chosen = [t for t in chosen if answers.column in ("", t.column)]
-    if not chosen:
-        raise ConfigError(f"no such vector column; there are: {', '.join(map(str, tables))}")
-    if plain := [t for t in chosen if t.kind in USABLE and not t.grants]:
-        if len(plain) == 1:
-            return _checked(plain[0])
-        named = {f"{t.qualified_name}.{t.column}": t for t in plain}
-        text = "which table and vector column is to be migrated? --table and --column name it"
-        answer = ask(Question("table", text, list(named)))
-        if answer not in named:
-            raise ConfigError(f"expected one of {', '.join(named)}, got {answer!r}")
-        return _checked(named[answer])
-    first = chosen[0]
-    if first.grants:
-        raise SchemaError(f"this role may not read {first}: {' '.join(first.grants)}", first.grants)
-    raise SchemaError(f"{first} is a {first.kind}: ragkit migrates tables; name one")
-
-
-def _checked(table: VectorTable) -> VectorTable:
-    if not table.keys:
-        remedy = (
-            f"ALTER TABLE {table.regclass} ADD COLUMN id bigint GENERATED ALWAYS AS "
-            "IDENTITY PRIMARY KEY; (it rewrites the table)"
-        )
-        if table.kind != "table":
-            remedy = "partition it by a column that is unique and NOT NULL"
-        raise SchemaError(
-            f"{table.qualified_name} has no column that is unique and NOT NULL, by which a row is "
-            f"known: {remedy}"
-        )
-    return table
-
-
-def _checked_texts(
-    table: VectorTable, texts: list[TextColumn], preset: Preset | None
-) -> list[TextColumn]:
-    inside = preset.json if preset else ""
-    if preset and inside and all(text.name in table.texts for text in texts):
-        raise SchemaError(
-            f"{table.qualified_name} is a table of {preset.name} without a text: none is in "
-            f"{inside} under {', '.join(preset.keys)}. ragkit embeds only what the table holds: "
-            "put the text there, or let the app index it again"
-        )
-    if not texts:
-        raise SchemaError(f"{table.qualified_name} has no text column that could be embedded")
-    return texts
 
 
 def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
