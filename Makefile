@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 export HF_HUB_OFFLINE := 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test transformers end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test transformers end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour frameworks vendor lab docs curl down lint lock install-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
@@ -59,6 +59,9 @@ rescue-short: .venv/installed ## the same of a few rows, its steps, its quota; t
 
 first-hour: .venv/installed   ## a strange database, from ragkit init to the report; two minutes
 	$(BIN)/python -m pytest tests/first_hour
+
+frameworks: .venv/installed   ## tables of real frameworks, migrated under their own requests; ten minutes
+	$(BIN)/python -m tests.frameworks
 
 vendor: .venv/installed       ## makes function/ complete for gcloud
 	$(BIN)/python -m ragkit vendor

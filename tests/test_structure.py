@@ -183,6 +183,7 @@ def test_every_test_module_has_its_module():
         "cranfield",
         "end_to_end",
         "first_hour",
+        "frameworks",
         "function",
         "notebooks",
         "rescue",

@@ -18,6 +18,9 @@ from ragkit.migration.tables.siblings import ready_siblings, require_way_back
 from ragkit.migration.verdict import Verdict, require_go
 from ragkit.migration.versioned_view.view import make_view
 
+OWN_APPS = ("manual", "command", "none")
+"""Targets whose app ragkit does not know: it may write rows."""
+
 
 @dataclass(frozen=True)
 class TrafficSwitch:
@@ -51,7 +54,7 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
     together = (migration, *ready_siblings(migration))
     for ready in together:
         allow_missing_old(ready)
-        if plan.app.way != "column":  # a new revision may write before it is seen to serve
+        if plan.app.target in OWN_APPS:  # a new revision may write before it is seen to serve
             keep_old_column_current(ready, f"the {plan.app.way}")
         if plan.app.way == "view":
             make_view(ready)

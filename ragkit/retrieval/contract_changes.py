@@ -72,11 +72,15 @@ def unbind(connection: sa.Connection, table: str, column: str, where: str = "") 
 
 
 def rename(connection: sa.Connection, table: str, names: Mapping[str, str]) -> None:
-    """Follows columns that were renamed, all at once: new names by old ones."""
-    column = CONTRACT.c.column_name
-    change = sa.update(CONTRACT).where(CONTRACT.c.table_name == table, column.in_(names))
-    renamed = sa.case(*((column == old, new) for old, new in names.items()))
-    connection.execute(change.values(column_name=renamed))
+    """Follows columns that were renamed: new names by old ones. A name is freed before another
+    column takes it: PostgreSQL checks the key row by row."""
+    left = dict(names)
+    while free := [old for old, new in left.items() if new not in left]:
+        for old in free:
+            change = sa.update(CONTRACT).where(
+                CONTRACT.c.table_name == table, CONTRACT.c.column_name == old
+            )
+            connection.execute(change.values(column_name=left.pop(old)))
 
 
 def set_state(

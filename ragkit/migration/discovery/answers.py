@@ -28,6 +28,7 @@ class Answers:
     column: str = ""
     key: str = ""
     content: str = ""
+    where: str = ""
     label: str = ""
     category: str = ""
     distance: str = ""

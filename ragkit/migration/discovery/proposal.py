@@ -12,8 +12,12 @@ from ragkit.database.keys import Key
 from ragkit.embedding.catalogue import CATALOGUE, find_model, is_plugin
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
+from ragkit.migration.discovery.choice import choose_table, require_texts
+from ragkit.migration.discovery.collections import as_expression, choose_where
+from ragkit.migration.discovery.presets.preset import Preset
+from ragkit.migration.discovery.presets.recognition import find_preset, find_signs
 from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, recognise
-from ragkit.migration.discovery.tables import USABLE, VectorTable, find_tables
+from ragkit.migration.discovery.tables import VectorTable, find_tables
 from ragkit.migration.inspection.whose.identification import Identification, identify
 from ragkit.migration.inspection.whose.vector_sample import MAX_COLUMNS, read_sample
 from ragkit.migration.terms.expression import Expression
@@ -43,19 +47,21 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     or DatabaseError.
     """
     database = describe(engine.url)
-    table = _choose_table(find_tables(engine), answers, ask, database)
-    texts = read_texts(engine, table)
-    shape = recognise(table, texts)
+    table = choose_table(find_tables(engine), answers, ask, database)
+    preset = find_preset(table, find_signs(engine))
+    texts = read_texts(engine, table, preset)
+    shape = recognise(table, require_texts(table, texts, preset), preset)
     key = _one_of("key", answers.key, table.keys) or table.keys[0]
-    found = _identify(engine, table, key, shape, answers)
+    where = choose_where(engine, table, preset, answers, ask)
+    found = _identify(engine, table, key, shape, where, answers)
     content = _choose_content(shape, found, answers)
     old_model = answers.old_model or _choose_old_model(table, found, content, ask)
     new_model = answers.new_model or ask(_new_model(old_model))
     if not is_plugin(new_model) and not find_model(new_model).is_callable:
         raise ConfigError(f"{new_model} is not in the catalogue: it can be the old model only")
-    label = _one_of("label", answers.label, table.columns) or shape.label
-    category = _one_of("category", answers.category, table.columns) or shape.category
-    new_column = answers.new_column or _column_name(new_model, table.columns)
+    label = _one_of("label", answers.label, [*table.columns]) or shape.label
+    category = _one_of("category", answers.category, [*table.columns]) or shape.category
+    new_column = answers.new_column or _column_name(new_model, [*table.columns])
     app_url = answers.app_url or ask(
         Question("app-url", "the address of the app that searches the table; empty: later", [], "")
     )
@@ -63,13 +69,14 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "database": {"url": url, "expect": database},
         "table": {
             "schema": table.schema, "name": table.name, "key": key, "content": content,
+            "where": where,
             "label": "" if label == content else label,
             "category": "" if category in (content, label) else category,
             "distance": answers.distance or table.distance or "cosine",
         },
         "old": {"model": old_model, "column": table.column},
         "new": {"model": new_model, "column": new_column},
-        "app": {"url": app_url},
+        "app": {"url": app_url, **_way(preset)},
     }  # fmt: skip
     reasons = {
         "database.url": "no password here: set DB_PASS",
@@ -79,51 +86,11 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
         "old.column": "it stays as it is",
         "new.model": "it is to serve",
         "new.column": "the backfill adds it",
+        "table.where": "other rows stay as they are",
+        "app.way": f"as {preset.name} needs it" if preset else "",
+        "app.view_by": "it names the view's schema",
     }
-    return Proposal(sections, reasons, _notes(table, shape, texts, content, found))
-
-
-def _choose_table(
-    tables: Sequence[VectorTable], answers: Answers, ask: Ask, database: str
-) -> VectorTable:
-    if not tables:
-        raise SchemaError(
-            f"{database} has no vector column: is it the right database, and is pgvector there?"
-        )
-    chosen = [t for t in tables if answers.table in ("", t.name, t.qualified_name)]
-    chosen = [t for t in chosen if answers.column in ("", t.column)]
-    if not chosen:
-        raise ConfigError(f"no such vector column; there are: {', '.join(map(str, tables))}")
-    if plain := [t for t in chosen if t.kind in USABLE and not t.grants]:
-        if len(plain) == 1:
-            return _checked(plain[0])
-        named = {f"{t.qualified_name}.{t.column}": t for t in plain}
-        text = "which table and vector column is to be migrated? --table and --column name it"
-        answer = ask(Question("table", text, list(named)))
-        if answer not in named:
-            raise ConfigError(f"expected one of {', '.join(named)}, got {answer!r}")
-        return _checked(named[answer])
-    first = chosen[0]
-    if first.grants:
-        raise SchemaError(f"this role may not read {first}: {' '.join(first.grants)}", first.grants)
-    raise SchemaError(f"{first} is a {first.kind}: ragkit migrates tables; name one")
-
-
-def _checked(table: VectorTable) -> VectorTable:
-    if not table.keys:
-        remedy = (
-            f"ALTER TABLE {table.regclass} ADD COLUMN id bigint GENERATED ALWAYS AS "
-            "IDENTITY PRIMARY KEY; (it rewrites the table)"
-        )
-        if table.kind != "table":
-            remedy = "partition it by a column that is unique and NOT NULL"
-        raise SchemaError(
-            f"{table.qualified_name} has no column that is unique and NOT NULL, by which a row is "
-            f"known: {remedy}"
-        )
-    if not table.texts:
-        raise SchemaError(f"{table.qualified_name} has no text column that could be embedded")
-    return table
+    return Proposal(sections, reasons, _notes(table, preset, texts, content, new_column, found))
 
 
 def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
@@ -132,15 +99,25 @@ def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
     return answer
 
 
+def _expression(table: VectorTable, name: str) -> Expression:
+    """A column, or what a preset reads of a JSON column."""
+    if name in table.columns:
+        return Expression.column(name, "text")
+    read = next(column for column in table.columns if name.startswith(f"({column}->>"))
+    return Expression(name, (read,), (table.columns[read],))
+
+
 def _identify(
-    engine: sa.Engine, table: VectorTable, key: str, shape: Shape, answers: Answers
+    engine: sa.Engine, table: VectorTable, key: str, shape: Shape, where: str, answers: Answers
 ) -> Identification:
-    names = [answers.content, *(t.name for t in shape.contents)]
-    texts = [n for n in dict.fromkeys(names) if n in table.texts and n != key][:MAX_COLUMNS]
+    known = [t.name for t in shape.contents]
+    names = dict.fromkeys(n for n in (answers.content, *known) if n in known and n != key)
+    texts = [*names][:MAX_COLUMNS]
     vector = sa.column(table.column, VECTOR(table.dimension) if table.dimension else VECTOR())
     source = sa.table(table.name, vector, schema=table.schema)
-    columns = {name: Expression.column(name, "text") for name in texts}
-    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns)
+    columns = {name: _expression(table, name) for name in texts}
+    rows = as_expression(table, where)
+    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns, where=rows)
     return identify(sample, filter(None, (answers.old_model, answers.new_model)))
 
 
@@ -188,16 +165,28 @@ def _column_name(model: str, taken: Sequence[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
+def _way(preset: Preset | None) -> dict[str, str]:
+    if preset is None:
+        return {}
+    return {"way": preset.way, **({"view_by": "schema"} if preset.by_schema else {})}
+
+
 def _notes(
     table: VectorTable,
-    shape: Shape,
+    preset: Preset | None,
     texts: Sequence[TextColumn],
     content: str,
+    new_column: str,
     found: Identification,
 ) -> list[str]:
     notes = [f"{table}", f"the vectors: {found.describe()}"]
-    if shape.framework:
-        notes.insert(1, f"it looks like a table of {shape.framework}")
+    if preset:
+        notes.insert(1, f"it looks like a table of {preset.name}")
+        named = {"schema": "ragkit_v2", "column": new_column, "dimension": "…"}
+        lines = [line.format(**named) for line in preset.lines]
+        changed = "; ".join(["the model", *lines])
+        notes.append(f"its app is cut over by a {preset.way}; what changes of it: {changed}")
+        notes += [preset.remark] if preset.remark else []
     filled = next(text.filled for text in texts if text.name == content)
     if filled < MIN_SHARE:
         notes.append(

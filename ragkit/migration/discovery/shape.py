@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
+from ragkit.migration.discovery.presets.preset import Preset
 from ragkit.migration.discovery.tables import VectorTable
 
 SAMPLE_ROWS = 1000
@@ -21,37 +22,10 @@ CONTENTS = ("content", "text", "body", "document", "chunk", "description", "abst
 
 
 @dataclass(frozen=True)
-class Framework:
-    """`columns` are the names by which its tables are known, lower case; `content` is its text."""
-
-    name: str
-    columns: frozenset[str]
-    content: str
-
-
-FRAMEWORKS = (
-    Framework(
-        "LangChain PGVector", frozenset({"collection_id", "document", "cmetadata"}), "document"
-    ),
-    Framework(
-        "LangChain PGVectorStore", frozenset({"langchain_id", "langchain_metadata"}), "content"
-    ),
-    Framework("LlamaIndex", frozenset({"metadata_", "node_id", "text"}), "text"),
-    Framework("Haystack", frozenset({"blob_data", "blob_meta", "meta", "content"}), "content"),
-    Framework(
-        "the Jump Start Solution",
-        frozenset({"description", "location", "terminal", "category", "hour", "content"}),
-        "content",
-    ),
-    Framework("Spring AI or Supabase", frozenset({"id", "content", "metadata"}), "content"),
-)
-"""Source: the CREATE TABLE of each, as of November 2026."""
-
-
-@dataclass(frozen=True)
 class TextColumn:
-    """Of the sampled rows: the share that holds a text, and of these texts the mean length in
-    characters and the number of different ones."""
+    """A column, or an expression in parentheses, by `name`. Of the sampled rows: the share that
+    holds a text, and of these texts the mean length in characters and the number of different
+    ones."""
 
     name: str
     filled: float
@@ -61,39 +35,47 @@ class TextColumn:
 
 @dataclass(frozen=True)
 class Shape:
-    """`framework` is "" when none is recognised; `contents`: columns that may hold the embedded
-    text, the likeliest first; `label` and `category` are "" where no column fits."""
+    """`contents`: what may hold the embedded text, the likeliest first; `label` and `category` are
+    "" where no column fits."""
 
-    framework: str
     contents: list[TextColumn]
     label: str
     category: str
 
 
-def read_texts(engine: sa.Engine, table: VectorTable) -> list[TextColumn]:
-    """Of up to SAMPLE_ROWS rows. Raises DatabaseError."""
-    if not table.texts:
+def read_texts(
+    engine: sa.Engine, table: VectorTable, preset: Preset | None = None
+) -> list[TextColumn]:
+    """Of up to SAMPLE_ROWS rows; of the preset's expressions those that some row has. Raises
+    DatabaseError."""
+    expressions = preset.expressions if preset else []
+    if not (table.texts or expressions):
         return []
     source = sa.table(table.name, *map(sa.column, table.texts), schema=table.schema)
     # by number: a column of the table may have any name
     columns = [source.c[name].label(f"c{n}") for n, name in enumerate(table.texts)]
+    columns += [sa.literal_column(sql).label(f"e{n}") for n, sql in enumerate(expressions)]
     with translate_errors("sampling texts"), engine.connect() as connection:
-        rows = connection.execute(sa.select(*columns).limit(SAMPLE_ROWS)).all()
-    return [_summarise(name, [row[n] for row in rows]) for n, name in enumerate(table.texts)]
+        rows = connection.execute(sa.select(*columns).select_from(source).limit(SAMPLE_ROWS)).all()
+    names = [*table.texts, *expressions]
+    texts = [_summarise(name, [row[n] for row in rows]) for n, name in enumerate(names)]
+    return [text for text in texts if text.filled or text.name in table.texts]
 
 
-def recognise(table: VectorTable, texts: Sequence[TextColumn]) -> Shape:
+def recognise(
+    table: VectorTable, texts: Sequence[TextColumn], preset: Preset | None = None
+) -> Shape:
     """`texts` as read_texts answers them."""
-    names = {name.lower() for name in table.columns}
-    framework = next((f for f in FRAMEWORKS if f.columns <= names), None)
-    preferred = (framework.content, *CONTENTS) if framework else CONTENTS
+    preferred = [preset.content] if preset and preset.content else []
+    preferred += preset.expressions if preset else []
     contents = sorted(texts, key=lambda t: _likelihood(t, preferred), reverse=True)
-    rest = [t for t in texts if t.filled and t.name not in table.keys[:1]]
+    rest = [t for t in texts if t.filled and t.name in table.texts and t.name not in table.keys[:1]]
     rest = [t for t in rest if not contents or t.name != contents[0].name]
-    label = _named(rest, LABELS, LABEL_CHARACTERS) or _label_like(rest)
+    label = _named(rest, LABELS, LABEL_CHARACTERS)
+    if not (label or preferred):  # a framework's other short texts are keys of its own
+        label = _label_like(rest)
     rest = [t for t in rest if t.name != label]
     return Shape(
-        framework.name if framework else "",
         contents,
         label,
         _named([t for t in rest if 2 <= t.distinct <= MAX_CATEGORIES], CATEGORIES, 40),
@@ -107,11 +89,11 @@ def _summarise(name: str, texts: Sequence[str | None]) -> TextColumn:
     return TextColumn(name, round(filled, 4), round(length, 1), len(set(held)))
 
 
-def _likelihood(text: TextColumn, preferred: Sequence[str]) -> tuple[bool, bool, float]:
+def _likelihood(text: TextColumn, preferred: Sequence[str]) -> tuple[int, bool, float]:
     """A framework's own name first, else a usual name, else the most characters a row."""
-    name, is_first = text.name.lower(), len(preferred) > len(CONTENTS)
-    of_framework = is_first and name == preferred[0]
-    return of_framework, name in preferred and text.filled > 0.5, text.length * text.filled
+    name = text.name.lower()
+    place = len(preferred) - preferred.index(name) if name in preferred else 0
+    return place, name in CONTENTS and text.filled > 0.5, text.length * text.filled
 
 
 def _named(texts: Sequence[TextColumn], names: Sequence[str], characters: int) -> str:

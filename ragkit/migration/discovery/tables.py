@@ -59,9 +59,9 @@ class VectorTable:
     `rows` is an estimate, None before the first ANALYZE.
 
     `dimension` is None where the type names none. `texts` are the text columns, without generated
-    ones; `columns` are all. `keys`: single columns that are unique and NOT NULL, the primary key
-    first. `grants`: SQL that lets this role read the table, [] when it may. `distance` is that of
-    an index on the column, None without one.
+    ones; `columns` are all, with the names of their types. `keys`: single columns that are unique
+    and NOT NULL, the primary key first. `grants`: SQL that lets this role read the table, [] when
+    it may. `distance` is that of an index on the column, None without one.
     """
 
     schema: str
@@ -71,7 +71,7 @@ class VectorTable:
     dimension: int | None
     rows: int | None
     grants: list[str]
-    columns: list[str]
+    columns: dict[str, str]
     texts: list[str]
     keys: list[str]
     distance: str | None
@@ -114,7 +114,7 @@ def _describe(connection: sa.Connection, row: sa.Row[Any]) -> VectorTable:
         dimension=row.modifier if row.modifier > 0 else None,
         rows=row.estimate,
         grants=list(_grants(row)),
-        columns=[c.name for c in columns],
+        columns={c.name: c.type for c in columns},
         texts=[c.name for c in columns if c.type in TEXT_TYPES and not c.generated],
         keys=list(connection.scalars(_KEYS, {"oid": row.oid})),
         distance=next(iter(filter(None, distances)), None),

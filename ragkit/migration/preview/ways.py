@@ -9,6 +9,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.triggers import add_triggers_sql
 from ragkit.migration.swap.statements import is_swapped, swap_sql, swapped
 from ragkit.migration.versioned_view import statements as view
+from ragkit.migration.versioned_view.functions import drop_sql
 from ragkit.migration.versioned_view.view import make_sql
 
 
@@ -46,7 +47,8 @@ def retirement_statements(
     yield WayStatement(view.rename_column(migration, plan.new.column, usual), True, "none")
     for sql in add_triggers_sql(connection, later, found_as=plan.new.column):
         yield WayStatement(sql, not _is_own(sql), "none")
-    for sql in (*view.drop_view(migration), view.drop_schema(migration)):
+    dropped = (*drop_sql(connection, migration), *view.drop_view(migration))
+    for sql in (*dropped, view.drop_schema(migration)):
         yield WayStatement(sql, False, "none")
 
 

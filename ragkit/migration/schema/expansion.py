@@ -164,10 +164,10 @@ def keep_old_column_current(migration: Migration, after: str = "the cut-over") -
 
 def keeps_both(connection: sa.Connection, migration: Migration) -> bool:
     """Whether a follower fills both columns: after a cut-over, and before it from when a new
-    revision may write by a view, or a swap is about to come."""
+    revision may write."""
     phase = ledger.phase(connection, migration.id)
-    if phase in phases.BOTH_KEPT or migration.plan.app.way == "column":
-        return phase in phases.BOTH_KEPT
+    if phase in phases.BOTH_KEPT:
+        return True
     back = ledger.phase(connection, migration.reversed().id)
     return back != phases.PLANNED and phase != phases.RETIRED
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.migration.migration import Migration
+from ragkit.migration.versioned_view.functions import function_faults
 from ragkit.migration.versioned_view.statements import INVOKER_VERSION, MARK, view_name
 
 _STATE = sa.text("""
@@ -60,6 +61,7 @@ def view_faults(connection: sa.Connection, migration: Migration) -> Iterator[str
             f"{name}.{hidden} would hide {plan.table.schema_name}.{hidden} from an app that finds "
             f"its tables by search_path: drop it, {other}"
         )
+    yield from function_faults(connection, migration)
     if state.is_by_row and state.is_by_column:
         yield (
             "the table has row-level security, and rights on single columns, which no view keeps "

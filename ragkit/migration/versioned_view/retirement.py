@@ -18,6 +18,7 @@ from ragkit.migration.schema.triggers import add_triggers_sql
 from ragkit.migration.swap.names import record_names
 from ragkit.migration.versioned_view import statements
 from ragkit.migration.versioned_view.faults import showing
+from ragkit.migration.versioned_view.functions import drop_sql
 from ragkit.retrieval import contract_changes
 
 DROPPED = "view dropped"
@@ -71,8 +72,9 @@ def why_kept(connection: sa.Connection, migration: Migration) -> str:
 
 
 def drop(connection: sa.Connection, migration: Migration) -> None:
-    """The view, and its schema when ragkit has made it and nothing else is there."""
-    for statement in statements.drop_view(migration):
+    """The view with its functions, and its schema when ragkit has made it and nothing else is
+    there."""
+    for statement in (*drop_sql(connection, migration), *statements.drop_view(migration)):
         connection.exec_driver_sql(statement)
     schema = migration.plan.app.view_schema
     values = {"schema": schema, "mark": statements.SCHEMA_MARK}

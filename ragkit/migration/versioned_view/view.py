@@ -9,7 +9,7 @@ from ragkit.migration import ledger
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import statements as schema_statements
 from ragkit.migration.schema.online_ddl import run_online
-from ragkit.migration.versioned_view import statements
+from ragkit.migration.versioned_view import functions, statements
 from ragkit.migration.versioned_view.faults import view_faults
 from ragkit.migration.versioned_view.grants import grant_sql
 
@@ -43,9 +43,11 @@ def make_sql(connection: sa.Connection, migration: Migration) -> list[str]:
         made += statements.copy_sql(connection, migration)
     mark = statements.mark_of(migration, made)
     if state.mark != mark:
-        sql += statements.drop_view(migration) if state.is_there else []
+        if state.is_there:
+            sql += [*functions.drop_sql(connection, migration), *statements.drop_view(migration)]
         sql += [*made, statements.comment_on_view(migration, mark)]
-    return [*sql, *grant_sql(connection, migration)]
+    sql += grant_sql(connection, migration)
+    return [*sql, *functions.copy_sql(connection, migration)]
 
 
 def _make(connection: sa.Connection, migration: Migration) -> None:

@@ -19,6 +19,7 @@ from ragkit.runbook.cli.terminal import Terminal
 @click.option("--column", default="", help="Its vector column, where there are several.")
 @click.option("--key", default="", help="Its key.  [default: the primary key]")
 @click.option("--content", default="", help="The text column.  [default: what the vectors show]")
+@click.option("--where", default="", help="As table.where, such as one collection.")
 @click.option("--label", default="", help="A column with a short name of a row.")
 @click.option("--category", default="", help="A column by which the comparison is sliced.")
 @click.option("--distance", default="", help="cosine, l2 or inner_product.  [default: the index's]")

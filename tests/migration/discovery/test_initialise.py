@@ -12,7 +12,7 @@ from ragkit.migration.inspection.cost import estimate_cost
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from tests.conftest import NEW, ROOT, TEXTS
-from tests.migration.discovery.conftest import MODEL, TABLES
+from tests.migration.discovery.conftest import IN_JSON, MODEL, TABLES
 
 WANTED = Answers(new_model=NEW)
 
@@ -27,7 +27,7 @@ def start(engine, tmp_path):
     return initialise_here
 
 
-@pytest.mark.parametrize("framework", TABLES)
+@pytest.mark.parametrize("framework", [*TABLES, *IN_JSON])
 def test_the_file_passes_inspect_as_it_is(engine, make, start, framework):
     make(framework)
     done = start()
@@ -35,6 +35,22 @@ def test_the_file_passes_inspect_as_it_is(engine, make, start, framework):
     migration = Migration.open(Plan.from_file(done.params), engine)
     assert migration.plan.old.model == MODEL
     assert estimate_cost(migration, load_embedder(NEW)).rows == len(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("framework", "way", "view_by", "line"),
+    [
+        ("LlamaIndex", "view", "schema", 'schema_name="ragkit_v2"; perform_setup=False'),
+        ("LangChain PGVectorStore", "column", "search_path", '"embedding_letters"'),
+        ("Haystack", "swap", "search_path", "embedding_dimension=…"),
+    ],
+)
+def test_the_file_says_how_the_app_is_cut_over(make, start, framework, way, view_by, line):
+    make(framework)
+    done = start()
+    app = Plan.from_file(done.params).app
+    assert (app.way, app.view_by) == (way, view_by)
+    assert any(f"cut over by a {way}" in note and line in note for note in done.notes)
 
 
 def test_what_the_role_lacks_is_told_and_the_file_is_written_all_the_same(

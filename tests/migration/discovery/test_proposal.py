@@ -4,7 +4,7 @@ from ragkit.errors import ConfigError, SchemaError, UnknownModel
 from ragkit.migration.discovery.answers import Answers
 from ragkit.migration.discovery.proposal import propose
 from tests.conftest import NEW, TEXTS
-from tests.migration.discovery.conftest import MODEL, TABLES
+from tests.migration.discovery.conftest import IN_JSON, MODEL, TABLES
 
 WANTED = Answers(new_model=NEW)
 
@@ -22,7 +22,7 @@ def test_table_text_and_model_are_found_without_a_question(engine, make, framewo
     sections = proposal.sections
     assert sections["old"]["model"] == MODEL
     assert sections["new"] == {"model": NEW, "column": "embedding_letters"}
-    assert sections["table"]["content"] in ("document", "content", "text", "long text")
+    assert sections["table"]["content"] in ("document", "content", "text", "body", "long text")
     assert any(f"{MODEL} of " in note for note in proposal.notes)
     if framework:
         assert f"it looks like a table of {framework}" in proposal.notes
@@ -84,6 +84,27 @@ class TestWhichTable:
     def test_a_table_without_a_text_is_refused(self, engine, run):
         run("create table t (id int primary key, v vector(8))")
         assert "public.t has no text column" in fault(engine)
+
+
+@pytest.mark.parametrize("framework", IN_JSON)
+def test_a_text_inside_json_is_an_expression(engine, make, framework):
+    make(framework)
+    proposal = propose(engine, "env", WANTED)
+    assert proposal.sections["old"]["model"] == MODEL
+    table = proposal.sections["table"]
+    assert (
+        table["content"]
+        == {"mem0": "(payload->>'data')", "vecs": "(metadata->>'content')"}[framework]
+    )
+    assert (table["label"], table["category"]) == ("", "")
+
+
+def test_a_table_that_holds_no_text_at_all_says_what_to_do(engine, make, run):
+    make("vecs")
+    run("update docs set metadata = '{\"page\": 7}'")
+    message = fault(engine)
+    assert "a table of vecs without a text: none is in metadata under text, content" in message
+    assert "let the app index it again" in message
 
 
 def test_a_column_that_is_mostly_empty_is_said(engine, make):

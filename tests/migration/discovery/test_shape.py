@@ -1,24 +1,29 @@
 import pytest
 
+from ragkit.migration.discovery.presets.recognition import PRESETS, find_preset, find_signs
 from ragkit.migration.discovery.shape import TextColumn, read_texts, recognise
 from ragkit.migration.discovery.tables import find_tables
 from tests.conftest import TEXTS
-from tests.migration.discovery.conftest import TABLES
+from tests.migration.discovery.conftest import IN_JSON, TABLES
 
-CONTENT = {"LangChain PGVector": "document", "LlamaIndex": "text", "": "long text"}
+CONTENT = {
+    "mem0": "(payload->>'data')", "vecs": "(metadata->>'content')", "": "long text",
+    "Django": "body",
+}  # fmt: skip
 
 
 def shape_of(engine):
     (table,) = find_tables(engine)
-    return recognise(table, read_texts(engine, table))
+    preset = find_preset(table, find_signs(engine))
+    return recognise(table, read_texts(engine, table, preset), preset)
 
 
-@pytest.mark.parametrize("framework", TABLES)
-def test_a_framework_is_known_by_its_columns_and_the_text_by_its_name(engine, make, framework):
+@pytest.mark.parametrize("framework", [*TABLES, *IN_JSON])
+def test_the_text_of_a_framework_is_known_by_its_name(engine, make, framework):
     make(framework)
-    shape = shape_of(engine)
-    assert shape.framework == framework
-    assert shape.contents[0].name == CONTENT.get(framework, "content")
+    preset = next((p for p in PRESETS if p.name == framework), None)
+    expected = CONTENT.get(framework) or preset.content
+    assert shape_of(engine).contents[0].name == expected
 
 
 def test_label_and_category_are_told_by_name_and_by_what_they_hold(engine, make):

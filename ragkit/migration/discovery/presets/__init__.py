@@ -1,0 +1,1 @@
+"""The tables that frameworks make: how each is known, and how its app is cut over."""
