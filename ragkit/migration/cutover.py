@@ -46,12 +46,14 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
     if plan.gates.override:
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
-    for ready in (migration, *ready_siblings(migration)):
-        allow_missing_old(ready)
+    together = [migration, *ready_siblings(migration)]
+    for one in together:
+        allow_missing_old(one)
     switch = switch_traffic(app, plan.new.model, question, reuse=False)
     if not switch.already or migration.phase() != phases.CUT_OVER:
         migration.record(phases.CUT_OVER, **_detail(migration, switch))
-    keep_old_column_current(migration)
+    for one in together:
+        keep_old_column_current(one)
     return switch
 
 

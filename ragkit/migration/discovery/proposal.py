@@ -30,7 +30,7 @@ class Proposal:
     """`sections` are those of a params file; `reasons` say by "section.field" where a value comes
     from; `notes` are sentences about what was found."""
 
-    sections: dict[str, dict[str, str]]
+    sections: dict[str, dict[str, str | list[str]]]
     reasons: dict[str, str]
     notes: list[str]
 
@@ -46,7 +46,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     table = _choose_table(find_tables(engine), answers, ask, database)
     texts = read_texts(engine, table)
     shape = recognise(table, texts)
-    key = _one_of("key", answers.key, table.keys) or table.keys[0]
+    key = _choose_key(table, answers)
     found = _identify(engine, table, key, shape, answers)
     content = _choose_content(shape, found, answers)
     old_model = answers.old_model or _choose_old_model(table, found, content, ask)
@@ -59,10 +59,11 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     app_url = answers.app_url or ask(
         Question("app-url", "the address of the app that searches the table; empty: later", [], "")
     )
-    sections = {
+    sections: dict[str, dict[str, str | list[str]]] = {
         "database": {"url": url, "expect": database},
         "table": {
-            "schema": table.schema, "name": table.name, "key": key, "content": content,
+            "schema": table.schema, "name": table.name,
+            "key": list(key) if len(key) > 1 else key[0], "content": content,
             "label": "" if label == content else label,
             "category": "" if category in (content, label) else category,
             "distance": answers.distance or table.distance or "cosine",
@@ -110,7 +111,7 @@ def _choose_table(
 
 
 def _checked(table: VectorTable) -> VectorTable:
-    if not table.keys:
+    if not table.keys and not table.composite:
         remedy = (
             f"ALTER TABLE {table.regclass} ADD COLUMN id bigint GENERATED ALWAYS AS "
             "IDENTITY PRIMARY KEY; (it rewrites the table)"
@@ -126,6 +127,13 @@ def _checked(table: VectorTable) -> VectorTable:
     return table
 
 
+def _choose_key(table: VectorTable, answers: Answers) -> tuple[str, ...]:
+    """Its columns: one, where there is one; several are named with commas."""
+    known: dict[str, tuple[str, ...]] = {name: (name,) for name in table.keys}
+    known = known or {",".join(table.composite): table.composite}
+    return known[_one_of("key", answers.key, list(known)) or next(iter(known))]
+
+
 def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
     if answer and answer not in known:
         raise ConfigError(f"--{name} is {answer!r}; expected one of {', '.join(known)}")
@@ -133,14 +141,18 @@ def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
 
 
 def _identify(
-    engine: sa.Engine, table: VectorTable, key: str, shape: Shape, answers: Answers
+    engine: sa.Engine,
+    table: VectorTable,
+    key: tuple[str, ...],
+    shape: Shape,
+    answers: Answers,
 ) -> Identification:
     names = [answers.content, *(t.name for t in shape.contents)]
-    texts = [n for n in dict.fromkeys(names) if n in table.texts and n != key][:MAX_COLUMNS]
+    texts = [n for n in dict.fromkeys(names) if n in table.texts and n not in key][:MAX_COLUMNS]
     vector = sa.column(table.column, VECTOR(table.dimension) if table.dimension else VECTOR())
     source = sa.table(table.name, vector, schema=table.schema)
     columns = {name: Expression.column(name, "text") for name in texts}
-    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns)
+    sample = read_sample(engine, source, Key(key, ("",) * len(key)), table.column, columns)
     return identify(sample, filter(None, (answers.old_model, answers.new_model)))
 
 

@@ -88,7 +88,7 @@ def recognise(table: VectorTable, texts: Sequence[TextColumn]) -> Shape:
     framework = next((f for f in FRAMEWORKS if f.columns <= names), None)
     preferred = (framework.content, *CONTENTS) if framework else CONTENTS
     contents = sorted(texts, key=lambda t: _likelihood(t, preferred), reverse=True)
-    rest = [t for t in texts if t.filled and t.name not in table.keys[:1]]
+    rest = [t for t in texts if t.filled and t.name not in (*table.keys[:1], *table.composite)]
     rest = [t for t in rest if not contents or t.name != contents[0].name]
     label = _named(rest, LABELS, LABEL_CHARACTERS) or _label_like(rest)
     rest = [t for t in rest if t.name != label]
