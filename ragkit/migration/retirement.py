@@ -58,6 +58,7 @@ def _retire(migration: Migration, app: App) -> Retirement:
     migration.require_named_database("retire")
     _require_new_model(app, plan.new.model)
     require_cut_over(migration)
+    _require_no_other_rows(migration)
     counts = audit(migration)
     with translate_errors("retire"), migration.engine.connect() as connection:
         gates = Verdict.of(database_gates(connection, migration, counts), {})
@@ -85,6 +86,22 @@ def _require_new_model(app: App, model: str) -> None:
             f"retire is refused: the app serves {serving.model if serving else 'nothing'}; "
             f"cut over to {model} first"
         )
+
+
+def _require_no_other_rows(migration: Migration) -> None:
+    """Raises GateError where a filter leaves rows out, and the column holds their vectors too."""
+    if not migration.where:
+        return
+    column = migration.plan.old.column
+    others = sa.select(sa.literal(True)).select_from(migration.table)
+    others = others.where(migration.table.c[column].is_not(None), migration.is_in_scope.isnot(True))
+    with translate_errors("retire"), migration.engine.connect() as connection:
+        if connection.scalar(others.limit(1)):
+            raise GateError(
+                f"retire is refused: rows outside of table.where have vectors in {column} too, and "
+                "the column is dropped for all rows; nothing was changed. Once nothing reads it, "
+                "drop it by hand"
+            )
 
 
 def drop_old_column(connection: sa.Connection, migration: Migration, **detail: str) -> None:
