@@ -51,19 +51,20 @@ def _cut_over(migration: Migration, app: App, verdict: Verdict, question: str) -
     if plan.gates.override:
         migration.record("override", reason=plan.gates.override, verdict=verdict.verdict)
     require_go(verdict, plan.gates.override)
-    together = (migration, *ready_siblings(migration))
-    for ready in together:
-        allow_missing_old(ready)
+    together = [migration, *ready_siblings(migration)]
+    for one in together:
+        allow_missing_old(one)
         if plan.app.target in OWN_APPS:  # a new revision may write before it is seen to serve
-            keep_old_column_current(ready, f"the {plan.app.way}")
+            keep_old_column_current(one, f"the {plan.app.way}")
         if plan.app.way == "view":
-            make_view(ready)
+            make_view(one)
     switch = switch_traffic(
         app, plan.new.model, question, reuse=False, prepare=_swap_of(migration, app)
     )
     if not switch.already or migration.phase() != phases.CUT_OVER:
         migration.record(phases.CUT_OVER, **_detail(migration, switch))
-    keep_old_column_current(migration)
+    for one in together:
+        keep_old_column_current(one)
     return switch
 
 

@@ -1,9 +1,14 @@
+import pytest
 import sqlalchemy as sa
 
+from ragkit.database.connecting import describe
+from ragkit.errors import GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.retirement import drop_old_column
-from ragkit.migration.schema.expansion import keep_old_column_current
+from ragkit.migration.retirement import drop_old_column, retire
+from ragkit.migration.schema.expansion import expand, keep_old_column_current
+from ragkit.runbook import Runbook
+from tests.migration.shapes import make_shaped, shaped_plan
 
 
 def test_a_dropped_old_column_leaves_no_trigger(filled):
@@ -29,3 +34,22 @@ def test_after_it_a_backfill_fills_what_is_written(filled, new_embedder):
     with filled.engine.connect() as connection:
         missing = sa.text('select count(*) from "Amenities" where "new vector" is null')
         assert connection.scalar(missing) == 0
+
+
+def test_a_column_that_other_rows_use_is_not_dropped(engine, new_embedder, monkeypatch, tmp_path):
+    """A filter migrates some rows; the old column is that of all."""
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string())
+    make_shaped(engine)
+    changes = {
+        "database.expect": describe(engine.url), "old.retire": True, "index.type": "none",
+        "app.target": "none", "app.confirmed": "Ana, 14:00",
+    }  # fmt: skip
+    runbook = Runbook(shaped_plan(**changes), tmp_path)
+    expand(runbook.migration)
+    list(run_backfill(runbook.migration, new_embedder))
+    runbook.migration.record(phases.CUT_OVER)
+    with pytest.raises(GateError, match=r"rows outside of table\.where have vectors in embedding"):
+        retire(runbook.migration, runbook.app)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("delete from \"Amenities\" where collection <> 'a'")
+    assert retire(runbook.migration, runbook.app).done

@@ -3,12 +3,15 @@
 import pytest
 import yaml
 
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, PlanError
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.yaml_core import dump_yaml
 from ragkit.migration.schema.expansion import expand
 from ragkit.runbook import Runbook
+from ragkit.runbook.parameters import Parameters
 from tests.conftest import TEXTS, changed, make_table
+from tests.stand_ins.two_tables import two_tables
 
 
 @pytest.fixture
@@ -19,6 +22,18 @@ def runbook(engine, plan, amenities, monkeypatch, tmp_path):
         return Runbook(Plan.of(yaml.safe_load(values)), tmp_path)
 
     return make
+
+
+def test_a_notebook_chooses_one_of_several_tables(tmp_path):
+    file = tmp_path / "two.yaml"
+    file.write_text(dump_yaml(two_tables()))
+    with pytest.raises(PlanError, match=r'set = "tables=NAME": 1 \(Amenities\), 2 \(Policies\)'):
+        Runbook.of(Parameters(file, tmp_path / "run"))
+    chosen = Runbook.of(Parameters(file, tmp_path / "run", ("tables=Policies", "gates.margin=0.2")))
+    assert (chosen.plan.table.name, chosen.plan.gates.margin) == ("Policies", 0.2)
+    assert chosen.run_dir == tmp_path / "run"
+    folders = [one.run_dir.name for one in Runbook.all_of(Parameters(file, tmp_path))]
+    assert folders == ["1-amenities", "2-policies"]
 
 
 def test_without_questions_there_are_none(runbook):

@@ -37,7 +37,7 @@ def choose_table(
 
 
 def _checked(table: VectorTable) -> VectorTable:
-    if not table.keys:
+    if not table.keys and not table.composite:
         remedy = (
             f"ALTER TABLE {table.regclass} ADD COLUMN id bigint GENERATED ALWAYS AS "
             "IDENTITY PRIMARY KEY; (it rewrites the table)"

@@ -61,7 +61,9 @@ def _comment(proposal: Proposal, field: str) -> str:
     return _one_line(descriptions[field].partition(";")[0].partition(", such as")[0])
 
 
-def _scalar(value: str) -> str:
+def _scalar(value: str | list[str]) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_scalar, value))}]"
     if value.isprintable():
         return dump_yaml([value]).removeprefix("- ").rstrip("\n")
     return dump_yaml(value, style='"').rstrip("\n")

@@ -34,7 +34,7 @@ class Proposal:
     """`sections` are those of a params file; `reasons` say by "section.field" where a value comes
     from; `notes` are sentences about what was found."""
 
-    sections: dict[str, dict[str, str]]
+    sections: dict[str, dict[str, str | list[str]]]
     reasons: dict[str, str]
     notes: list[str]
 
@@ -51,7 +51,7 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     preset = find_preset(table, find_signs(engine))
     texts = read_texts(engine, table, preset)
     shape = recognise(table, require_texts(table, texts, preset), preset)
-    key = _one_of("key", answers.key, table.keys) or table.keys[0]
+    key = _choose_key(table, answers)
     where = choose_where(engine, table, preset, answers, ask)
     found = _identify(engine, table, key, shape, where, answers)
     content = _choose_content(shape, found, answers)
@@ -65,10 +65,11 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     app_url = answers.app_url or ask(
         Question("app-url", "the address of the app that searches the table; empty: later", [], "")
     )
-    sections = {
+    sections: dict[str, dict[str, str | list[str]]] = {
         "database": {"url": url, "expect": database},
         "table": {
-            "schema": table.schema, "name": table.name, "key": key, "content": content,
+            "schema": table.schema, "name": table.name,
+            "key": list(key) if len(key) > 1 else key[0], "content": content,
             "where": where,
             "label": "" if label == content else label,
             "category": "" if category in (content, label) else category,
@@ -93,6 +94,13 @@ def propose(engine: sa.Engine, url: str, answers: Answers, ask: Ask = answer_not
     return Proposal(sections, reasons, _notes(table, preset, texts, content, new_column, found))
 
 
+def _choose_key(table: VectorTable, answers: Answers) -> tuple[str, ...]:
+    """Its columns: one, where there is one; several are named with commas."""
+    known: dict[str, tuple[str, ...]] = {name: (name,) for name in table.keys}
+    known = known or {",".join(table.composite): table.composite}
+    return known[_one_of("key", answers.key, list(known)) or next(iter(known))]
+
+
 def _one_of(name: str, answer: str, known: Sequence[str]) -> str:
     if answer and answer not in known:
         raise ConfigError(f"--{name} is {answer!r}; expected one of {', '.join(known)}")
@@ -108,16 +116,21 @@ def _expression(table: VectorTable, name: str) -> Expression:
 
 
 def _identify(
-    engine: sa.Engine, table: VectorTable, key: str, shape: Shape, where: str, answers: Answers
+    engine: sa.Engine,
+    table: VectorTable,
+    key: tuple[str, ...],
+    shape: Shape,
+    where: str,
+    answers: Answers,
 ) -> Identification:
     known = [t.name for t in shape.contents]
-    names = dict.fromkeys(n for n in (answers.content, *known) if n in known and n != key)
+    names = dict.fromkeys(n for n in (answers.content, *known) if n in known and n not in key)
     texts = [*names][:MAX_COLUMNS]
     vector = sa.column(table.column, VECTOR(table.dimension) if table.dimension else VECTOR())
     source = sa.table(table.name, vector, schema=table.schema)
     columns = {name: _expression(table, name) for name in texts}
-    rows = as_expression(table, where)
-    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns, where=rows)
+    rows, types = as_expression(table, where), ("",) * len(key)
+    sample = read_sample(engine, source, Key(key, types), table.column, columns, where=rows)
     return identify(sample, filter(None, (answers.old_model, answers.new_model)))
 
 

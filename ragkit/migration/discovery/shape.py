@@ -69,7 +69,8 @@ def recognise(
     preferred = [preset.content] if preset and preset.content else []
     preferred += preset.expressions if preset else []
     contents = sorted(texts, key=lambda t: _likelihood(t, preferred), reverse=True)
-    rest = [t for t in texts if t.filled and t.name in table.texts and t.name not in table.keys[:1]]
+    keys = (*table.keys[:1], *table.composite)
+    rest = [t for t in texts if t.filled and t.name in table.texts and t.name not in keys]
     rest = [t for t in rest if not contents or t.name != contents[0].name]
     label = _named(rest, LABELS, LABEL_CHARACTERS)
     if not (label or preferred):  # a framework's other short texts are keys of its own

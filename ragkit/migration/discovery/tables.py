@@ -47,6 +47,15 @@ _KEYS = sa.text("""
       and i.indnkeyatts = 1 and a.attnotnull
     order by not i.indisprimary, a.attnum
 """)
+_COMPOSITE = sa.text("""
+    select array_agg(a.attname::text order by k.place) as names from pg_index i
+    cross join unnest(i.indkey::int2[]) with ordinality k (attnum, place)
+    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum and a.attnotnull
+    where i.indrelid = :oid and i.indisunique and i.indisvalid and i.indpred is null
+      and k.place <= i.indnkeyatts
+    group by i.indexrelid, i.indisprimary having count(*) > 1 and count(*) = count(a.attname)
+    order by not i.indisprimary, count(*), i.indexrelid limit 1
+""")
 _OPERATOR_CLASSES = sa.text("""
     select o.opcname from pg_index i join pg_opclass o on o.oid = i.indclass[0]
     where i.indrelid = :oid and i.indkey[0] = :attnum and i.indisvalid
@@ -60,8 +69,9 @@ class VectorTable:
 
     `dimension` is None where the type names none. `texts` are the text columns, without generated
     ones; `columns` are all, with the names of their types. `keys`: single columns that are unique
-    and NOT NULL, the primary key first. `grants`: SQL that lets this role read the table, [] when
-    it may. `distance` is that of an index on the column, None without one.
+    and NOT NULL, the primary key first; where there is none, `composite` are columns that are
+    together, () without any. `grants`: SQL that lets this role read the table, [] when it may.
+    `distance` is that of an index on the column, None without one.
     """
 
     schema: str
@@ -74,6 +84,7 @@ class VectorTable:
     columns: dict[str, str]
     texts: list[str]
     keys: list[str]
+    composite: tuple[str, ...]
     distance: str | None
 
     @property
@@ -105,6 +116,8 @@ def _describe(connection: sa.Connection, row: sa.Row[Any]) -> VectorTable:
     columns = connection.execute(_COLUMNS, {"oid": row.oid}).all()
     classes = connection.scalars(_OPERATOR_CLASSES, {"oid": row.oid, "attnum": row.attnum}).all()
     suffixes = {suffix: distance for distance, suffix in OPERATOR_CLASSES.items()}
+    keys = list(connection.scalars(_KEYS, {"oid": row.oid}))
+    composite = None if keys else connection.scalar(_COMPOSITE, {"oid": row.oid})
     distances = [suffixes.get(name.partition("_")[2]) for name in classes]
     return VectorTable(
         schema=row.schema,
@@ -116,7 +129,8 @@ def _describe(connection: sa.Connection, row: sa.Row[Any]) -> VectorTable:
         grants=list(_grants(row)),
         columns={c.name: c.type for c in columns},
         texts=[c.name for c in columns if c.type in TEXT_TYPES and not c.generated],
-        keys=list(connection.scalars(_KEYS, {"oid": row.oid})),
+        keys=keys,
+        composite=tuple(composite or ()),
         distance=next(iter(filter(None, distances)), None),
     )
 

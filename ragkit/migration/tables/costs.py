@@ -22,6 +22,17 @@ class TotalCost:
     spent_usd: float
     budget_usd: float
 
+    def facts(self) -> dict[str, str]:
+        """As people read it."""
+        return {
+            "rows": f"{self.rows:,}",
+            "requests": f"{self.requests:,}",
+            "tokens": f"{self.tokens:,}",
+            "cost": f"${self.usd:,.4f}",
+            "spent before": f"${self.spent_usd:,.4f}",
+            "budget": f"${self.budget_usd:g}" if self.budget_usd else "none",
+        }
+
     def finding(self) -> Finding | None:
         """A problem, when the backfill would stop at the budget."""
         if not self.budget_usd or self.spent_usd + self.usd <= self.budget_usd:

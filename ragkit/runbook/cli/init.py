@@ -17,7 +17,11 @@ from ragkit.runbook.cli.terminal import Terminal
 @click.option("--url", default="env", help="As database.url; without a password.  [default: env]")
 @click.option("--table", default="", help="TABLE or SCHEMA.TABLE, where there are several.")
 @click.option("--column", default="", help="Its vector column, where there are several.")
-@click.option("--key", default="", help="Its key.  [default: the primary key]")
+@click.option(
+    "--key",
+    default="",
+    help="Its key; columns that are one together with commas.  [default: the primary key]",
+)
 @click.option("--content", default="", help="The text column.  [default: what the vectors show]")
 @click.option("--where", default="", help="As table.where, such as one collection.")
 @click.option("--label", default="", help="A column with a short name of a row.")

@@ -40,7 +40,7 @@ def run_command(parameters: Parameters, terminal: Terminal, runs: Path) -> None:
         if len(outcomes) == 1:
             _show_outcome(terminal, outcome)
         else:
-            with terminal.section(outcome.run_dir.name):
+            with terminal.section(outcome.table):
                 _show_outcome(terminal, outcome)
     if len(outcomes) > 1:
         terminal.fact("report", outcomes[0].run_dir.parent / "index.html")

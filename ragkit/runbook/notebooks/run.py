@@ -28,9 +28,10 @@ Tell = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Outcome:
-    """`why` is the sentence of the verdict, or the reason of a stop. `faults` is empty when the run
-    kept all its promises."""
+    """Of one table. `why` is the sentence of the verdict, or the reason of a stop. `faults` is
+    empty when the run kept all its promises."""
 
+    table: str
     run_dir: Path
     verdict: str | None
     why: str
@@ -96,7 +97,7 @@ class NotebookRun:
             )
         write_index(run_dir, summary, verdict, answer, faults)
         why = stopped["reason"] if stopped else summary["why"] or ""
-        return Outcome(run_dir, summary["verdict"], why, answer, faults)
+        return Outcome(plan.name, run_dir, summary["verdict"], why, answer, faults)
 
 
 def _execute(notebook: str, output: Path, parameters: Parameters) -> None:

@@ -53,6 +53,29 @@ def test_the_file_says_how_the_app_is_cut_over(make, start, framework, way, view
     assert any(f"cut over by a {way}" in note and line in note for note in done.notes)
 
 
+def test_a_key_of_several_columns(engine, run, start):
+    run(
+        'create table chunks ("Doc" text, part int, body text, embedding vector(64), '
+        'primary key ("Doc", part))'
+    )
+    with engine.begin() as connection:
+        for number, text in enumerate(TEXTS):
+            vector = load_embedder(MODEL).embed_query(text).tolist()
+            connection.exec_driver_sql(
+                "insert into chunks values ('d', %s, %s, cast(%s as vector))",
+                (number, text, str(vector)),
+            )
+    done = start()
+    assert "  key: [Doc, part]  " in done.params.read_text()
+    assert done.missing == ""
+    plan = Plan.from_file(done.params)
+    assert (plan.table.keys, plan.table.content, plan.old.model) == (("Doc", "part"), "body", MODEL)
+    assert estimate_cost(Migration.open(plan, engine), load_embedder(NEW)).rows == len(TEXTS)
+    again = {"replace": True, "answers": Answers(new_model=NEW, key="Doc")}
+    with pytest.raises(ConfigError, match="--key is 'Doc'; expected one of Doc,part"):
+        start(**again)
+
+
 def test_what_the_role_lacks_is_told_and_the_file_is_written_all_the_same(
     engine, make, start, admin, database
 ):

@@ -47,6 +47,20 @@ def test_generated_columns_nullable_keys_and_partial_indexes_do_not_count(engine
     assert find_tables(engine)[0].keys == ["b"]
 
 
+def test_columns_that_are_a_key_together_count_where_no_single_one_does(engine, run):
+    run(
+        'create table t ("A" text, b int, c int not null, d int not null, e text, v vector(8))',
+        "create unique index on t (c, e)",  # e may be NULL
+        "create unique index on t (c, (d + 1))",
+        "create unique index on t (d, c) include (b)",
+    )
+    assert (find_tables(engine)[0].keys, find_tables(engine)[0].composite) == ([], ("d", "c"))
+    run('alter table t add primary key ("A", b, c)')
+    assert find_tables(engine)[0].composite == ("A", "b", "c")
+    run("alter table t add unique (c)")
+    assert (find_tables(engine)[0].keys, find_tables(engine)[0].composite) == (["c"], ())
+
+
 def test_a_table_that_the_role_may_not_read_is_there_and_unreadable(engine, admin, database):
     import sqlalchemy as sa
 

@@ -45,6 +45,7 @@ def test_the_plan_adds_up_what_all_tables_cost(migrations, embedder):
     total = add_up(migrations, previews)
     assert total.rows == 2 * len(TEXTS)
     assert total.usd == pytest.approx(sum(p.figures.usd for p in previews), abs=1e-4)
+    assert total.facts()["budget"] == f"${total.budget_usd:g}"
     finding = total.finding()
     assert (finding.rule, finding.severity) == ("RK034", "problem")
     assert "raise backfill.budget_usd" in finding.fix

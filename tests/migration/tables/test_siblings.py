@@ -71,6 +71,9 @@ def test_one_switch_there_and_back_and_the_retirement(pair):
             'insert into "Policies" (id, content, "new vector") select 99, content || \', new\', '
             '"new vector" from "Policies" where id = 1'
         )
+        connection.exec_driver_sql("update \"Policies\" set content = 'another' where id = 2")
+        old = connection.exec_driver_sql('select embedding from "Policies" where id = 2')
+        assert old.scalar() is None  # kept current, before the cut-over is recorded
     with pytest.raises(GateError, match="retire is refused: Policies is not cut over"):
         retire(amenities.migration, amenities.app)
     assert cut(policies).already

@@ -15,8 +15,8 @@ def test_it_lists_each_table_with_its_verdict_and_no_text_becomes_markup(tmp_pat
     sections = two_tables()
     sections["tables"][1]["table"]["name"] = hostile
     outcomes = [
-        Outcome(Path("1-amenities"), GO, "Every gate passed.", None, []),
-        Outcome(Path("2-x"), NO_GO, hostile, Answer("m", hostile, hostile), [hostile]),
+        Outcome("Amenities", Path("1-amenities"), GO, "Every gate passed.", None, []),
+        Outcome(hostile, Path("2-x"), NO_GO, hostile, Answer("m", hostile, hostile), [hostile]),
     ]
     page = write_tables_page(tmp_path, plans_of(sections), outcomes).read_text()
     assert '<a href="1-amenities/index.html">Amenities</a><td><b class="go">GO</b>' in page
