@@ -122,7 +122,7 @@ class Migration(Row):
 
     def _table(self, old: TypeEngine[Any], new: TypeEngine[Any]) -> sa.TableClause:
         names = self.plan.table
-        content = "" if names.is_expression else names.content
+        content = names.content if self.terms.content.is_column else ""
         texts = (*names.keys, content, names.label, names.category)
         columns: dict[str, sa.ColumnClause[Any]] = {n: sa.column(n) for n in texts if n}
         columns[self.plan.old.column] = sa.column(self.plan.old.column, old)

@@ -13,6 +13,7 @@ from ragkit.migration.partitions.faults import key_advice, missing_in_partitions
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.consistency import consistency_faults
 from ragkit.migration.schema.privileges import missing_privileges, missing_schema_usage
+from ragkit.migration.schema.text_table.faults import text_table_faults
 from ragkit.migration.terms.scope import scope_faults
 from ragkit.migration.terms.terms import Terms
 from ragkit.retrieval import contract
@@ -86,8 +87,9 @@ def check_table(
     regclass = quote_identifier(plan.table.schema_name, plan.table.name)
     columns = {c.name: c for c in connection.execute(_COLUMNS, {"table": regclass})}
     faults = [
-        *_missing_columns(plan, columns, phase == phases.RETIRED),
+        *_missing_columns(plan, terms, columns, phase == phases.RETIRED),
         *_key_and_content(connection, plan, columns, regclass),
+        *text_table_faults(connection, plan, terms),
         *_unknown_vectors(
             connection, plan, columns, regclass, terms.where.sql if terms.where else ""
         ),
@@ -97,8 +99,9 @@ def check_table(
     if phase == phases.PLANNED and not faults:
         faults += scope_faults(connection, plan, terms)
     if phase == phases.PLANNED:
+        content = plan.table.content if terms.content.is_column else ""
         faults += consistency_faults(
-            connection, regclass, plan.table.content, plan.migration_id, beside=plan.new.is_beside
+            connection, regclass, content, plan.migration_id, beside=plan.new.is_beside
         )
     if faults:
         raise _not_ready(name, faults)
@@ -117,10 +120,13 @@ def _not_ready(name: str, faults: Sequence[str]) -> SchemaError:
     return SchemaError(f"{name} is not ready to migrate: " + "; ".join(faults), faults)
 
 
-def _missing_columns(plan: Plan, columns: Mapping[str, Any], retired: bool) -> Iterator[str]:
+def _missing_columns(
+    plan: Plan, terms: Terms, columns: Mapping[str, Any], retired: bool
+) -> Iterator[str]:
     names = [
         *(("table.key", name) for name in plan.table.keys),
-        ("table.content", "" if plan.table.is_expression else plan.table.content),
+        ("table.content", plan.table.content if terms.content.is_column else ""),
+        ("table.text_by", plan.table.text_by),
         ("table.label", plan.table.label),
         ("table.category", plan.table.category),
         ("old.column", "" if retired or plan.old.is_beside else plan.old.column),
@@ -142,7 +148,7 @@ def _key_and_content(
     if set(keys) <= columns.keys() and not connection.scalar(_UNIQUE, names):
         advice = key_advice(connection, regclass, keys)
         yield f"key {', '.join(map(repr, keys))} is not unique and NOT NULL: {advice}"
-    if (column := columns.get(content)) is None:
+    if plan.table.text_table or (column := columns.get(content)) is None:
         return
     if column.type not in ("text", "varchar", "bpchar"):
         yield f"content {content!r} is {column.full_type}, expected text"

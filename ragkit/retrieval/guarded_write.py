@@ -33,9 +33,9 @@ with input as materialized (
 ), locked as materialized (
     select input.*, found.place
     from input cross join lateral (
-        select r.ctid as place from {table} as r
-        where {is_row} and {content} = input.content and r.{column} is null{condition}
-        for no key update skip locked
+        select r.ctid as place from {source}{is_row} and {content} = input.content
+            and r.{column} is null{condition}
+        for no key update of r skip locked{held}
     ) as found
 ), written as (
     update {table} as t set {column} = locked.vector from locked
@@ -71,14 +71,19 @@ def encode_digests(texts: Sequence[str]) -> bytes:
     return encode_array(UUID_OID, [digest.digest() for digest in digests])
 
 
-def update_sql(table: str, key: Key, content: str, column: str, where: str = "") -> str:
+def update_sql(
+    table: str, key: Key, content: str, column: str, where: str = "", texts: str = ""
+) -> str:
     """Rows of a table, by their texts. They are locked before they are changed; one that somebody
     else has locked is not waited for. `input` has `key`, the columns of `given_key` and `content`,
     `written` has `key`, as text, and `is_there`. `table` is SQL, as are `content` and `where`, of
-    the row r."""
+    the row r. `texts` is SQL for a further table with its condition, whose row q, of which the
+    content is then, is held too until the write is done."""
     names = given_key(key)
     typed = (f"{value} as {name}" for value, name in zip(key.typed("i.key"), names, strict=True))
     return _UPDATE.format(
+        source=f"{table} as r, {texts} and " if texts else f"{table} as r where ",
+        held=" for share of q skip locked" if texts else "",
         table=table, typed=", ".join(typed), content=content, column=quote_identifier(column),
         is_row=key.matches("r", [f"input.{name}" for name in names]),
         is_place=key.matches("t", [f"locked.{name}" for name in names]),

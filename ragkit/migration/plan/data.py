@@ -70,6 +70,15 @@ class TableSection(Section):
         description="the column with the text that is embedded, or in parentheses an expression "
         "over columns, such as (title || E'\\n' || body) or (payload->>'data')"
     )
+    text_table: str = Field(
+        "",
+        description="the table that holds the content where it is another one, such as documents "
+        "of chunks: a name, or schema.name; empty: the table itself",
+    )
+    text_key: OptionalIdentifier = Field("", description="a column of text_table that is unique")
+    text_by: OptionalIdentifier = Field(
+        "", description="the column of the table that holds the text_key of a row's text"
+    )
     where: str = Field(
         "",
         description="a condition on columns: only its rows are migrated, such as "

@@ -113,7 +113,8 @@ class Plan(Section):
 
     def template(self, side: ColumnSection) -> str:
         """What a column's vectors are made from, as the contract has it."""
-        return self.table.content + LONG_TEXTS[side.long_texts]
+        texts = f"{self.table.text_table}." if self.table.text_table else ""
+        return texts + self.table.content + LONG_TEXTS[side.long_texts]
 
     def reversed(self) -> Self:
         """The way back: from the new model and column to the old ones."""
@@ -138,6 +139,8 @@ class Plan(Section):
             yield "new.column must differ from old.column: the old column stays as it is"
         if table and ((old and old.is_beside) or (new and new.is_beside)):
             yield from _beside_faults(table)
+        if table:
+            yield from _text_faults(table)
         if new and new.adopt and new.is_beside:
             yield "new.adopt is for placement: column; a side table is ragkit's own, and new"
         if database and app and app.target == "local" and database.url != "sandbox":
@@ -149,11 +152,19 @@ class Plan(Section):
             yield "check.matches: label needs table.label"
 
 
+def _text_faults(table: TableSection) -> Iterator[str]:
+    named = table.text_table, table.text_key, table.text_by
+    if any(named) and not all(named):
+        yield "table.text_table, table.text_key and table.text_by are set together"
+    if table.text_table and table.is_expression:
+        yield "table.content must be a column of table.text_table, not an expression"
+
+
 def _beside_faults(table: TableSection) -> Iterator[str]:
     """A search finds the row of a side table's vector by one column, and its text by another."""
     if len(table.keys) > 1:
         yield "placement: side_table needs a key of one column; use placement: column"
-    if table.is_expression:
+    if table.is_expression or table.text_table:
         yield "placement: side_table needs a content column; use placement: column"
     if table.where:
         yield "placement: side_table is for all rows, not for table.where; use placement: column"

@@ -5,7 +5,9 @@ import sqlalchemy as sa
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import TREE
 from ragkit.migration.schema.consistency import later_triggers
+from ragkit.migration.schema.text_table import triggers as text_table
 from ragkit.migration.schema.triggers import trigger_names
+from ragkit.migration.terms.lookup import Lookup
 
 _ENABLED = sa.text(f"""{TREE}
     select own.name, coalesce(t.tgenabled::text, '') as enabled,
@@ -26,5 +28,10 @@ def trigger_faults(connection: sa.Connection, migration: Migration) -> list[str]
             faults.append(f"{name}{partition} is {fault}")
     if migration.new_side:
         return faults
+    if isinstance(texts := migration.terms.content, Lookup):
+        names = {"table": texts.table, "names": list(text_table.trigger_names(migration))}
+        for name, enabled, _ in connection.execute(_ENABLED, names):
+            if enabled != "A":
+                faults.append(f"{name} of {texts.table} is missing or not ALWAYS")
     later = later_triggers(connection, migration.quoted_table, migration.id)
     return faults + [f"{name} fires after it and can change the text" for name in later]

@@ -17,6 +17,7 @@ from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import own_trigger, short_name
 from ragkit.migration.schema.side_table import triggers as beside
+from ragkit.migration.schema.text_table import triggers as text_table
 from ragkit.migration.work.tables import (
     create_partition_sql,
     drop_partition_sql,
@@ -138,6 +139,7 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
     return [
         *_functions_sql(migration),
         *(part.format(**names).strip() for part in parts),
+        *text_table.create_sql(connection, migration),
         create_partition_sql(migration.id),
     ]
 
@@ -218,6 +220,7 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
     names = _names(migration)
     triggers = (quote_identifier(name) for name in trigger_names(migration))
     return [
+        *text_table.drop_sql(migration),
         *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
         f"drop function if exists {names['enqueue']}()",

@@ -6,6 +6,7 @@ changed is in the queue already.
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.migration.migration import Migration
+from ragkit.migration.terms.lookup import Lookup
 from ragkit.migration.work.queue import LATER_SECONDS
 from ragkit.migration.work.tables import queue_partition
 from ragkit.retrieval.guarded_write import given_key, update_sql
@@ -30,7 +31,10 @@ def write_sql(migration: Migration, also: str = "") -> str:
     statement, which may read `written`."""
     terms, column = migration.terms, migration.plan.new.column
     content, where = terms.content.of("r"), terms.where.of("r") if terms.where else ""
-    write = update_sql(migration.quoted_table, terms.key, content, column, where)
+    found, texts = content, ""
+    if isinstance(terms.content, Lookup):
+        found, texts = terms.content.found, terms.content.joined("r")
+    write = update_sql(migration.quoted_table, terms.key, found, column, where, texts)
     given = [f"input.{name}" for name in given_key(terms.key)]
     missed = _MISSED.format(
         table=migration.quoted_table, is_row=terms.key.matches("r", given),

@@ -16,6 +16,7 @@ from ragkit.database.translate import server_fields, sqlstate
 from ragkit.errors import SchemaError
 from ragkit.migration.plan.data import TableSection
 from ragkit.migration.terms.expression import Expression
+from ragkit.migration.terms.lookup import Lookup
 from ragkit.migration.terms.terms import Terms
 
 _COLUMNS = sa.text("""
@@ -49,9 +50,14 @@ def read_terms(connection: sa.Connection, table: TableSection) -> Terms:
     regclass = quote_identifier(table.schema_name, table.name)
     types = dict(map(tuple, connection.execute(_COLUMNS, {"table": regclass})))
     key = Key(table.keys, tuple(types.get(name, "text") for name in table.keys))
-    content, where, faults = None, None, list[str]()
+    content: Expression | Lookup | None = None
+    where, faults = None, list[str]()
     try:
-        if table.is_expression:
+        if table.text_table:
+            schema, _, name = table.text_table.rpartition(".")
+            texts = quote_identifier(*filter(None, (schema, name)))
+            content = Lookup(texts, table.content, table.text_key, table.text_by)
+        elif table.is_expression:
             content = _parse(connection, regclass, "table.content", table.content)
         else:
             content = Expression.column(table.content, types.get(table.content, "text"))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ragkit.database.keys import Key
 from ragkit.migration.terms.expression import Expression
+from ragkit.migration.terms.lookup import Lookup
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Terms:
     row."""
 
     key: Key
-    content: Expression
+    content: Expression | Lookup
     where: Expression | None = None
 
     @property

@@ -47,7 +47,7 @@ def test_a_database_that_is_away_stops_no_canary(migration, tmp_path):
     away = sa.create_engine(f"postgresql+pg8000://u@/d?unix_sock={tmp_path}/none")
     told = []
     reports = CanaryReports(
-        Migration(migration.plan, away, migration.known_old, migration.known_new, "integer")
+        Migration(migration.plan, away, migration.known_old, migration.known_new, migration.terms)
     )
     reports.also = told.append
     reports(LOOK)

@@ -76,7 +76,7 @@ def bouncer(request, database):
 def pooled(bouncer, vectors) -> Migration:
     """The migration through a pooler."""
     engine = sa.create_engine(bouncer, pool_pre_ping=True)
-    yield Migration(vectors.plan, engine, vectors.known_old, vectors.known_new, vectors.key_type)
+    yield Migration(vectors.plan, engine, vectors.known_old, vectors.known_new, vectors.terms)
     engine.dispose()
 
 
