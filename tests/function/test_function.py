@@ -227,7 +227,7 @@ class TestUnavailable:
             ({"DATABASE_URL": f"postgresql://u:{CANARY}@127.0.0.1:9/d"}, "cannot be reached"),
             ({"DATABASE_URL": "mysql://u@h/d"}, "expected a postgresql URL"),
             ({"DB_TABLE": "public.nothing"}, "no table public.nothing"),
-            ({"RESULT_COLUMNS": "name,price"}, 'price does not exist'),
+            ({"RESULT_COLUMNS": "name,price"}, "price does not exist"),
         ],
     )
     def test_a_wrong_setting_is_503_with_a_reason_and_no_secret(

@@ -167,9 +167,10 @@ def test_a_json_path_that_is_missing_in_some_rows_leaves_them_empty(engine, new_
 
 
 @pytest.mark.timeout(240)
-def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
-    server.create("shapes", owner=ROLE)
-    engine = server.engine(ROLE, "shapes")
+@pytest.mark.parametrize("partitioned", [False, True], ids=["plain", "partitioned"])
+def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder, partitioned):
+    server.create(f"shapes {partitioned}", owner=ROLE)
+    engine = server.engine(ROLE, f"shapes {partitioned}")
     plan = changed(shaped_plan(), {"backfill.batch_size": 2})
     titles = st.sampled_from([None, "", "Tea", "Maps", "Wool"])
     payloads = st.sampled_from([None, "{}", '{"data": "x"}', '{"data": "y"}', '{"data": " "}'])
@@ -180,7 +181,7 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
             with engine.begin() as connection:
                 connection.exec_driver_sql('drop table if exists "Amenities" cascade')
                 connection.exec_driver_sql("drop schema if exists ragkit cascade")
-            make_shaped(engine)
+            make_shaped(engine, partitioned)
             self.migration = Migration.open(plan, engine)
             expand(self.migration)
             self.backfill = None
@@ -238,7 +239,7 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
                     assert (vector is not None) == bool(text and text.strip())
 
     run_state_machine_as_test(
-        Interleaving, settings=settings(max_examples=12, stateful_step_count=12)
+        Interleaving, settings=settings(max_examples=8, stateful_step_count=12)
     )
     engine.dispose()
 

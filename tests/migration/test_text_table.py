@@ -281,6 +281,6 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
             check(engine)
 
     run_state_machine_as_test(
-        Interleaving, settings=settings(max_examples=10, stateful_step_count=12)
+        Interleaving, settings=settings(max_examples=8, stateful_step_count=12)
     )
     engine.dispose()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from ragkit.migration.partitions.faults import key_advice
 from ragkit.migration.plan import Plan
@@ -51,7 +52,15 @@ def key_and_content(
     keys, content = plan.table.keys, plan.table.content
     names = {"table": regclass, "keys": list(keys)}
     if set(keys) <= columns.keys() and not connection.scalar(_UNIQUE, names):
+        kinds = [columns[key].full_type for key in keys]
+        loose = [
+            f"{k!r} is {t}"
+            for k, t in zip(keys, kinds, strict=True)
+            if not _has_order(connection, t)
+        ]
         advice = key_advice(connection, regclass, keys)
+        if loose:
+            advice = f"{loose[0]}, a type without an order, which no unique index takes"
         yield f"key {', '.join(map(repr, keys))} is not unique and NOT NULL: {advice}"
     if plan.table.text_table or (column := columns.get(content)) is None:
         return
@@ -62,3 +71,12 @@ def key_and_content(
             f"content {content!r} is a generated column, and a BEFORE trigger does not see its "
             "new value: set table.content to the column that it is generated from"
         )
+
+
+def _has_order(connection: sa.Connection, kind: str) -> bool:
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f"select null::{kind} < null::{kind}")
+    except DBAPIError:
+        return False
+    return True
