@@ -88,8 +88,8 @@ def carry_cutoffs(migration: Migration, calibration: CutoffCalibration | None) -
     old, new = plan.evaluation.cutoff, calibration.new.mean
     table = plan.table.qualified_name
     with translate_errors("writing the cut-off"), migration.engine.begin() as connection:
-        contract_changes.set_cutoff(connection, table, plan.old.column, old)
-        contract_changes.set_cutoff(connection, table, plan.new.column, new)
+        for column, cutoff in ((plan.old.column, old), (plan.new.column, new)):
+            contract_changes.set_cutoff(connection, table, column, cutoff, migration.where)
     return f"the contract's cut-offs: old {old:g}, new {new:.3f}"
 
 

@@ -142,9 +142,9 @@ class _Search:
     ) -> Rows:
         """As the app searches, with `settings` of the server."""
         limits = {"statement_timeout": f"{max(1, round(1000 * seconds))}", **settings}
-        plan = self.migration.plan
+        plan, key = self.migration.plan, [self.migration.terms.key.text_of("r")]
         return nearest_with_distance(
-            self.connection, self.binding, vector, [plan.table.key], plan.evaluation.k, limits
+            self.connection, self.binding, vector, key, plan.evaluation.k, limits
         )
 
 

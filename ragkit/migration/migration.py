@@ -1,5 +1,6 @@
 """A Migration: the plan, checked against the database that it is about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,8 @@ from ragkit.migration import ledger, phases, preflight
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.bindings import asked_binding, known_binding, place_beside
 from ragkit.migration.schema.side_table.lookup import look_up
+from ragkit.migration.terms.reading import read_terms
+from ragkit.migration.terms.terms import Terms
 from ragkit.retrieval import side_table
 from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.side_table import SideTable
@@ -31,14 +34,14 @@ class Migration:
     """One table, key and content text, from the old space and column to the new ones.
 
     `known_old` and `known_new` are None for a plug-in whose dimension nothing in the database
-    tells yet. `key_type` is the key's type as SQL.
+    tells yet.
     """
 
     plan: Plan
     engine: sa.Engine
     known_old: Binding | None
     known_new: Binding | None
-    key_type: str
+    terms: Terms
 
     @classmethod
     def open(cls, plan: Plan, engine: sa.Engine) -> "Migration":
@@ -50,11 +53,12 @@ class Migration:
         _require_expected(plan, describe(engine.url))
         with translate_errors("opening the migration"), engine.connect() as connection:
             preflight.check_privileges(connection, plan)
-            old = known_binding(connection, plan, plan.old, READY)
-            new = known_binding(connection, plan, plan.new, FILLING)
+            terms = read_terms(connection, plan.table)
+            old = known_binding(connection, plan, plan.old, READY, terms)
+            new = known_binding(connection, plan, plan.new, FILLING, terms)
             phase = ledger.phase(connection, plan.migration_id)
-            key_type = preflight.check_table(connection, plan, old, new, phase)
-        return cls(plan, engine, old, new, key_type)
+            preflight.check_table(connection, plan, terms, old, new, phase)
+        return cls(plan, engine, old, new, terms)
 
     @property
     def id(self) -> str:
@@ -81,12 +85,12 @@ class Migration:
     @cached_property
     def old(self) -> Binding:
         """Raises ModelError or ConfigError when only a plug-in can tell, and does not."""
-        return self.known_old or asked_binding(self.plan, self.plan.old, READY)
+        return self.known_old or asked_binding(self.plan, self.plan.old, READY, self.terms)
 
     @cached_property
     def new(self) -> Binding:
         """Raises ModelError or ConfigError when only a plug-in can tell, and does not."""
-        return self.known_new or asked_binding(self.plan, self.plan.new, FILLING)
+        return self.known_new or asked_binding(self.plan, self.plan.new, FILLING, self.terms)
 
     def phase(self) -> str:
         """The current phase. Raises DatabaseError."""
@@ -126,7 +130,8 @@ class Migration:
 
     def _table(self, old: TypeEngine[Any], new: TypeEngine[Any]) -> sa.TableClause:
         names = self.plan.table
-        texts = (names.key, names.content, names.label, names.category)
+        content = "" if names.is_expression else names.content
+        texts = (*names.keys, content, names.label, names.category)
         columns: dict[str, sa.ColumnClause[Any]] = {n: sa.column(n) for n in texts if n}
         columns[self.plan.old.column] = sa.column(self.plan.old.column, old)
         columns[self.plan.new.column] = sa.column(self.plan.new.column, new)
@@ -139,16 +144,58 @@ class Migration:
 
     @property
     def key(self) -> sa.ColumnElement[Any]:
-        return self.table.c[self.plan.table.key]
+        """A key of one column."""
+        [name] = self.terms.key.names
+        return self.table.c[name]
+
+    @property
+    def key_type(self) -> str:
+        """Of a key of one column, as SQL."""
+        [kind] = self.terms.key.types
+        return kind
 
     @property
     def key_text(self) -> sa.ColumnElement[str]:
         """The key in its text form, by which rows are known outside of the database."""
-        return sa.cast(self.key, sa.Text)
+        if len(self.terms.key.names) == 1:
+            return sa.cast(self.key, sa.Text)
+        return sa.literal_column(self.terms.key.text_of(self.quoted_table), sa.Text())
+
+    def has_key(self, texts: Sequence[str]) -> sa.ColumnElement[bool]:
+        """Whether a row has one of these keys, by their text forms."""
+        return self.terms.key.is_one_of(self._key_columns, texts)
+
+    def has_key_in(self, given: sa.Subquery) -> sa.ColumnElement[bool]:
+        """As has_key, for the text forms in the column `key` of a query."""
+        return self.terms.key.is_in(self._key_columns, given)
+
+    @property
+    def key_tuple(self) -> sa.ColumnElement[Any]:
+        """Its columns, for a comparison with those of a query."""
+        columns = self._key_columns
+        return sa.tuple_(*columns) if len(columns) > 1 else columns[0]
+
+    @property
+    def _key_columns(self) -> list[sa.ColumnElement[Any]]:
+        return [self.table.c[name] for name in self.terms.key.names]
 
     @property
     def content(self) -> sa.ColumnElement[Any]:
-        return self.table.c[self.plan.table.content]
+        if self.terms.content.is_column:
+            return self.table.c[self.plan.table.content]
+        return sa.literal_column(self.terms.content.of(self.quoted_table), sa.Text())
+
+    @property
+    def where(self) -> str:
+        """The condition on columns under which a row is migrated, as SQL; "" for every row."""
+        return self.terms.where.sql if self.terms.where else ""
+
+    @property
+    def is_in_scope(self) -> sa.ColumnElement[bool]:
+        """Whether a row is one of those that are migrated."""
+        if where := self.terms.where:
+            return sa.literal_column(where.of(self.quoted_table), sa.Boolean())
+        return sa.true()
 
     @property
     def label(self) -> sa.ColumnElement[str]:
@@ -187,7 +234,9 @@ class Migration:
         return self.quoted_table, self.plan.new.column
 
     def select(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-        return sa.select(*columns).select_from(self.table)
+        """Of the rows that are migrated."""
+        query = sa.select(*columns).select_from(self.table)
+        return query.where(self.is_in_scope) if self.terms.where else query
 
     def sample(self, *columns: sa.ColumnElement[Any], limit: int) -> sa.Select[Any]:
         """At most `limit` rows, the same ones each time, spread over the table."""
@@ -196,7 +245,7 @@ class Migration:
     def reversed(self) -> "Migration":
         """The way back: the old column filled from what is written after the cut-over."""
         return Migration(
-            self.plan.reversed(), self.engine, self.known_new, self.known_old, self.key_type
+            self.plan.reversed(), self.engine, self.known_new, self.known_old, self.terms
         )
 
 

@@ -13,6 +13,8 @@ from ragkit.migration.partitions.faults import key_advice, missing_in_partitions
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.consistency import consistency_faults
 from ragkit.migration.schema.privileges import missing_privileges, missing_schema_usage
+from ragkit.migration.terms.scope import scope_faults
+from ragkit.migration.terms.terms import Terms
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Binding
 
@@ -26,10 +28,14 @@ _COLUMNS = sa.text("""
 _HAS_PGVECTOR = sa.text("select exists (select from pg_extension where extname = 'vector')")
 _UNIQUE = sa.text("""
     select exists (
-        select from pg_index i join pg_attribute a on a.attrelid = i.indrelid
-        where i.indrelid = to_regclass(:table) and a.attname = :key
+        select from pg_index i
+        where i.indrelid = to_regclass(:table)
           and i.indisunique and i.indisvalid and i.indpred is null
-          and i.indnkeyatts = 1 and i.indkey[0] = a.attnum and a.attnotnull)
+          and i.indnkeyatts = cardinality(cast(:keys as name[]))
+          and (select count(*) from pg_attribute a
+               where a.attrelid = i.indrelid and a.attnotnull and a.attname = any (:keys)
+                 and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+              = i.indnkeyatts)
 """)
 _VERSION = sa.text("select current_setting('server_version_num')::int")
 _KIND = sa.text("select relkind::text from pg_class where oid = to_regclass(:table)")
@@ -62,9 +68,14 @@ def check_privileges(connection: sa.Connection, plan: Plan) -> None:
 
 
 def check_table(
-    connection: sa.Connection, plan: Plan, old: Binding | None, new: Binding | None, phase: str
-) -> str:
-    """The key's type as SQL. Raises SchemaError, which lists every fault and what to do.
+    connection: sa.Connection,
+    plan: Plan,
+    terms: Terms,
+    old: Binding | None,
+    new: Binding | None,
+    phase: str,
+) -> None:
+    """Raises SchemaError, which lists every fault and what to do.
 
     For a table and a role that check_privileges has passed.
     `old` and `new` are None where only a model can tell. What a migration must not begin with does
@@ -77,18 +88,20 @@ def check_table(
     faults = [
         *_missing_columns(plan, columns, phase == phases.RETIRED),
         *_key_and_content(connection, plan, columns, regclass),
-        *_unknown_vectors(connection, plan, columns, regclass),
+        *_unknown_vectors(
+            connection, plan, columns, regclass, terms.where.sql if terms.where else ""
+        ),
         *_dimensions(plan, columns, known),
         *_contract_faults(connection, known),
     ]
+    if phase == phases.PLANNED and not faults:
+        faults += scope_faults(connection, plan, terms)
     if phase == phases.PLANNED:
         faults += consistency_faults(
             connection, regclass, plan.table.content, plan.migration_id, beside=plan.new.is_beside
         )
     if faults:
         raise _not_ready(name, faults)
-    key_type: str = columns[plan.table.key].full_type
-    return key_type
 
 
 def server_faults(version: int) -> Iterator[str]:
@@ -105,16 +118,18 @@ def _not_ready(name: str, faults: Sequence[str]) -> SchemaError:
 
 
 def _missing_columns(plan: Plan, columns: Mapping[str, Any], retired: bool) -> Iterator[str]:
-    names = {
-        "table.key": plan.table.key,
-        "table.content": plan.table.content,
-        "table.label": plan.table.label,
-        "table.category": plan.table.category,
-        "old.column": "" if retired or plan.old.is_beside else plan.old.column,
-    }
-    for field, name in names.items():
+    names = [
+        *(("table.key", name) for name in plan.table.keys),
+        ("table.content", "" if plan.table.is_expression else plan.table.content),
+        ("table.label", plan.table.label),
+        ("table.category", plan.table.category),
+        ("old.column", "" if retired or plan.old.is_beside else plan.old.column),
+    ]
+    for field, name in names:
         if name and name not in columns:
-            yield f"no column {name!r} (set {field}); there are: {', '.join(columns)}"
+            is_content = field == "table.content" and not name.isidentifier()
+            hint = "; an expression is written in parentheses" if is_content else ""
+            yield f"no column {name!r} (set {field}{hint}); there are: {', '.join(columns)}"
 
 
 def _key_and_content(
@@ -122,9 +137,11 @@ def _key_and_content(
 ) -> Iterator[str]:
     if not connection.scalar(_HAS_PGVECTOR):
         yield "the extension pgvector is missing: CREATE EXTENSION vector;"
-    key, content = plan.table.key, plan.table.content
-    if key in columns and not connection.scalar(_UNIQUE, {"table": regclass, "key": key}):
-        yield f"key {key!r} is not unique and NOT NULL: {key_advice(connection, regclass, key)}"
+    keys, content = plan.table.keys, plan.table.content
+    names = {"table": regclass, "keys": list(keys)}
+    if set(keys) <= columns.keys() and not connection.scalar(_UNIQUE, names):
+        advice = key_advice(connection, regclass, keys)
+        yield f"key {', '.join(map(repr, keys))} is not unique and NOT NULL: {advice}"
     if (column := columns.get(content)) is None:
         return
     if column.type not in ("text", "varchar", "bpchar"):
@@ -137,18 +154,20 @@ def _key_and_content(
 
 
 def _unknown_vectors(
-    connection: sa.Connection, plan: Plan, columns: Mapping[str, Any], regclass: str
+    connection: sa.Connection, plan: Plan, columns: Mapping[str, Any], regclass: str, where: str
 ) -> Iterator[str]:
     """A column that somebody began to fill by hand: nothing says which model made its vectors."""
     bindings = contract.read_bindings(connection, plan.table.qualified_name)
-    known = plan.new.column in {binding.column for binding in bindings}
+    known = (plan.new.column, where) in {(binding.column, binding.where) for binding in bindings}
     if plan.new.is_beside and plan.new.column in columns:
         yield f"the table has a column {plan.new.column!r}: set new.column to another name"
         return
     if plan.new.column not in columns or known or plan.new.adopt:
         return
     column = quote_identifier(plan.new.column)
-    if count := connection.exec_driver_sql(f"select count({column}) from {regclass}").scalar():
+    scope = f" where {where}" if where else ""
+    query = f"select count({column}) from {regclass}{scope}"
+    if count := connection.exec_driver_sql(query).scalar():
         yield (
             f"column {plan.new.column!r} holds {count} vectors that no contract accounts for: "
             f"ALTER TABLE {regclass} DROP COLUMN {column}, set new.column to another name, or set "
@@ -181,7 +200,11 @@ def _dimensions(plan: Plan, columns: Mapping[str, Any], known: Sequence[Binding]
 def _contract_faults(connection: sa.Connection, known: Sequence[Binding]) -> Iterator[str]:
     """A column that is bound to another space is refused, even when the dimensions agree."""
     for binding in known:
-        bindings = {b.column: b for b in contract.read_bindings(connection, binding.table)}
+        bindings = {
+            b.column: b
+            for b in contract.read_bindings(connection, binding.table)
+            if b.where == binding.where
+        }
         bound = bindings.get(binding.column)
         if bound and bound.side != binding.side:
             placement = "side_table" if bound.side else "column"

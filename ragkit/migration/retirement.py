@@ -91,7 +91,8 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
     back = migration.reversed()
     drop_triggers(connection, back)
     sweep.restart(connection, back)
-    contract_changes.unbind(connection, migration.plan.table.qualified_name, old.column)
+    table = migration.plan.table.qualified_name
+    contract_changes.unbind(connection, table, old.column, migration.where)
     remove_marks(connection, migration)
     connection.exec_driver_sql(statements.drop_column(migration))
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)

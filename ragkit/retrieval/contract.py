@@ -24,6 +24,7 @@ CONTRACT = sa.Table(
     sa.MetaData(schema=SCHEMA),
     sa.Column("table_name", sa.Text, primary_key=True),
     sa.Column("column_name", sa.Text, primary_key=True),
+    sa.Column("condition", sa.Text, primary_key=True, server_default=""),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("task_type", sa.Text),
     sa.Column("dimension", sa.Integer, nullable=False),
@@ -81,6 +82,7 @@ def read_bindings(connection: sa.Connection, table: str) -> list[Binding]:
             row["state"],
             row.get("cutoff"),
             _side(row),
+            row.get("condition") or "",
         )
         for row in connection.execute(query).mappings()
     ]
@@ -111,10 +113,17 @@ def find_binding(
     if not bindings:
         return _stock_binding(table, model, stock), False
     names = (model.space_name, model.name)
-    binding = next((b for b in bindings if b.space.model in names), None)
-    if binding is None:
+    found = [b for b in bindings if b.space.model in names]
+    if not found:
         bound = ", ".join(f"{b.column}: {b.space.model}" for b in bindings)
         raise SpaceNotReady(f"no column of {table} holds vectors of {model.name} ({bound})")
+    binding = found[0]
+    if len(found) > 1:
+        parts = ", ".join(f"{b.column} where {b.where or 'true'}" for b in found)
+        raise SpaceMismatch(
+            f"{table} has vectors of {model.name} in {len(found)} parts ({parts}), and this "
+            "service cannot tell which one is meant: give it a view of one of them as its table"
+        )
     if not binding.space.is_of(model):
         raise SpaceMismatch(
             f"column {binding.column} is bound to {binding.space.model} with "

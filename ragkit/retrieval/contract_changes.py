@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
+from ragkit.database.identifiers import quote_identifier
 from ragkit.errors import SpaceMismatch
 from ragkit.retrieval.contract import CONTRACT, SCHEMA, read_bindings, regclass
 from ragkit.retrieval.space import Binding
@@ -22,7 +23,7 @@ def bind(connection: sa.Connection, binding: Binding) -> None:
     CONTRACT.metadata.create_all(connection)
     _add_missing_columns(connection)
     for bound in read_bindings(connection, binding.table):
-        if bound.column == binding.column:
+        if (bound.column, bound.where) == (binding.column, binding.where):
             if bound.side != binding.side:
                 raise SpaceMismatch(
                     f"the vectors of {bound.column} are in {bound.stored_in[0]} and cannot be in "
@@ -37,6 +38,7 @@ def bind(connection: sa.Connection, binding: Binding) -> None:
     row = {
         "table_name": binding.table,
         "column_name": binding.column,
+        "condition": binding.where,
         **asdict(binding.space),
         "distance": binding.distance,
         "fingerprint": binding.space.fingerprint,
@@ -54,41 +56,55 @@ def take_long_texts(connection: sa.Connection, binding: Binding) -> bool:
     """Binds a column, whose long texts were refused so far, to the space of `binding`, which takes
     them. Returns False, and changes nothing, when it is bound to any other space, or to none."""
     for bound in read_bindings(connection, binding.table):
-        if bound.column == binding.column and binding.space.only_adds_to(bound.space):
+        is_same = (bound.column, bound.where) == (binding.column, binding.where)
+        if is_same and binding.space.only_adds_to(bound.space):
             space = binding.space
-            change = sa.update(CONTRACT).where(*_is_row(bound.table, bound.column))
+            change = sa.update(CONTRACT).where(*_is_row(bound.table, bound.column, bound.where))
             values = {"template": space.template, "fingerprint": space.fingerprint}
             return bool(connection.execute(change.values(values)).rowcount)
     return False
 
 
-def unbind(connection: sa.Connection, table: str, column: str) -> None:
+def unbind(connection: sa.Connection, table: str, column: str, where: str = "") -> None:
     """Removes a binding, if it is there."""
-    connection.execute(sa.delete(CONTRACT).where(*_is_row(table, column)))
+    connection.execute(sa.delete(CONTRACT).where(*_is_row(table, column, where)))
 
 
-def set_state(connection: sa.Connection, table: str, column: str, state: str) -> None:
+def set_state(
+    connection: sa.Connection, table: str, column: str, state: str, where: str = ""
+) -> None:
     """READY or FILLING."""
-    connection.execute(sa.update(CONTRACT).where(*_is_row(table, column)).values(state=state))
+    connection.execute(
+        sa.update(CONTRACT).where(*_is_row(table, column, where)).values(state=state)
+    )
 
 
-def set_cutoff(connection: sa.Connection, table: str, column: str, cutoff: float | None) -> None:
+def set_cutoff(
+    connection: sa.Connection, table: str, column: str, cutoff: float | None, where: str = ""
+) -> None:
     """A running app follows within seconds; see `SearchService`."""
     _add_missing_columns(connection)
-    connection.execute(sa.update(CONTRACT).where(*_is_row(table, column)).values(cutoff=cutoff))
+    connection.execute(
+        sa.update(CONTRACT).where(*_is_row(table, column, where)).values(cutoff=cutoff)
+    )
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:
     """Those that a contract of an earlier version does not have."""
+    run, contract = connection.exec_driver_sql, f"{SCHEMA}.{CONTRACT.name}"
     columns = sa.inspect(connection).get_columns(CONTRACT.name, schema=SCHEMA)
     present = {column["name"] for column in columns}
     for column in CONTRACT.columns:
         if column.name not in present:
             kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(
-                f"alter table {SCHEMA}.{CONTRACT.name} add column {column.name} {kind}"
-            )
+            kind += " not null default ''" if column.primary_key else ""
+            run(f"alter table {contract} add column {column.name} {kind}")
+    if not {column.name for column in CONTRACT.primary_key} <= present:
+        key = ", ".join(column.name for column in CONTRACT.primary_key)
+        constraint = quote_identifier(f"{CONTRACT.name}_pkey")
+        run(f"alter table {contract} drop constraint {constraint}, add primary key ({key})")
 
 
-def _is_row(table: str, column: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return CONTRACT.c.table_name == table, CONTRACT.c.column_name == column
+def _is_row(table: str, column: str, where: str) -> tuple[sa.ColumnElement[bool], ...]:
+    row = CONTRACT.c
+    return row.table_name == table, row.column_name == column, row.condition == where

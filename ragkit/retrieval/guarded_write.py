@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 
 from ragkit.database.identifiers import quote_identifier
+from ragkit.database.keys import Key
 from ragkit.database.wire.arrays import TEXT_OID, UUID_OID, encode_array
 from ragkit.retrieval.contract import regclass
 from ragkit.retrieval.side_table import DIGEST, KEY, VECTOR, SideTable, digest_sql
@@ -27,18 +28,18 @@ SIDE_SETTINGS = {"lock_timeout": f"{LOCK_MS}ms"}
 
 _UPDATE = """
 with input as materialized (
-    select key::{key_type} as key, content, vector
+    select i.key, {typed}, i.content, i.vector
     from unnest($1::text[], $2::text[], $3::vector[]) as i (key, content, vector)
 ), locked as materialized (
-    select input.key, input.vector, found.place
+    select input.*, found.place
     from input cross join lateral (
         select r.ctid as place from {table} as r
-        where r.{key} = input.key and r.{content} = input.content and r.{column} is null
+        where {is_row} and {content} = input.content and r.{column} is null{condition}
         for no key update skip locked
     ) as found
 ), written as (
     update {table} as t set {column} = locked.vector from locked
-    where t.ctid = locked.place and t.{key} = locked.key
+    where t.ctid = locked.place and {is_place}
     returning locked.key, t.{column} is not null as is_there
 )
 """
@@ -70,14 +71,24 @@ def encode_digests(texts: Sequence[str]) -> bytes:
     return encode_array(UUID_OID, [digest.digest() for digest in digests])
 
 
-def update_sql(table: str, key: str, key_type: str, content: str, column: str) -> str:
+def update_sql(table: str, key: Key, content: str, column: str, where: str = "") -> str:
     """Rows of a table, by their texts. They are locked before they are changed; one that somebody
-    else has locked is not waited for. `written` has `key` and `is_there`. `table` and `key_type`
-    are SQL."""
+    else has locked is not waited for. `input` has `key`, the columns of `given_key` and `content`,
+    `written` has `key`, as text, and `is_there`. `table` is SQL, as are `content` and `where`, of
+    the row r."""
+    names = given_key(key)
+    typed = (f"{value} as {name}" for value, name in zip(key.typed("i.key"), names, strict=True))
     return _UPDATE.format(
-        table=table, key=quote_identifier(key), key_type=key_type,
-        content=quote_identifier(content), column=quote_identifier(column),
+        table=table, typed=", ".join(typed), content=content, column=quote_identifier(column),
+        is_row=key.matches("r", [f"input.{name}" for name in names]),
+        is_place=key.matches("t", [f"locked.{name}" for name in names]),
+        condition=f" and {where}" if where else "",
     ).strip()  # fmt: skip
+
+
+def given_key(key: Key) -> list[str]:
+    """What `input` calls the columns of the key."""
+    return [f"k{number}" for number in range(len(key.names))]
 
 
 def upsert_sql(table: str, key_type: str, side: SideTable) -> str:

@@ -45,30 +45,43 @@ def nearest(
     The server ends a search that takes longer than `milliseconds`. This limit is the transaction's,
     so that a pooler's other clients keep theirs.
     """
+    shown = [f"r.{quote_identifier(column)}" for column in columns]
+    rows = nearest_values(connection, binding, vector, shown, limit, milliseconds)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def nearest_values(
+    connection: sa.Connection,
+    binding: Binding,
+    vector: np.ndarray,
+    shown: Sequence[str],
+    limit: int,
+    milliseconds: int | None = None,
+) -> list[list[Any]]:
+    """As nearest, the values of `shown`, which is SQL of the row r."""
     settings = {} if milliseconds is None else {"statement_timeout": str(milliseconds)}
-    rows = nearest_with_distance(connection, binding, vector, columns, limit, settings)
-    if binding.cutoff is not None:
-        rows = [row for row in rows if row[-1] <= binding.cutoff]
-    return [dict(zip(columns, row[:-1], strict=True)) for row in rows]
+    rows = nearest_with_distance(connection, binding, vector, shown, limit, settings)
+    return [row[:-1] for row in rows if binding.cutoff is None or row[-1] <= binding.cutoff]
 
 
 def nearest_with_distance(
     connection: sa.Connection,
     binding: Binding,
     vector: np.ndarray,
-    columns: Sequence[str],
+    shown: Sequence[str],
     limit: int,
     settings: Mapping[str, str],
 ) -> list[list[Any]]:
-    """As nearest, with the distance as the last value of each row and without the cut-off.
+    """As nearest_values, with the distance as the last value of each row and without the cut-off.
     `settings` are the server's, for the rest of the transaction."""
     if limit > DEFAULT_EF_SEARCH:
         settings = {"hnsw.ef_search": str(ef_search(limit)), **settings}
-    asked = binding.table, binding.column, binding.distance, tuple(columns), binding.side
+    asked = binding.table, binding.column, binding.distance, tuple(shown), binding.side
     values = Vector(np.asarray(vector, np.float32)).to_binary(), limit.to_bytes(8, "big")
-    rows = ask(connection, nearest_sql(*asked), values, settings)
+    rows = ask(connection, nearest_sql(*asked, where=binding.where), values, settings)
     if len(rows) < limit:
-        rows = _without_index(connection, nearest_sql(*asked, exact=True), values, settings)
+        exact = nearest_sql(*asked, where=binding.where, exact=True)
+        rows = _without_index(connection, exact, values, settings)
     return rows
 
 
@@ -77,37 +90,38 @@ def nearest_sql(
     table: str,
     column: str,
     distance: str,
-    columns: Sequence[str],
+    shown: Sequence[str],
     side: SideTable | None = None,
     exact: bool = False,
+    where: str = "",
 ) -> str:
-    """With $1 for the vector and $2 for the limit; the last column is the distance.
+    """With $1 for the vector and $2 for the limit; the last column is the distance. `shown` is SQL
+    of the row r, and `where` of its columns.
 
     Ordered by the distance alone: a second sort key would keep PostgreSQL from using the index. A
     vector is cast to halfvec by the operator where the column is one.
     """
     if side:
-        return _nearest_beside_sql(table, side, distance, columns, exact)
-    stored = quote_identifier(column)
-    shown = ", ".join(map(quote_identifier, columns))
+        return _nearest_beside_sql(table, side, distance, shown, exact)
+    stored = f"r.{quote_identifier(column)}"
     away = f"{stored} {DISTANCES[distance]} $1::vector"
+    condition = f" and ({where})" if where else ""
     return (
-        f"select {shown}, {away} from {regclass(table)} "
-        f"where {stored} is not null order by {away} limit $2"
+        f"select {', '.join(shown)}, {away} from {regclass(table)} r "
+        f"where {stored} is not null{condition} order by {away} limit $2"
     )
 
 
 def _nearest_beside_sql(
-    table: str, side: SideTable, distance: str, columns: Sequence[str], exact: bool
+    table: str, side: SideTable, distance: str, shown: Sequence[str], exact: bool
 ) -> str:
     """The candidates first, by the side table's own index; then their rows, by the key. A vector of
     an earlier text is passed over. `exact`: every vector is a candidate."""
-    shown = ", ".join(f"r.{quote_identifier(column)}" for column in columns)
     content = f"r.{quote_identifier(side.content)}"
     away = f"{VECTOR} {DISTANCES[distance]} $1::vector"
     nearby = "" if exact else f"order by {away} limit $2::bigint + {OUTDATED}"
     return (
-        f"select {shown}, s.away from {regclass(table)} r join ("
+        f"select {', '.join(shown)}, s.away from {regclass(table)} r join ("
         f"select {KEY}, {DIGEST}, {away} as away "
         f"from {regclass(side.name)} {nearby}) s "
         f"on r.{quote_identifier(side.key)} = s.{KEY} and {digest_sql(content)} = s.{DIGEST} "

@@ -56,6 +56,7 @@ class Binding:
 
     `table` is "schema.table". The app shows no row beyond `cutoff`, a distance; None is no limit.
     With a `side` table, the vectors are there, and `column` is only what the contract calls them.
+    `where` is SQL over columns of the table: only these rows are of the space; "" is every row.
     """
 
     table: str
@@ -65,6 +66,7 @@ class Binding:
     state: str = FILLING
     cutoff: float | None = None
     side: SideTable | None = None
+    where: str = ""
 
     @property
     def stored_in(self) -> tuple[str, str]:

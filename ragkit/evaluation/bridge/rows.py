@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import as_array, text_array
+from ragkit.database.types import as_array
 from ragkit.migration.inspection.whose.vector_sample import some_pages
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import has_text
@@ -33,18 +33,19 @@ def read_spread(migration: Migration, limit: int) -> list[SampledRow]:
     those that have a new one first; of a large table, from some of its pages. Raises
     DatabaseError."""
     names = migration.plan.table
-    table = sa.table(names.name, sa.column(names.key), schema=names.schema_name)
+    table = sa.table(names.name, *map(sa.column, names.keys), schema=names.schema_name)
     with translate_errors("sampling rows"), migration.engine.connect() as connection:
-        keys = sa.select(some_pages(connection, table).c[names.key])
+        pages = some_pages(connection, table)
+        keys = sa.select(*(pages.c[name] for name in names.keys))
         order = migration.new_vector.is_(None), sa.func.md5(migration.key_text)
-        query = _query(connection, migration, migration.key.in_(keys))
+        query = _query(connection, migration, migration.key_tuple.in_(keys))
         return list(map(_row, connection.execute(query.order_by(*order).limit(limit))))
 
 
 def read_keys(migration: Migration, keys: Sequence[str]) -> list[SampledRow]:
     """The rows of these keys that still have a text and an old vector of the old model. Raises
     DatabaseError."""
-    is_one = migration.key == sa.any_(text_array(keys, migration.key_type))
+    is_one = migration.has_key(keys)
     with translate_errors("sampling rows"), migration.engine.connect() as connection:
         return list(map(_row, connection.execute(_query(connection, migration, is_one))))
 

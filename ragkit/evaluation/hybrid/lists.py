@@ -22,8 +22,11 @@ STATEMENT_TIMEOUT = "60s"
 
 def by_words(migration: Migration, questions: QuestionSet) -> Rankings | None:
     """By PostgreSQL's full text search: the words of a question, any of them, by ts_rank. None
-    where the table is too large to be searched without an index that it does not have, or where
-    the role may not read what that takes. Raises DatabaseUnavailable."""
+    where the table is too large to be searched without an index that it does not have, where
+    its terms are not plain, or where the role may not read what that takes. Raises
+    DatabaseUnavailable."""
+    if not migration.terms.is_plain:
+        return None
     document, table = choose_document(migration), migration.plan.table
     try:
         with translate_errors("searching by words"), migration.engine.connect() as connection:
@@ -31,7 +34,7 @@ def by_words(migration: Migration, questions: QuestionSet) -> Rankings | None:
             if not is_small and not document.column:
                 return None
             plan = RescuePlan(
-                space=migration.new.space.fingerprint, key=table.key,
+                space=migration.new.space.fingerprint, key=migration.key.name,
                 key_type=migration.key_type, content=table.content, language=document.language,
                 document=document.column, is_small=is_small,
             )  # fmt: skip
@@ -50,7 +53,7 @@ def by_vectors(
     migration: Migration, binding: Binding, run: RetrievalRun, is_exact: bool = False
 ) -> Rankings:
     """As the app searches, or without the index, but deeper. Raises DatabaseError."""
-    settings, key = {"statement_timeout": STATEMENT_TIMEOUT}, migration.plan.table.key
+    settings, key = {"statement_timeout": STATEMENT_TIMEOUT}, migration.terms.key.text_of("r")
     if is_exact:
         settings["enable_indexscan"] = "off"
     rankings = {}

@@ -10,7 +10,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.errors import ModelBusy
 from ragkit.evaluation.samples import labels_and_texts
 from ragkit.migration.migration import Migration
-from ragkit.retrieval.search import nearest
+from ragkit.retrieval.search import nearest_values
 from ragkit.retrieval.space import Binding
 
 Rank = Callable[[str, str], Sequence[str]]
@@ -72,12 +72,12 @@ def search(
     migration: Migration, binding: Binding, embed: Callable[[str], np.ndarray], rows: int
 ) -> Rank:
     """As the app searches. No transaction is open while the model is called."""
-    key = migration.plan.table.key
+    key = [migration.terms.key.text_of("r")]
 
     def rank(_: str, text: str) -> list[str]:
         vector = embed(text)
         with translate_errors("searching"), migration.engine.connect() as connection:
-            return [str(row[key]) for row in nearest(connection, binding, vector, [key], rows)]
+            return [str(row[0]) for row in nearest_values(connection, binding, vector, key, rows)]
 
     return rank
 

@@ -69,7 +69,8 @@ def ask_service(migration: Migration, embedder: Embedder, questions: QuestionSet
     if (plan := find_plan(migration)) is None:
         raise SpaceNotReady("the contract has no rescue: start it first (ragkit rescue)")
     names, k = migration.plan.table, migration.plan.evaluation.k
-    shown = [names.key, names.label or names.content]
+    key = migration.key.name
+    shown = [key, names.label or names.content]
     service = RescuedSearch(migration.engine, embedder, shown)
     asked: list[Asked] = []
     rankings: Rankings = {}
@@ -82,7 +83,7 @@ def ask_service(migration: Migration, embedder: Embedder, questions: QuestionSet
         shown_rows, degraded = " · ".join(labels), first.degraded or "no"
         question = text[:LABEL_CHARACTERS]
         asked.append(Asked(question, shown_rows, first.bought, first_ms, again_ms, degraded))
-        rankings[name] = [str(row[names.key]) for row in first.rows]
+        rankings[name] = [str(row[key]) for row in first.rows]
         again.append(second)
     return Trial(
         asked,

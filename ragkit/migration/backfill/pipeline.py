@@ -161,7 +161,8 @@ def require_bound_space(migration: Migration, embedder: Embedder) -> None:
     plan = migration.plan
     with translate_errors("backfill"), migration.engine.connect() as connection:
         bindings = contract.read_bindings(connection, plan.table.qualified_name)
-    bound = next((b for b in bindings if b.column == plan.new.column), None)
+    place = plan.new.column, migration.where
+    bound = next((b for b in bindings if (b.column, b.where) == place), None)
     if bound is None:
         raise DatabaseError(f"no contract for {plan.new.column!r}: run expand first")
     space = Space.of(embedder.model, plan.template(plan.new))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.database.connecting import describe
+from ragkit.database.keys import Key
 from ragkit.embedding.catalogue import CATALOGUE, find_model, is_plugin
 from ragkit.errors import ConfigError, SchemaError
 from ragkit.migration.discovery.answers import Answers, Ask, Question, answer_nothing
@@ -15,6 +16,7 @@ from ragkit.migration.discovery.shape import Shape, TextColumn, read_texts, reco
 from ragkit.migration.discovery.tables import USABLE, VectorTable, find_tables
 from ragkit.migration.inspection.whose.identification import Identification, identify
 from ragkit.migration.inspection.whose.vector_sample import MAX_COLUMNS, read_sample
+from ragkit.migration.terms.expression import Expression
 
 MIN_SHARE = 0.5
 """Of the sampled rows: what a model must explain to be taken for the old one, and how many must
@@ -136,9 +138,9 @@ def _identify(
     names = [answers.content, *(t.name for t in shape.contents)]
     texts = [n for n in dict.fromkeys(names) if n in table.texts and n != key][:MAX_COLUMNS]
     vector = sa.column(table.column, VECTOR(table.dimension) if table.dimension else VECTOR())
-    columns = (sa.column(name, sa.Text) for name in {key, *texts})
-    source = sa.table(table.name, *columns, vector, schema=table.schema)
-    sample = read_sample(engine, source, key, table.column, texts)
+    source = sa.table(table.name, vector, schema=table.schema)
+    columns = {name: Expression.column(name, "text") for name in texts}
+    sample = read_sample(engine, source, Key((key,), ("",)), table.column, columns)
     return identify(sample, filter(None, (answers.old_model, answers.new_model)))
 
 

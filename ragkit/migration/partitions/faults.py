@@ -1,6 +1,6 @@
 """What keeps a partitioned table from being migrated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
@@ -22,7 +22,7 @@ _OTHERS = sa.text(f"""{TREE}
     cross join unnest(p.partattrs::int2[]) as part(attnum)
     left join pg_attribute a on a.attrelid = p.partrelid and a.attnum = part.attnum
         and part.attnum > 0
-    where a.attname is distinct from :key
+    where a.attname is null or a.attname <> all (cast(:keys as name[]))
     order by 1
 """)
 
@@ -43,13 +43,13 @@ def missing_in_partitions(connection: sa.Connection, regclass: str) -> Iterator[
             )
 
 
-def key_advice(connection: sa.Connection, regclass: str, key: str) -> str:
+def key_advice(connection: sa.Connection, regclass: str, keys: Sequence[str]) -> str:
     """What to do about a key that is not unique."""
-    others = connection.scalars(_OTHERS, {"table": regclass, "key": key}).all()
+    others = connection.scalars(_OTHERS, {"table": regclass, "keys": list(keys)}).all()
     if not others:
-        return "choose or create such a key"
+        return "choose or create such a key; one of several columns is a list"
     return (
-        f"the table is partitioned by {', '.join(others)} too, and so PostgreSQL keeps {key!r} "
-        f"unique only together with it; keys of more than one column cannot be migrated: "
-        f"partition the table by {key!r}"
+        f"the table is partitioned by {', '.join(others)} too, and so PostgreSQL keeps "
+        f"{', '.join(keys)} unique only together with it: set table.key: "
+        f"[{', '.join((*keys, *others))}], if these are a unique key"
     )

@@ -52,7 +52,7 @@ def of_leaf(migration: Migration, leaf: Leaf) -> LeafMigration:
         migration.engine,
         migration.known_old or asked.get("old"),
         migration.known_new or asked.get("new"),
-        migration.key_type,
+        migration.terms,
         leaf,
     )
 

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from ragkit.database.engine import parse_url
 from ragkit.embedding.long_texts.embedder import LongTexts
 from ragkit.errors import ConfigError
-from ragkit.migration.plan.section import Identifier, OptionalIdentifier, Section
+from ragkit.migration.plan.section import MAX_NAME, Identifier, OptionalIdentifier, Section
 
 
 class DatabaseSection(Section):
@@ -51,13 +51,29 @@ class DatabaseSection(Section):
         return text
 
 
+def is_expression(content: str) -> bool:
+    """Whether it is in parentheses, as PostgreSQL wants the expression of an index."""
+    return content.startswith("(") and content.endswith(")")
+
+
 class TableSection(Section):
     """The table whose vectors are migrated."""
 
     schema_name: Identifier = Field("public", alias="schema", description="the table's schema")
     name: Identifier = Field(description="the table")
-    key: Identifier = Field(description="a column that is unique and NOT NULL")
-    content: Identifier = Field(description="the column with the text that is embedded")
+    key: Identifier | Annotated[tuple[Identifier, ...], Field(min_length=2, strict=False)] = Field(
+        description="a column that is unique and NOT NULL, or a list of columns that are together, "
+        "such as [tenant_id, id]"
+    )
+    content: Annotated[str, Field(min_length=1)] = Field(
+        description="the column with the text that is embedded, or in parentheses an expression "
+        "over columns, such as (title || E'\\n' || body) or (payload->>'data')"
+    )
+    where: str = Field(
+        "",
+        description="a condition on columns: only its rows are migrated, such as "
+        "collection_id = '7f3c…'; empty: every row",
+    )
     label: OptionalIdentifier = Field(
         "",
         description="a column with a short name of a row, for tables and charts; "
@@ -69,6 +85,23 @@ class TableSection(Section):
     distance: Literal["cosine", "l2", "inner_product"] = Field(
         "cosine", description="how the app measures distance"
     )
+
+    @field_validator("content")
+    @classmethod
+    def _is_name_or_expression(cls, content: str) -> str:
+        if len(content) > MAX_NAME and not is_expression(content):
+            raise ValueError("is no column name; an expression is written in parentheses: (…)")
+        return content
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key's columns."""
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether the content is one, and no column."""
+        return is_expression(self.content)
 
     @property
     def qualified_name(self) -> str:

@@ -81,7 +81,8 @@ class Plan(Section):
     @property
     def migration_id(self) -> str:
         """What the ledger calls this migration."""
-        return f"{self.table.qualified_name}: {self.old.column} -> {self.new.column}"
+        part = f" where {self.table.where}" if self.table.where else ""
+        return f"{self.table.qualified_name}: {self.old.column} -> {self.new.column}{part}"
 
     @property
     def facts(self) -> Facts:
@@ -108,21 +109,34 @@ class Plan(Section):
             with suppress(ValidationError):
                 section = TypeAdapter(info.rebuild_annotation())
                 valid[name] = section.validate_python(values.get(name, {}))
-        old, new, database, app = (valid.get(n) for n in ("old", "new", "database", "app"))
+        names = ("table", "old", "new", "database", "app")
+        table, old, new, database, app = map(valid.get, names)
         if "model_facts" in valid:
             facts = {name: section.given for name, section in valid["model_facts"].items()}
             yield from model_faults(old, new, facts)
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
+        if table and ((old and old.is_beside) or (new and new.is_beside)):
+            yield from _beside_faults(table)
         if new and new.adopt and new.is_beside:
             yield "new.adopt is for placement: column; a side table is ragkit's own, and new"
         if database and app and app.target == "local" and database.url != "sandbox":
             yield "app.target: local is the sandbox's app; your own database needs another target"
-        check, table = valid.get("check"), valid.get("table")
+        check = valid.get("check")
         if check and app and check != CheckSection() and app.target not in ("manual", "command"):
             yield f"check is for app.target: manual or command, not {app.target}"
         if check and table and check.matches == "label" and not table.label:
             yield "check.matches: label needs table.label"
+
+
+def _beside_faults(table: TableSection) -> Iterator[str]:
+    """A search finds the row of a side table's vector by one column, and its text by another."""
+    if len(table.keys) > 1:
+        yield "placement: side_table needs a key of one column; use placement: column"
+    if table.is_expression:
+        yield "placement: side_table needs a content column; use placement: column"
+    if table.where:
+        yield "placement: side_table is for all rows, not for table.where; use placement: column"
 
 
 def file_path(name: str) -> Path:

@@ -6,9 +6,10 @@ from typing import Annotated, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-Identifier = Annotated[str, Field(min_length=1, max_length=63)]
+MAX_NAME = 63
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 """A PostgreSQL name; longer ones would be cut."""
-OptionalIdentifier = Annotated[str, Field(max_length=63)]
+OptionalIdentifier = Annotated[str, Field(max_length=MAX_NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -57,7 +57,11 @@ class Fingerprint:
             table = {row.name: row.definition for row in connection.execute(_TABLE, names)}
             bindings = contract.read_bindings(connection, plan.table.qualified_name)
         own = (plan.old.column, plan.new.column)
-        bound = {b.column: b.space.fingerprint for b in bindings if b.column not in own}
+        bound = {
+            " where ".join(filter(None, (b.column, b.where))): b.space.fingerprint
+            for b in bindings
+            if b.column not in own or b.where != migration.where
+        }
         return cls(_without_old(table, plan.old.column), bound, code_digest())
 
     def differences(self, now: "Fingerprint") -> list[str]:

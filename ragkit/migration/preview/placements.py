@@ -43,15 +43,16 @@ class Cost:
 
 @dataclass(frozen=True)
 class Placements:
-    """`hot_share` of the column's updates stay HOT."""
+    """`hot_share` of the column's updates stay HOT. `side_table` is None where the table's terms
+    are not plain, and allow no other placement than a column."""
 
     column: Cost
-    side_table: Cost
+    side_table: Cost | None
     hot_share: float
 
     def of(self, migration: Migration) -> Cost:
         """The cost of the placement that the plan has."""
-        return self.side_table if migration.new_side else self.column
+        return self.side_table if migration.new_side and self.side_table else self.column
 
 
 NOTHING = Cost(0.0, 0.0, 0.0)
@@ -65,16 +66,18 @@ def measure_placements(migration: Migration, column_bytes: float) -> Placements:
         for statement in (*statements.lock_schema(), statements.create_schema()):
             connection.exec_driver_sql(statement)
         create_tables(connection)
-        beside = _placed(migration, "ragkit_trial_beside", "side_table")
-        side_table = _write(connection, migration, beside, "")
-        if side_table is None:
+        hot = _write(connection, migration, _placed(migration, "ragkit_trial_hot", "column"), "")
+        if hot is None:
             connection.rollback()
             return Placements(NOTHING, NOTHING, 1.0)
-        hot = _write(connection, migration, _placed(migration, "ragkit_trial_hot", "column"), "")
+        side_table = None
+        if migration.terms.is_plain:
+            beside = _placed(migration, "ragkit_trial_beside", "side_table")
+            side_table = _write(connection, migration, beside, "")
         indexed = _placed(migration, "ragkit_trial_cold", "column")
         cold = _write(connection, migration, indexed, "including indexes")
         connection.rollback()
-    assert hot and cold
+    assert cold
     # Of a page that is full, the first row has to move; then each makes room for the next one.
     moving = min(1.0, pages / max(rows, 1))
     growth = max(1.0, log(max(rows, 2)) / log(SAMPLED_ROWS))  # of the search for neighbours
@@ -99,7 +102,7 @@ def _write(
     connection: sa.Connection, migration: Migration, trial: Migration, indexes: str
 ) -> Cost | None:
     """By the writer itself. None for a table without texts."""
-    run, key = connection.exec_driver_sql, quote_identifier(trial.plan.table.key)
+    run, key = connection.exec_driver_sql, ", ".join(trial.terms.key.quoted)
     like = f"like {migration.quoted_table} including storage {indexes}"
     run(f"create table {trial.quoted_table} ({like})")
     run(

@@ -18,11 +18,13 @@ an app that searches through ragkit, or joins."""
 
 
 def recommend(migration: Migration, measured: Measured) -> Iterator[Check]:
-    """One check, before the backfill has begun; none for a partitioned table, which has no choice.
-    Raises DatabaseError."""
+    """One check, before the backfill has begun; none for a table that has no choice. Raises
+    DatabaseError."""
     if migration.phase() != phases.PLANNED or _is_partitioned(migration):
         return
     column, side_table = measured.trial.placements.column, measured.trial.placements.side_table
+    if side_table is None:
+        return
     slower = _minutes(measured, column) > WORTH * _minutes(measured, side_table)
     best = "side_table" if slower else "column"
     observed = (

@@ -65,7 +65,8 @@ def complete(migration: Migration, last: PassStart, counts: RowCounts | None) ->
         if not has_caught_up(connection, migration, last) or (is_first and counts is None):
             return False
         ledger.record_catch_up(connection, migration.id, last.since)
-        contract_changes.set_state(connection, plan.table.qualified_name, plan.new.column, READY)
+        place = plan.table.qualified_name, plan.new.column
+        contract_changes.set_state(connection, *place, READY, migration.where)
         # of two that end together, the second one has waited for the first one's row
         if counts and ledger.phase(connection, migration.id) == phases.EXPANDED:
             ledger.record(connection, migration.id, phases.BACKFILLED, **asdict(counts))

@@ -37,7 +37,7 @@ _MARK = """, marked as (
     insert into {mark} (event, key, digest)
     select {event}, i.key, md5(i.vector::{kind}::text)::uuid
     from written as w join unnest($1::text[], $3::vector[]) as i (key, vector)
-      on i.key::{key_type} = w.key
+      on i.key = w.key::text
     on conflict (event, key) do update set digest = excluded.digest
 )"""
 
@@ -95,7 +95,7 @@ def mark_sql(connection: sa.Connection, back: Migration, event: int) -> str:
     """What a guarded write of the way `back` adds, so that no vector is there without its mark."""
     place, column = back.new_place
     kind = connection.scalar(_TYPE, {"table": place, "column": column})
-    return _MARK.format(mark=MARK, event=f"{event:d}", kind=kind, key_type=back.key_type)
+    return _MARK.format(mark=MARK, event=f"{event:d}", kind=kind)
 
 
 def count_marks(connection: sa.Connection, migration: Migration) -> int | None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 import numpy as np
-import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.database.types import as_array, text_array
+from ragkit.database.types import as_array
 from ragkit.errors import BadVectors, DamagedContract
 from ragkit.migration import phases
 from ragkit.migration.backfill.batches import Batch, RequestLimits, queue_batches, sweep_batches
@@ -127,7 +126,7 @@ class Backwards:
         query = migration.select(
             migration.key_text, migration.content, migration.new_vector,
             dead_letters.is_dead_letter(migration),
-        ).where(migration.key == sa.any_(text_array(keys, migration.key_type)))  # fmt: skip
+        ).where(migration.has_key(keys))  # fmt: skip
         with translate_errors("reading new vectors"), migration.engine.connect() as connection:
             return [
                 (Row(key, text), None if vector is None else as_array([vector])[0], is_refused)

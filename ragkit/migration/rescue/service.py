@@ -8,7 +8,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.app import App
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import DamagedContract, GateError
+from ragkit.errors import ConfigError, DamagedContract, GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.cutover import TrafficSwitch, switch_traffic
 from ragkit.migration.exclusive import exclusive
@@ -66,12 +66,18 @@ def start_rescue(
     Raises PhaseError after the cut-over, ConfigError, SpaceMismatch, ModelError or
     DatabaseError.
     """
+    if not migration.terms.is_plain:
+        raise ConfigError(
+            "a rescue serves through ragkit's function, which knows a row by one column and its "
+            "text by another: expected a table.key and a table.content that are columns, and no "
+            "table.where; run backfill, and cut over when it is complete"
+        )
     is_filled = migration.require_phase("rescue") in phases.COMPLETE
     expand(migration, embedder)
     table, settings = migration.plan.table, migration.plan.rescue
     document = choose_document(migration)
     plan = RescuePlan(
-        space=migration.new.space.fingerprint, key=table.key, key_type=migration.key_type,
+        space=migration.new.space.fingerprint, key=migration.key.name, key_type=migration.key_type,
         content=table.content, language=document.language, document=document.column,
         rerank=settings.rerank,
         seconds=settings.seconds,

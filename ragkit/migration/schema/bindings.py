@@ -13,6 +13,7 @@ from ragkit.embedding.load import resolve_model
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import ColumnSection
 from ragkit.migration.schema.consistency import short_name
+from ragkit.migration.terms.terms import Terms
 from ragkit.retrieval import contract
 from ragkit.retrieval.contract import SCHEMA
 from ragkit.retrieval.side_table import SideTable
@@ -26,21 +27,24 @@ _DIMENSION = sa.text("""
 
 
 def known_binding(
-    connection: sa.Connection, plan: Plan, side: ColumnSection, state: str
+    connection: sa.Connection, plan: Plan, side: ColumnSection, state: str, terms: Terms
 ) -> Binding | None:
     """From the catalogue; for a plug-in, from the contract or from the column's type."""
     table, template = plan.table.qualified_name, plan.template(side)
     if not is_plugin(side.model):
-        return _binding(plan, side, Space.of(find_model(side.model, plan.facts), template), state)
-    bound = {b.column: b.space for b in contract.read_bindings(connection, table)}
+        space = Space.of(find_model(side.model, plan.facts), template)
+        return _binding(plan, side, space, state, terms)
+    where = terms.where.sql if terms.where else ""
+    bindings = contract.read_bindings(connection, table)
+    bound = {b.column: b.space for b in bindings if b.where == where}
     if side.column in bound and not is_known(bound[side.column].model):
-        return _binding(plan, side, replace(bound[side.column], template=template), state)
+        return _binding(plan, side, replace(bound[side.column], template=template), state, terms)
     dimension = connection.scalar(_DIMENSION, {"table": _quoted(plan), "column": side.column})
     if dimension is None:
         return None
     if dimension < 1 and not (dimension := _first_dimension(connection, plan, side.column)):
         return None
-    return _binding(plan, side, Space(side.model, None, dimension, template), state)
+    return _binding(plan, side, Space(side.model, None, dimension, template), state, terms)
 
 
 def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int | None:
@@ -52,23 +56,29 @@ def _first_dimension(connection: sa.Connection, plan: Plan, column: str) -> int 
     return dimension
 
 
-def asked_binding(plan: Plan, side: ColumnSection, state: str) -> Binding:
+def asked_binding(plan: Plan, side: ColumnSection, state: str, terms: Terms) -> Binding:
     """From the model itself."""
     space = Space.of(resolve_model(side.model, plan.facts), plan.template(side))
-    return _binding(plan, side, space, state)
+    return _binding(plan, side, space, state, terms)
 
 
-def _binding(plan: Plan, side: ColumnSection, space: Space, state: str) -> Binding:
+def _binding(plan: Plan, side: ColumnSection, space: Space, state: str, terms: Terms) -> Binding:
     beside = place_beside(plan, side) if side.is_beside else None
     return Binding(
-        plan.table.qualified_name, side.column, space, plan.table.distance, state, side=beside
+        plan.table.qualified_name,
+        side.column,
+        space,
+        plan.table.distance,
+        state,
+        side=beside,
+        where=terms.where.sql if terms.where else "",
     )
 
 
 def place_beside(plan: Plan, side: ColumnSection) -> SideTable:
     """By table and column, so that the next migration finds it too."""
     name = short_name("vectors", f"{plan.table.qualified_name}: {side.column}")
-    return SideTable(f"{SCHEMA}.{name}", plan.table.key, plan.table.content)
+    return SideTable(f"{SCHEMA}.{name}", plan.table.keys[0], plan.table.content)
 
 
 def _quoted(plan: Plan) -> str:

@@ -9,7 +9,7 @@ A partitioned table is watched by row: such triggers its partitions have too, al
 later. A partition has its own column numbers, so that names are looked up in the root.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 
@@ -41,8 +41,7 @@ end ${tag}$
 """
 _CLEAR_TRIGGER = """
 create or replace trigger {clear_trigger} before update on {table} for each row
-when (old.{content} is distinct from new.{content}
-      and old.{column} is not distinct from new.{column})
+when ({is_changed} and old.{column} is not distinct from new.{column})
 execute function {clear}({attnum})
 """
 # By the rights of its owner, because the app's role has none on the queue. While the columns have
@@ -52,35 +51,35 @@ _QUEUE = """
 create or replace function {enqueue}() returns trigger language plpgsql
 security definer set search_path = pg_catalog, pg_temp as ${tag}$
 declare
-    key name;
-    field name;
+    fields name[];
 begin
-    if (pg_identify_object_as_address(1259, {relation}, {key_attnum})).object_names[3] = {key_name}
-       and (pg_identify_object_as_address(1259, {relation}, {attnum})).object_names[3]
-           = {column_name} then
+    if {has_names} then
         if tg_level = 'ROW' then
-            insert into {queue} (migration, key) values ({migration}, new.{key}::text);
+            {of_row};
         else
-            insert into {queue} (migration, key)
-            select {migration}, w.{key}::text from written as w where w.{column} is null;
+            {of_statement};
         end if;
         return null;
     end if;
-    select max(attname) filter (where attnum = {key_attnum}),
-           max(attname) filter (where attnum = {attnum})
-    into key, field from pg_attribute where attrelid = {relation} and not attisdropped;
-    if key is not null and field is not null then
+    select array_agg(a.attname order by n.place) into fields
+    from unnest('{{{attnums}}}'::int2[]) with ordinality as n(number, place)
+    join pg_attribute a on a.attrelid = {relation} and a.attnum = n.number and not a.attisdropped;
+    if cardinality(fields) = {count} then
         if tg_level = 'ROW' then
-            execute format('insert into {queue} (migration, key) values (%L, ($1).%I::text)',
-                           {migration}, key) using new;
+            execute format($q_{tag}${renamed_of_row}$q_{tag}$, variadic fields) using new;
         else
-            execute format('insert into {queue} (migration, key) select %L, w.%I::text '
-                           'from written as w where w.%I is null', {migration}, key, field);
+            execute format($q_{tag}${renamed_of_statement}$q_{tag}$, variadic fields);
         end if;
     end if;
     return null;
 end ${tag}$
 """
+_HAS_NAME = (
+    "(pg_identify_object_as_address(1259, {relation}, {number})).object_names[3] = {literal}"
+)
+_OF_ROW = "insert into {queue} (migration, key) values ({migration}, {key})"
+_OF_STATEMENT = """insert into {queue} (migration, key)
+            select {migration}, {key} from written as w where w.{column} is null{where}"""
 _BY_STATEMENT = """
 create or replace trigger {insert_trigger} after insert on {table}
 referencing new table as written for each statement
@@ -88,11 +87,11 @@ execute function {enqueue}()
 """
 _BY_ROW = """
 create or replace trigger {insert_trigger} after insert on {table} for each row
-when (new.{column} is null) execute function {enqueue}()
+when ({is_pending}) execute function {enqueue}()
 """
 _UPDATE_TRIGGER = """
 create or replace trigger {update_trigger} after update on {table} for each row
-when (new.{column} is null) execute function {enqueue}()
+when ({is_pending}) execute function {enqueue}()
 """
 # In a session that replicates or restores, too.
 _ALWAYS = """
@@ -100,16 +99,16 @@ alter table {table} enable always trigger {clear_trigger},
     enable always trigger {insert_trigger}, enable always trigger {update_trigger}
 """
 _NUMBERS = sa.text("""
-    select max(attnum) filter (where attname = :key) as key,
-           max(attnum) filter (where attname = :content) as content,
-           coalesce(max(attnum) filter (where attname = :column and not attisdropped),
-                    max(attnum) + 1) as vector,
+    select (select json_object_agg(attname, attnum) from pg_attribute
+            where attrelid = to_regclass(:table) and attnum > 0 and not attisdropped) as by_name,
+           (select max(attnum) + 1 from pg_attribute
+            where attrelid = to_regclass(:table)) as next,
            exists (select from pg_subscription_rel
                    where srrelid = to_regclass(:table)) as subscribes,
            (select relkind = 'p' from pg_class
             where oid = to_regclass(:table)) as is_partitioned
-    from pg_attribute where attrelid = to_regclass(:table)
 """)
+_KINDS = ("content", "where")
 _ROOT = "coalesce(pg_catalog.pg_partition_root(tg_relid), tg_relid)"
 
 
@@ -125,19 +124,86 @@ def add_triggers_sql(connection: sa.Connection, migration: Migration) -> list[st
 
     Of rows that logical replication applies, only triggers by row see anything.
     """
-    table = migration.plan.table
-    columns = {"table": migration.quoted_table, "column": migration.plan.new.column}
-    columns |= {"key": table.key, "content": table.content}
-    numbers = connection.execute(_NUMBERS, columns).one()
+    found = connection.execute(_NUMBERS, {"table": migration.quoted_table}).one()
+    by_row = found.subscribes or found.is_partitioned
     if migration.new_side:
-        by_row = numbers.subscribes
-        own = beside.create_sql(migration, numbers.key, numbers.content, by_row=by_row)
+        key, content = (found.by_name[c] for c in (migration.key.name, migration.content.name))
+        own = beside.create_sql(migration, key, content, by_row=found.subscribes)
         return [*own, create_partition_sql(migration.id)]
-    names = {**_names(migration), "attnum": numbers.vector, "key_attnum": numbers.key}
-    names["relation"] = _ROOT if numbers.is_partitioned else "tg_relid"
-    insert = _BY_ROW if numbers.subscribes or numbers.is_partitioned else _BY_STATEMENT
+    numbers = {migration.plan.new.column: found.next, **found.by_name}
+    names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
+    names |= {**_conditions(migration), **_queueing(migration, numbers, names)}
+    insert = _BY_ROW if by_row else _BY_STATEMENT
     parts = (_CLEAR, _CLEAR_TRIGGER, _QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
-    return [*(part.format(**names).strip() for part in parts), create_partition_sql(migration.id)]
+    return [
+        *_functions_sql(migration),
+        *(part.format(**names).strip() for part in parts),
+        create_partition_sql(migration.id),
+    ]
+
+
+def _functions_sql(migration: Migration) -> list[str]:
+    """Of the expressions: a trigger's condition cannot hold a query."""
+    content, where = migration.terms.content, migration.terms.where
+    return [
+        *content.function_sql(_function("content", migration)),
+        *(where.function_sql(_function("where", migration)) if where else ()),
+    ]
+
+
+def _conditions(migration: Migration) -> dict[str, str]:
+    """Those of the triggers."""
+    content, where = migration.terms.content, migration.terms.where
+    before, after = (content.called(_function("content", migration), r) for r in ("old", "new"))
+    is_changed, is_pending = f"{before} is distinct from {after}", "new.{column} is null"
+    if where:
+        before, after = (where.called(_function("where", migration), r) for r in ("old", "new"))
+        is_changed = f"{is_changed} and ({before} or {after})"
+        is_pending = f"{is_pending} and {after}"
+    column = quote_identifier(migration.plan.new.column)
+    return {"is_changed": is_changed, "is_pending": is_pending.format(column=column)}
+
+
+def _queueing(
+    migration: Migration, numbers: Mapping[str, int], names: Mapping[str, str]
+) -> dict[str, str]:
+    """The statements that fill the queue, with the columns by their names, and by the places of
+    format()."""
+    where, key = migration.terms.where, migration.terms.key
+    reads = where.reads if where else ()
+    columns = list(dict.fromkeys([*key.names, migration.plan.new.column, *reads]))
+
+    def fill(part: str, row: str, named: Mapping[str, str], migration_id: str) -> str:
+        called = f"{_function('where', migration)}({', '.join(f'{row}.{named[c]}' for c in reads)})"
+        return part.format(
+            queue=names["queue"], migration=migration_id,
+            key=key.text_of(row, [named[c] for c in key.names]),
+            column=named[migration.plan.new.column], where=f" and {called}" if where else "",
+        )  # fmt: skip
+
+    fixed = {name: quote_identifier(name) for name in columns}
+    placed = {name: f"%{place}$I" for place, name in enumerate(columns, 1)}
+    escaped = names["migration"].replace("%", "%%")
+    has_names = (
+        _HAS_NAME.format(
+            relation=names["relation"], number=numbers[name], literal=quote_literal(name)
+        )
+        for name in columns
+    )
+    return {
+        "attnum": str(numbers[migration.plan.new.column]),
+        "has_names": "\n       and ".join(has_names),
+        "attnums": ",".join(str(numbers[name]) for name in columns),
+        "count": str(len(columns)),
+        "of_row": fill(_OF_ROW, "new", fixed, names["migration"]),
+        "of_statement": fill(_OF_STATEMENT, "w", fixed, names["migration"]),
+        "renamed_of_row": fill(_OF_ROW, "($1)", placed, escaped),
+        "renamed_of_statement": fill(_OF_STATEMENT, "w", placed, escaped),
+    }
+
+
+def _function(kind: str, migration: Migration) -> str:
+    return quote_identifier(SCHEMA, short_name(kind, migration.id))
 
 
 def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
@@ -155,6 +221,7 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
         *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
         f"drop function if exists {names['enqueue']}()",
+        *(f"drop function if exists {_function(kind, migration)}" for kind in _KINDS),
         drop_partition_sql(migration.id),
     ]
 
@@ -169,20 +236,15 @@ def trigger_names(migration: Migration) -> Iterator[str]:
 
 def _names(migration: Migration) -> dict[str, str]:
     """SQL names and literals, quoted."""
-    plan, table = migration.plan, migration.plan.table
     clear, insert, update = map(quote_identifier, trigger_names(migration))
     return {
         "tag": short_name("body", migration.id),
         "table": migration.quoted_table,
-        "column": quote_identifier(plan.new.column),
-        "column_name": quote_literal(plan.new.column),
-        "key": quote_identifier(table.key),
-        "key_name": quote_literal(table.key),
-        "content": quote_identifier(table.content),
+        "column": quote_identifier(migration.plan.new.column),
         "migration": quote_literal(migration.id),
         "queue": queue_partition(migration.id),
-        "clear": quote_identifier(SCHEMA, short_name("clear", migration.id)),
-        "enqueue": quote_identifier(SCHEMA, short_name("queue", migration.id)),
+        "clear": _function("clear", migration),
+        "enqueue": _function("queue", migration),
         "clear_trigger": clear,
         "insert_trigger": insert,
         "update_trigger": update,

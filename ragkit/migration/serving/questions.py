@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
+from ragkit.database.identifiers import quote_identifier
 from ragkit.embedding.embedder import PROBE_TEXT, Embedder
 from ragkit.errors import ConfigError, ModelError
 from ragkit.migration import phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.serving.matching import likeness, shared
-from ragkit.retrieval.search import nearest
+from ragkit.retrieval.search import nearest_values
 from ragkit.retrieval.space import Binding
 
 QUESTIONS, ROWS = 8, 40
@@ -96,15 +97,17 @@ def expected_rows(
     connection: sa.Connection, migration: Migration, side: Side, question: Question, size: int
 ) -> list[str]:
     """What identifies the nearest `size` rows: a text, so that equal rows are one and the same."""
-    shown, vector = shown_column(migration), question.vectors[side.model]
-    rows = nearest(connection, side.binding, vector, [shown], size)
-    return [squeeze(row[shown]) for row in rows]
+    shown, vector = [shown_text(migration, "r")], question.vectors[side.model]
+    rows = nearest_values(connection, side.binding, vector, shown, size)
+    return [squeeze(text) for [text] in rows]
 
 
-def shown_column(migration: Migration) -> str:
-    """The column whose texts are compared; keys are compared by their rows' texts."""
+def shown_text(migration: Migration, row: str) -> str:
+    """The text by which rows are compared, as SQL; keys are compared by their rows' texts."""
     plan = migration.plan
-    return plan.table.label if plan.check.matches == "label" else plan.table.content
+    if plan.check.matches == "label":
+        return f"{row}.{quote_identifier(plan.table.label)}"
+    return migration.terms.content.of(row)
 
 
 def squeeze(text: object) -> str:

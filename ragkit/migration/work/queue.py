@@ -61,10 +61,9 @@ def pending_rows(connection: sa.Connection, migration: Migration, since: int | N
     keys = sa.select(QUEUE.c.key).where(_of(migration))
     if since is not None:
         keys = keys.where(_is_older(since))
-    some = keys.limit(MAX_COUNTED).subquery()
-    typed = sa.cast(some.c.key, CatalogType(migration.key_type))
+    some = keys.limit(MAX_COUNTED).subquery("some")
     rows = migration.select(sa.func.count()).where(
-        migration.key.in_(sa.select(typed)), coverage.is_pending(migration)
+        migration.has_key_in(some), coverage.is_pending(migration)
     )
     return connection.scalar(rows) or 0
 

@@ -87,7 +87,7 @@ def read_places(migration: LeafMigration, chosen: Sequence[Place]) -> list[Row]:
 
 def read_keys(migration: Migration, keys: Sequence[str]) -> list[Row]:
     """Those that are there and pending. Raises DatabaseError."""
-    return _read(migration, migration.key == sa.any_(text_array(keys, migration.key_type)))
+    return _read(migration, migration.has_key(keys))
 
 
 def _read(migration: Migration, where: sa.ColumnElement[bool]) -> list[Row]:

@@ -10,6 +10,8 @@ from functools import lru_cache
 import numpy as np
 import sqlalchemy as sa
 
+from ragkit.database.identifiers import quote_identifier
+from ragkit.database.keys import Key
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.arrays import encode_vectors
 from ragkit.database.wire.round_trip import ask
@@ -97,5 +99,7 @@ def _write_sql(binding: Binding, plan: RescuePlan) -> str:
     if binding.side:
         write = upsert_sql(table, plan.key_type, binding.side)
     else:
-        write = update_sql(table, plan.key, plan.key_type, plan.content, binding.column)
+        key = Key((plan.key,), (plan.key_type,))
+        content = f"r.{quote_identifier(plan.content)}"
+        write = update_sql(table, key, content, binding.column)
     return f"{write}\nselect count(*) from written"

@@ -28,7 +28,8 @@ def test_a_key_that_is_unique_only_with_other_columns(engine, plan):
     run(engine, f'create table "Amenities" ({columns}) partition by list (name)')
     assert (
         "key 'id' is not unique and NOT NULL: the table is partitioned by name too, and so "
-        "PostgreSQL keeps 'id' unique only together with it" in refusal(engine, plan)
+        "PostgreSQL keeps id unique only together with it: set table.key: [id, name]"
+        in refusal(engine, plan)
     )
 
 

@@ -21,7 +21,7 @@ def keys(migration):
 def test_its_queries_read_that_leaf_alone(engine, plan, dimensions):
     migration = expanded(engine, plan, TEXTS, RANGE)
     if dimensions == "asked":
-        migration = Migration(plan, engine, None, None, migration.key_type)
+        migration = Migration(plan, engine, None, None, migration.terms)
         assert migration.new.space.dimension == 64
     leaves = leaves_of(migration)
     assert {name: keys(leaf) for name, leaf in leaves.items()} == {

@@ -122,9 +122,9 @@ def _query(migration: Migration) -> Callable[[], float]:
         try:
             with translate_errors("canary"), migration.engine.connect() as connection:
                 start = time.perf_counter()
-                key = migration.plan.table.key
+                key = migration.terms.key.names
                 binding = migration.new if is_retired else migration.old
-                nearest(connection, binding, np.array(vector), [key], 3, STATEMENT_MS)
+                nearest(connection, binding, np.array(vector), key, 3, STATEMENT_MS)
                 return (time.perf_counter() - start) * 1000
         except DatabaseUnavailable:
             raise

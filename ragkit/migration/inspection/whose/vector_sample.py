@@ -1,19 +1,21 @@
 """A sample of stored vectors, with the texts that they may have been made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
+from ragkit.database.keys import Key
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import TREE
 from ragkit.migration.rescue.approximated import find_events, is_marked
+from ragkit.migration.terms.expression import Expression
 
 SAMPLE_ROWS = 32
 BLOCK_ROWS = 20_000
@@ -60,24 +62,29 @@ class VectorSample:
 def read_sample(
     engine: sa.Engine,
     table: sa.TableClause | sa.Subquery,
-    key: str,
+    key: Key,
     column: str,
-    texts: Sequence[str],
+    texts: Mapping[str, Expression],
     marked: Sequence[int] = (),
+    where: Expression | None = None,
 ) -> VectorSample:
-    """Of rows that hold a vector in `column`, the same ones each time, rows with short texts first:
-    every text is sent to every model. NULL texts are read as "". Without vectors that a bridge
-    made: `marked` are the events of find_events. Raises DatabaseError.
+    """Of rows of `where` that hold a vector in `column`, the same ones each time, rows with short
+    texts first: every text is sent to every model. NULL texts are read as "". Without vectors that
+    a bridge made: `marked` are the events of find_events. Raises DatabaseError.
     """
     with translate_errors("sampling vectors"), engine.connect() as connection:
         source = some_pages(connection, table)
-        key_text, vector = sa.cast(source.c[key], sa.Text), source.c[column]
+        row = _quoted(source)
+        key_text, vector = sa.literal_column(key.text_of(row), sa.Text()), source.c[column]
         # by number: a column of the table may have any name
-        columns = [key_text, vector, *(sa.cast(source.c[name], sa.Text) for name in texts)]
+        sql = (f"{text.of(row)}::text" for text in texts.values())
+        columns = [key_text, vector, *(sa.literal_column(text, sa.Text()) for text in sql)]
         lengths = (sa.func.coalesce(sa.func.length(c), 0) for c in columns[2:])
         is_long = sum(lengths, start=sa.literal(0)) > SHORT_CHARACTERS
         query = sa.select(*(c.label(f"c{n}") for n, c in enumerate(columns)))
         query = query.where(vector.is_not(None), ~is_marked(marked, key_text, vector))
+        if where:
+            query = query.where(sa.literal_column(where.of(row), sa.Boolean()))
         query = query.order_by(is_long, sa.func.md5(key_text)).limit(SAMPLE_ROWS)
         found: list[Sequence[Any]] = [tuple(row) for row in connection.execute(query)]
     rows = [row for row in found if any((text or "").strip() for text in row[2:])]
@@ -85,12 +92,13 @@ def read_sample(
     return VectorSample([row[0] for row in rows], by_column, as_array([row[1] for row in rows]))
 
 
-def some_pages(connection: sa.Connection, table: sa.TableClause | sa.Subquery) -> sa.FromClause:
+def some_pages(
+    connection: sa.Connection, table: sa.TableClause | sa.Subquery
+) -> sa.TableClause | sa.Subquery | sa.TableSample:
     """The table; of a large one, whole pages with about BLOCK_ROWS rows, always the same ones."""
     if isinstance(table, sa.Subquery):
         return table
-    regclass = quote_identifier(*filter(None, (table.schema, table.name)))
-    rows = connection.scalar(_ESTIMATE, {"table": regclass}) or 0
+    rows = connection.scalar(_ESTIMATE, {"table": _quoted(table)}) or 0
     if rows <= BLOCK_ROWS:
         return table
     share = sa.func.system(100 * BLOCK_ROWS / rows)
@@ -104,12 +112,25 @@ def sample_old(migration: Migration) -> VectorSample:
     with translate_errors("sampling vectors"), migration.engine.connect() as connection:
         names = connection.scalars(_TEXT_COLUMNS, {"table": migration.quoted_table}).all()
         events = find_events(connection, migration)
-    wanted = [plan.table.content, plan.table.label, *names]
-    texts = [n for n in dict.fromkeys(wanted) if n in names and n != plan.table.key][:MAX_COLUMNS]
-    vector = sa.column(plan.old.column, migration.old_vector.type)
-    columns = (sa.column(name, sa.Text) for name in {plan.table.key, *texts})
+    terms, content = migration.terms, plan.table.content
+    others = [name for name in (plan.table.label, *names) if name in names]
+    texts = {content: terms.content} | {
+        name: Expression.column(name, "text")
+        for name in others
+        if name not in (content, *terms.key.names)
+    }
+    texts = dict(islice(texts.items(), MAX_COLUMNS))
+    source: sa.TableClause | sa.Subquery
     if plan.old.is_beside:
-        rows = migration.select(*columns, migration.old_vector).subquery()
-        return read_sample(migration.engine, rows, plan.table.key, plan.old.column, texts, events)
-    table = sa.table(plan.table.name, *columns, vector, schema=plan.table.schema_name)
-    return read_sample(migration.engine, table, plan.table.key, plan.old.column, texts, events)
+        columns = (sa.column(name, sa.Text) for name in {*terms.key.names, *texts})
+        source = migration.select(*columns, migration.old_vector).subquery("sampled")
+    else:
+        vector = sa.column(plan.old.column, migration.old_vector.type)
+        source = sa.table(plan.table.name, vector, schema=plan.table.schema_name)
+    asked = terms.key, plan.old.column, texts, events, terms.where
+    return read_sample(migration.engine, source, *asked)
+
+
+def _quoted(table: sa.TableClause | sa.Subquery | sa.TableSample) -> str:
+    schema = table.schema if isinstance(table, sa.TableClause) else None
+    return quote_identifier(*filter(None, (schema, table.name)))

@@ -8,6 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from pgvector import Vector
 
+from ragkit.database.identifiers import quote_identifier
 from ragkit.database.wire.round_trip import ask
 from ragkit.errors import DamagedContract
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
@@ -52,5 +53,11 @@ def find_nearest(
 
 @lru_cache
 def _keys_sql(binding: Binding, key: str) -> str:
-    near = nearest_sql(binding.table, binding.column, binding.distance, (key,), binding.side)
+    near = nearest_sql(
+        binding.table,
+        binding.column,
+        binding.distance,
+        (f"r.{quote_identifier(key)}",),
+        binding.side,
+    )
     return f"select n.key::text from ({near}) as n (key, away) order by away"

@@ -1,0 +1,321 @@
+"""Keys of several columns, texts that are expressions, and filters, from expand to retirement."""
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from ragkit.database.engine import autocommit
+from ragkit.errors import SchemaError
+from ragkit.migration import phases
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.inspection.whose.vector_sample import sample_old
+from ragkit.migration.migration import Migration
+from ragkit.migration.preview.steps import plan_statements
+from ragkit.migration.preview.trial import run_trial
+from ragkit.migration.progress.audit import audit
+from ragkit.migration.schema import index
+from ragkit.migration.schema.expansion import expand
+from ragkit.migration.schema.trigger_faults import trigger_faults
+from ragkit.migration.status import read_status
+from ragkit.retrieval.contract import read_bindings
+from tests.conftest import ROLE, changed
+from tests.migration.shapes import insert, make_shaped, shaped_plan, shaped_rows
+from tests.stand_ins.letters import Letters
+
+MODELS = st.sampled_from(["a", "b"])
+
+
+def run(migration, *statements):
+    with migration.engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "partitioned"])
+def shaped(engine, request):
+    make_shaped(engine, request.param)
+    migration = Migration.open(shaped_plan(), engine)
+    expand(migration)
+    return migration
+
+
+def fill(migration, embedder):
+    list(run_backfill(migration, embedder))
+
+
+def check(migration):
+    """Of the filter's rows each text has its vector; another row has none."""
+    for collection, text, vector in shaped_rows(migration).values():
+        if collection == "a" and text and text.strip():
+            assert vector == pytest.approx(Letters().embed_query(text), abs=1e-6)
+        else:
+            assert vector is None
+
+
+def test_its_rows_are_filled_and_no_others(shaped, new_embedder):
+    fill(shaped, new_embedder)
+    check(shaped)
+    counts = audit(shaped)
+    assert (counts.rows, counts.filled) == (6, 6)
+    assert shaped.phase() == phases.BACKFILLED
+    index.build(shaped)
+    assert read_status(shaped, None).total == 6
+
+
+def test_it_is_previewed_and_inspected_before_anything_is_changed(engine):
+    make_shaped(engine)
+    migration = Migration.open(shaped_plan(), engine)
+    assert run_trial(migration).placements.column.seconds > 0
+    told = [s.sql for s in plan_statements(migration, "a minute", "a second")]
+    assert any("language sql immutable" in sql for sql in told)
+    sample = sample_old(migration)
+    assert len(sample.keys) == 6
+    assert sample.keys[0].startswith("{")
+    assert sample.texts[migration.plan.table.content][0].count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "cleared"),
+    [
+        ("update \"Amenities\" set title = 'New' where id = 1", True),
+        ('update "Amenities" set payload = \'{"data": "New."}\' where id = 1', True),
+        ('update "Amenities" set payload = payload || \'{"seen": 1}\' where id = 1', False),
+        ('update "Amenities" set "100%%" = \'x\' where id = 1', False),
+        ("update \"Amenities\" set collection = 'b' where id = 1", False),
+    ],
+)
+def test_what_the_expression_reads_is_watched(shaped, new_embedder, statement, cleared):
+    fill(shaped, new_embedder)
+    before = shaped_rows(shaped)["{u,1}"][2]
+    run(shaped, statement)
+    assert shaped_rows(shaped)["{u,1}"][2] == (None if cleared else before)
+
+
+def test_rows_that_come_into_the_filter_are_filled(shaped, new_embedder):
+    fill(shaped, new_embedder)
+    run(shaped, "update \"Amenities\" set collection = 'a' where id = 7")
+    with shaped.engine.begin() as connection:
+        insert(connection, "t", 8, "a", "New. Row.")
+        insert(connection, "t", 9, "b", "Not ours. Row.")
+    with shaped.engine.connect() as connection:
+        queued = connection.scalars(sa.text("select key from ragkit.queue order by key")).all()
+    assert queued == ["{t,8}", "{u,7}"]
+    fill(shaped, new_embedder)
+    check(shaped)
+
+
+def test_a_key_may_hold_anything(shaped, new_embedder):
+    if "partitioned" in str(shaped_rows(shaped)):
+        return
+    keys = ['a"b', "a,b", "{x}", "NULL", "", " ", "\\", "%s"]
+    with shaped.engine.begin() as connection:
+        if connection.scalar(sa.text("select to_regclass('part_t')")):
+            connection.exec_driver_sql('create table rest partition of "Amenities" default')
+        for number, key in enumerate(keys):
+            insert(connection, key, 100 + number, "a", f"Key {number}. Text.")
+    fill(shaped, new_embedder)
+    assert audit(shaped).filled == 6 + len(keys)
+
+
+def test_renamed_columns_are_followed(shaped, new_embedder):
+    fill(shaped, new_embedder)
+    for old, new in (("tenant", "owner"), ("collection", "shelf"), ("title", "head")):
+        run(shaped, f'alter table "Amenities" rename {old} to {new}')
+    run(
+        shaped,
+        "update \"Amenities\" set head = 'Edited' where id = 1",
+        'insert into "Amenities" (owner, id, shelf, head, payload) values '
+        "('t', 50, 'a', 'Later', '{\"data\": \"x\"}'), ('t', 51, 'b', 'Other', '{}')",
+    )
+    with shaped.engine.connect() as connection:
+        queued = connection.scalars(sa.text("select key from ragkit.queue order by key")).all()
+    assert queued == ["{t,50}", "{u,1}"]
+    assert not trigger_faults(shaped.engine.connect(), shaped)
+
+
+def test_two_models_stand_side_by_side_in_one_table(engine, new_embedder):
+    make_shaped(engine)
+    first = Migration.open(shaped_plan(), engine)
+    second_plan = shaped_plan(**{"table.where": "collection = 'b'", "new.column": "other"})
+    second_plan = changed(second_plan, {"old.model": "unknown/256"})
+    expand(first)
+    expand(Migration.open(second_plan, engine))
+    second = Migration.open(second_plan, engine)
+    fill(first, new_embedder)
+    fill(second, new_embedder)
+    with engine.connect() as connection:
+        bound = {(b.column, b.where): b for b in read_bindings(connection, "public.Amenities")}
+        filled = connection.execute(
+            sa.text('select collection, count("new vector"), count(other) from "Amenities" '
+                    "group by 1 order by 1")
+        ).all()  # fmt: skip
+    assert len(bound) == 4
+    assert {b.state for b in bound.values()} == {"ready"}
+    assert filled == [("a", 6, 0), ("b", 0, 1)]
+
+
+class TestRefusals:
+    def fault(self, engine, **changes):
+        with pytest.raises(SchemaError) as raised:
+            Migration.open(shaped_plan(**changes), engine)
+        return str(raised.value)
+
+    @pytest.fixture(autouse=True)
+    def table(self, engine):
+        make_shaped(engine)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("(titel || 'x')", 'column "titel" does not exist'),
+            ("(concat(title, payload ->> 'data'))", "|| and coalesce"),
+            ("(payload -> 'data')", "is jsonb, expected text: of JSON, take a value by ->>"),
+            ('(select max(title) from "Amenities")', "columns of the row only"),
+            ("(max(title))", "aggregate functions are not allowed"),
+            ("('x'::text)", "reads no column"),
+            ("(title), (tenant)", "cannot be used: syntax error"),
+            ("(title)), ((tenant)", "2 expressions, expected one"),
+            ("(title || now()::text)", "must not depend on settings"),
+            ("(title", "no column '(title' (set table.content; an expression is written in"),
+            ('(title)); drop table "Amenities"; --)', "cannot"),
+            ("(title -- a comment)", "cannot be used"),
+        ],
+    )
+    def test_an_expression(self, engine, content, said):
+        assert said in self.fault(engine, **{"table.content": content})
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text('select count(*) from "Amenities"')) == 7
+
+    @pytest.mark.parametrize(
+        ("where", "said"),
+        [
+            ("collection = 'none'", "no row of public.Amenities has table.where"),
+            ("kollection = 'a'", 'column "kollection" does not exist'),
+            ("title", "argument of WHERE must be type boolean"),
+            ("now() > '2020-01-01'", "must not depend on settings"),
+            ("id in (select 1)", "columns of the row only"),
+            ("true", "reads no column"),
+        ],
+    )
+    def test_a_filter(self, engine, where, said):
+        assert said in self.fault(engine, **{"table.where": where})
+
+    def test_a_key(self, engine):
+        assert "'id' is not unique" in self.fault(engine, **{"table.key": "id"})
+        assert "'id', 'collection' is not unique" in self.fault(
+            engine, **{"table.key": ("id", "collection")}
+        )
+        Migration.open(shaped_plan(**{"table.key": ("id", "tenant")}), engine)
+
+    def test_filters_that_overlap(self, engine):
+        expand(Migration.open(shaped_plan(), engine))
+        said = "bound to wordllama-256 for the rows where"
+        for where in ("id < 3", "", "collection in ('a', 'b')"):
+            assert said in self.fault(engine, **{"table.where": where})
+        Migration.open(shaped_plan(**{"table.where": "collection = 'b'"}), engine)
+        Migration.open(shaped_plan(), engine)
+
+    def test_a_generated_column(self, engine):
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                'alter table "Amenities" add column loud text generated always as '
+                "(upper(title)) stored"
+            )
+        assert "generated column 'loud'" in self.fault(engine, **{"table.content": "(loud || '')"})
+
+    def test_a_role_without_temporary_tables(self, engine, admin):
+        name = engine.url.database
+        with autocommit(admin) as connection:
+            connection.exec_driver_sql(f'revoke temporary on database "{name}" from public')
+            connection.exec_driver_sql(f'revoke temporary on database "{name}" from "{ROLE}"')
+        assert "GRANT TEMPORARY ON DATABASE" in self.fault(engine)
+
+
+def test_a_json_path_that_is_missing_in_some_rows_leaves_them_empty(engine, new_embedder):
+    make_shaped(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update \"Amenities\" set payload = '{}' where id = 2")
+    migration = Migration.open(shaped_plan(), engine)
+    expand(migration)
+    fill(migration, new_embedder)
+    counts = audit(migration)
+    assert (counts.filled, counts.empty, counts.pending) == (5, 1, 0)
+
+
+@pytest.mark.timeout(240)
+def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
+    server.create("shapes", owner=ROLE)
+    engine = server.engine(ROLE, "shapes")
+    plan = changed(shaped_plan(), {"backfill.batch_size": 2})
+    titles = st.sampled_from([None, "", "Tea", "Maps", "Wool"])
+    payloads = st.sampled_from([None, "{}", '{"data": "x"}', '{"data": "y"}', '{"data": " "}'])
+
+    class Interleaving(RuleBasedStateMachine):
+        def __init__(self):
+            super().__init__()
+            with engine.begin() as connection:
+                connection.exec_driver_sql('drop table if exists "Amenities" cascade')
+                connection.exec_driver_sql("drop schema if exists ragkit cascade")
+            make_shaped(engine)
+            self.migration = Migration.open(plan, engine)
+            expand(self.migration)
+            self.backfill = None
+
+        @rule(key=st.integers(1, 9), title=titles, payload=payloads, collection=MODELS)
+        def write(self, key, title, payload, collection):
+            with engine.begin() as connection:
+                connection.execute(
+                    sa.text("""
+                        insert into "Amenities" (tenant, id, collection, title, payload)
+                        values (:tenant, :id, :collection, :title, cast(:payload as jsonb))
+                        on conflict (tenant, id) do update set title = excluded.title,
+                            payload = excluded.payload, collection = excluded.collection
+                    """),
+                    {"tenant": "tu"[key % 2], "id": key, "collection": collection,
+                     "title": title, "payload": payload},
+                )  # fmt: skip
+
+        @rule(key=st.integers(1, 9), collection=MODELS)
+        def move(self, key, collection):
+            with engine.begin() as connection:
+                change = sa.text('update "Amenities" set collection = :c where id = :id')
+                connection.execute(change, {"c": collection, "id": key})
+
+        @rule(key=st.integers(1, 9))
+        def delete(self, key):
+            with engine.begin() as connection:
+                connection.execute(sa.text('delete from "Amenities" where id = :id'), {"id": key})
+
+        @rule(steps=st.integers(1, 3))
+        def run_batches(self, steps):
+            self.backfill = self.backfill or run_backfill(self.migration, new_embedder)
+            for _ in range(steps):
+                if next(self.backfill, None) is None:
+                    self.backfill = None
+                    return
+
+        @rule()
+        def kill(self):
+            if self.backfill:
+                self.backfill.close()
+            self.backfill = None
+
+        @invariant()
+        def no_vector_is_stale(self):
+            for _, text, vector in shaped_rows(self.migration).values():
+                if vector is not None:
+                    assert vector == pytest.approx(Letters().embed_query(text), abs=1e-6)
+
+        def teardown(self):
+            self.kill()
+            list(run_backfill(self.migration, new_embedder))
+            for collection, text, vector in shaped_rows(self.migration).values():
+                if collection == "a":
+                    assert (vector is not None) == bool(text and text.strip())
+
+    run_state_machine_as_test(
+        Interleaving, settings=settings(max_examples=12, stateful_step_count=12)
+    )
+    engine.dispose()
