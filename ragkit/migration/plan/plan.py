@@ -26,7 +26,7 @@ from ragkit.migration.plan.data import (
 from ragkit.migration.plan.faults import describe_faults
 from ragkit.migration.plan.judging import JudgingSection
 from ragkit.migration.plan.models.facts import ModelFacts
-from ragkit.migration.plan.models.named import model_faults
+from ragkit.migration.plan.models.named import batch_faults, model_faults
 from ragkit.migration.plan.section import Section, fields, is_text
 from ragkit.migration.plan.steps import (
     BackfillSection,
@@ -114,6 +114,8 @@ class Plan(Section):
         if "model_facts" in valid:
             facts = {name: section.given for name, section in valid["model_facts"].items()}
             yield from model_faults(old, new, facts)
+            if new and (backfill := valid.get("backfill")) and backfill.mode == "batch":
+                yield from batch_faults(new, facts)
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
         if table and ((old and old.is_beside) or (new and new.is_beside)):

@@ -18,6 +18,7 @@ from ragkit.errors import BudgetExceeded
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.steps import BackfillSection
 from ragkit.migration.progress import coverage
+from ragkit.migration.work import jobs
 from ragkit.retrieval.contract import SCHEMA
 
 _metadata = sa.MetaData(schema=SCHEMA)
@@ -38,6 +39,8 @@ QUOTA = sa.Table(
 )
 QUESTIONS = ", questions"
 """Behind the model's name in the ledger: what the questions of a rescue have used of it."""
+BATCHES = ", batches"
+"""Behind it: what the jobs of its batch API have used, at their price; a job is one request."""
 _RESERVE = sa.text(f"""
     update {SCHEMA}.quota
     set free_at = greatest(free_at, clock_timestamp()) + make_interval(secs => :seconds)
@@ -139,7 +142,8 @@ class CostMeter:
         engine = self._migration.engine
         with translate_errors("reading the cost ledger"), engine.begin() as connection:
             if not self._are_questions:
-                self._require_budget(connection, tokens)
+                usd = self._model.price(tokens)
+                self._reading.usd = require_budget(connection, self._migration, usd)
             names = {"model": self._model.served_name}
             if seconds:
                 wait = connection.scalar(_RESERVE, {**names, "seconds": seconds})
@@ -152,32 +156,41 @@ class CostMeter:
     def after(self, tokens: int) -> None:
         """Raises DatabaseError."""
         name = self._model.name + (QUESTIONS if self._are_questions else "")
-        row = {
-            "migration": self._migration.id, "model": name,
-            "requests": 1, "tokens": tokens, "usd": self._model.price(tokens),
-        }  # fmt: skip
-        entry = insert(SPENDING).values(row)
-        sums = {name: SPENDING.c[name] + row[name] for name in ("requests", "tokens", "usd")}
-        update = entry.on_conflict_do_update(index_elements=["migration", "model"], set_=sums)
-        engine = self._migration.engine
+        usd, engine = self._model.price(tokens), self._migration.engine
         with translate_errors("writing the cost ledger"), engine.begin() as connection:
-            connection.execute(update)
-        self._reading.usd += self._model.price(tokens)
+            record_cost(connection, self._migration, name, tokens, usd)
+        self._reading.usd += usd
 
     def busy(self) -> None:
         """The pipeline sees it, and has fewer requests in flight."""
 
-    def _require_budget(self, connection: sa.Connection, tokens: int) -> None:
-        budget = self._migration.plan.backfill.budget_usd
-        spent = _sum_usd(_read_costs(connection, self._migration))
-        self._reading.usd = spent
-        if budget and spent + self._model.price(tokens) > budget:
-            counts = coverage.estimate_rows(connection, self._migration)
-            raise BudgetExceeded(
-                f"the budget of ${budget:g} is used up: ${spent:.4f} spent, {counts.filled} rows "
-                f"have vectors and {counts.pending} are pending. Raise backfill.budget_usd and "
-                "run this again"
-            )
+
+def require_budget(connection: sa.Connection, migration: Migration, usd: float) -> float:
+    """What is spent. Raises BudgetExceeded when `usd` more would exceed the budget; what batches at
+    the provider may cost counts as spent."""
+    budget = migration.plan.backfill.budget_usd
+    spent = _sum_usd(_read_costs(connection, migration))
+    if budget and spent + jobs.reserved_usd(connection, migration) + usd > budget:
+        counts = coverage.estimate_rows(connection, migration)
+        raise BudgetExceeded(
+            f"the budget of ${budget:g} is used up: ${spent:.4f} spent, {counts.filled} rows "
+            f"have vectors and {counts.pending} are pending. Raise backfill.budget_usd and "
+            "run this again"
+        )
+    return spent
+
+
+def record_cost(
+    connection: sa.Connection, migration: Migration, name: str, tokens: int, usd: float
+) -> None:
+    """Adds a request to what is recorded under this name."""
+    row = {
+        "migration": migration.id, "model": name, "requests": 1, "tokens": tokens, "usd": usd,
+    }  # fmt: skip
+    entry = insert(SPENDING).values(row)
+    sums = {name: SPENDING.c[name] + row[name] for name in ("requests", "tokens", "usd")}
+    update = entry.on_conflict_do_update(index_elements=["migration", "model"], set_=sums)
+    connection.execute(update)
 
 
 def open_ledger(connection: sa.Connection, model: Model) -> None:
