@@ -99,7 +99,9 @@ class Plan(Section):
         old = OldSection(**self.new.model_dump(include=shared))
         # without validation: an old model may be one that cannot be called
         new = NewSection.model_construct(**self.old.model_dump(include=shared))
-        return self.model_copy(update={"old": old, "new": new})
+        # what comes after the cut-over is not for a batch API
+        backfill = self.backfill.model_copy(update={"mode": "live"})
+        return self.model_copy(update={"old": old, "new": new, "backfill": backfill})
 
     @classmethod
     def _disagreements(cls, values: Mapping[str, object]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from ragkit.migration.backfill.throttle import Throttle
 from ragkit.migration.migration import Migration
 from ragkit.migration.work import jobs, queue
 from ragkit.migration.work.jobs import JobCounts
+from ragkit.migration.work.tables import create_tables
 from ragkit.retry import retry_database
 
 POLL_SECONDS = 30.0
@@ -52,6 +53,8 @@ class BatchStage:
         writer = open_writer(migration)
         self._submitter = Submitter(migration, embedder, embedder.batches)
         self._collector = Collector(migration, embedder.batches, writer, throttle, sweeps)
+        with translate_errors("opening the jobs"), migration.engine.begin() as connection:
+            create_tables(connection)  # an earlier version may have expanded it
         self._started, self._full_until = clock(), 0.0
         self._busy_since: float | None = None
         self._is_idle = False

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -54,7 +55,7 @@ class Submitter:
             sent, size, rest = self._write(job, lines)
             if not retry_database(self._record, worker, job, sent, size, rest):
                 return
-            label = Job(**{**vars(job), "attempt": job.attempt + 1}).label
+            label = replace(job, attempt=job.attempt + 1).label
             try:
                 remote = self._batches.submit(label, lines)
             except ModelBusy:

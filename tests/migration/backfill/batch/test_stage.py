@@ -260,6 +260,15 @@ def test_an_embedder_without_a_batch_api_is_refused_at_once(make):
     assert facts["batch_texts"] == 20
 
 
+def test_a_migration_that_an_earlier_version_expanded_gets_the_table(make):
+    batched = make("openai", texts=PLACES[:5])
+    write(batched, "drop table ragkit.batch_job")
+    assert audit(batched.migration).pending == 5
+    assert read_status(batched.migration, None).jobs is None
+    run(batched)
+    check(batched, 5)
+
+
 class _Live:
     """An embedder of the same model by its live API only."""
 
