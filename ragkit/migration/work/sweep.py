@@ -136,14 +136,15 @@ def finish(migration: Migration, worker: str, done: Range) -> None:
         finish_with(connection, migration, worker, done)
 
 
-def finish_with(connection: sa.Connection, migration: Migration, worker: str, done: Range) -> None:
-    """The same in a transaction, with what makes it true."""
+def finish_with(connection: sa.Connection, migration: Migration, worker: str, done: Range) -> bool:
+    """The same in a transaction, with what makes it true. False where there is no such claim: it
+    was made already, or the file is gone."""
     is_walked = *_of_leaf(SWEEP, migration, done.leaf), SWEEP.c.filenode == done.leaf.filenode
     is_ours = (
         *_of_leaf(CLAIM, migration, done.leaf), CLAIM.c.first_block == done.first,
         CLAIM.c.worker == worker, sa.exists().where(*is_walked),
     )  # fmt: skip
-    connection.execute(sa.delete(CLAIM).where(*is_ours))
+    return connection.execute(sa.delete(CLAIM).where(*is_ours)).rowcount > 0
 
 
 def _refresh(connection: sa.Connection, migration: Migration) -> None:

@@ -15,6 +15,7 @@ from ragkit.migration.progress import coverage
 from ragkit.migration.work import jobs, sweep
 from ragkit.migration.work.rows import Place, stripe
 from ragkit.migration.work.sweep import Range
+from ragkit.retry import retry_database
 
 MAX_OPEN = 32
 """Jobs of a migration that have not ended; the Gemini API takes 100 of an account."""
@@ -43,28 +44,39 @@ def prepare(migration: Migration, worker: str, model: Model) -> bool:
 
     The ranges are finished in the transaction that makes the jobs. Raises DatabaseError.
     """
-    with translate_errors("preparing jobs"), migration.engine.connect() as connection:
-        if jobs.count(connection, migration).open >= MAX_OPEN:
-            return False
-    ranges, rows = _claim(migration, worker, model)
-    if not ranges:
+    if retry_database(_count_open, migration) >= MAX_OPEN:
         return False
+    ranges, rows = _claim(migration, worker, model)
+    if ranges:
+        retry_database(_record, migration, worker, model, ranges, rows)
+    return bool(ranges)
+
+
+def _count_open(migration: Migration) -> int:
+    with translate_errors("preparing jobs"), migration.engine.connect() as connection:
+        return jobs.count(connection, migration).open
+
+
+def _record(
+    migration: Migration, worker: str, model: Model, ranges: list[Range], rows: list[KeyedRow]
+) -> None:
+    """Safe to repeat: when no range is this worker's any more, others have its rows, or it was
+    done."""
     with translate_errors("preparing jobs"), migration.engine.begin() as connection:
+        if not sum(sweep.finish_with(connection, migration, worker, each) for each in ranges):
+            return
         for part in cut(rows, model):
             size = sum(row.size for row in part)
             jobs.add(connection, migration, model, [row.key for row in part], size)
-        for claimed in ranges:
-            sweep.finish_with(connection, migration, worker, claimed)
-    return True
 
 
 def _claim(migration: Migration, worker: str, model: Model) -> tuple[list[Range], list[KeyedRow]]:
     """Until they fill a job."""
     ranges, rows, size = list[Range](), list[KeyedRow](), 0
     while len(rows) < model.batch_texts and size < FULL * model.batch_bytes:
-        if (claimed := sweep.claim(migration, worker)) is None:
+        if (claimed := retry_database(sweep.claim, migration, worker)) is None:
             break
-        found = _read(of_leaf(migration, claimed.leaf), claimed)
+        found = retry_database(_read, of_leaf(migration, claimed.leaf), claimed)
         if found is not None:
             ranges.append(claimed)
             rows += found

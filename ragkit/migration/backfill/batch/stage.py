@@ -20,7 +20,7 @@ from ragkit.migration.backfill.stages import MODEL_ATTEMPTS
 from ragkit.migration.backfill.throttle import Throttle
 from ragkit.migration.migration import Migration
 from ragkit.migration.work import jobs, queue
-from ragkit.migration.work.jobs import JobCounts
+from ragkit.migration.work.jobs import Job, JobCounts
 from ragkit.migration.work.tables import create_tables
 from ragkit.retry import retry_database
 
@@ -62,10 +62,10 @@ class BatchStage:
 
     def counts(self) -> JobCounts:
         """Raises DatabaseError."""
-        with (
-            translate_errors("counting jobs"),
-            self._migration.engine.connect() as connection,
-        ):
+        return retry_database(self._count)
+
+    def _count(self) -> JobCounts:
+        with translate_errors("counting jobs"), self._migration.engine.connect() as connection:
             return jobs.count(connection, self._migration)
 
     def advance(self, worker: str) -> Iterator[int]:
@@ -126,11 +126,11 @@ class BatchStage:
             for start in range(0, len(job.keys), 1000):
                 part = job.keys[start : start + 1000]
                 retry_database(queue.put_back, self._migration, part)
-            with (
-                translate_errors("ending a job"),
-                self._migration.engine.begin() as connection,
-            ):
-                jobs.end(connection, worker, job, 0, 0.0, "not submitted; backfill.mode is live")
+            retry_database(self._end_unsent, worker, job)
+
+    def _end_unsent(self, worker: str, job: Job) -> None:
+        with translate_errors("ending a job"), self._migration.engine.begin() as connection:
+            jobs.end(connection, worker, job, 0, 0.0, "not submitted; backfill.mode is live")
 
     def _collect(self, worker: str) -> Iterator[int]:
         states = jobs.AT_THE_PROVIDER
@@ -147,10 +147,6 @@ class BatchStage:
                 self._over_budget = None
                 continue
             state = jobs.RUNNING if look.state == "running" else jobs.SUBMITTED
-            with (
-                translate_errors("recording a job"),
-                self._migration.engine.begin() as connection,
-            ):
-                jobs.change(connection, worker, job, state=state, worker=None)
+            retry_database(jobs.leave, self._migration, worker, job, state=state)
         if self._collector.given_up:
             raise self._collector.given_up

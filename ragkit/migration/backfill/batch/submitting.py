@@ -61,7 +61,7 @@ class Submitter:
             except ModelBusy:
                 raise
             except ModelError:
-                self._change(worker, job, state=jobs.PREPARED, usd=0.0)
+                self._leave(worker, job, state=jobs.PREPARED, usd=0.0)
                 raise
         log.info("%d texts are submitted as batch %s", len(set(sent.values())), remote)
         self._submitted(worker, job, remote)
@@ -73,19 +73,15 @@ class Submitter:
             log.info("a job whose submission was cut short is batch %s", remote)
             self._submitted(worker, job, remote)
         else:
-            self._change(worker, job, state=jobs.PREPARED, usd=0.0, looked_at=None)
+            self._leave(worker, job, state=jobs.PREPARED, usd=0.0, looked_at=None)
 
     def _submitted(self, worker: str, job: Job, remote: str) -> None:
         now = sa.func.clock_timestamp()
         values = {"state": jobs.SUBMITTED, "remote": remote, "submitted_at": now}
-        self._change(worker, job, **values)
+        self._leave(worker, job, **values)
 
-    def _change(self, worker: str, job: Job, **values: object) -> None:
-        retry_database(self._try_change, worker, job, **values)
-
-    def _try_change(self, worker: str, job: Job, **values: object) -> None:
-        with translate_errors("recording a job"), self._migration.engine.begin() as connection:
-            jobs.change(connection, worker, job, worker=None, **values)
+    def _leave(self, worker: str, job: Job, **values: object) -> None:
+        retry_database(jobs.leave, self._migration, worker, job, **values)
 
     def _write(self, job: Job, lines: Path) -> tuple[dict[str, str], int, list[str]]:
         """Digests by the keys of the rows that are in the file, the bytes of their different texts,
