@@ -172,6 +172,12 @@ def change(connection: sa.Connection, worker: str, job: Job, /, **values: Any) -
     return connection.execute(sa.update(BATCH_JOB).where(*is_ours).values(values)).rowcount > 0
 
 
+def forget_failures(connection: sa.Connection, migration: Migration) -> None:
+    """Whoever starts a run wants everything tried again."""
+    is_open = _of(migration), BATCH_JOB.c.state.in_(OPEN)
+    connection.execute(sa.update(BATCH_JOB).where(*is_open).values(failures=0))
+
+
 def leave(migration: Migration, worker: str, job: Job, **values: Any) -> None:
     """As change, in a transaction of its own: then the job is nobody's. Raises DatabaseError."""
     with translate_errors("recording a job"), migration.engine.begin() as connection:

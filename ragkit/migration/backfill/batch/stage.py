@@ -55,6 +55,7 @@ class BatchStage:
         self._collector = Collector(migration, embedder.batches, writer, throttle, sweeps)
         with translate_errors("opening the jobs"), migration.engine.begin() as connection:
             create_tables(connection)  # an earlier version may have expanded it
+            jobs.forget_failures(connection, migration)
         self._started, self._full_until = clock(), 0.0
         self._busy_since: float | None = None
         self._is_idle = False
