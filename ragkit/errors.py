@@ -12,6 +12,7 @@ RagkitError
 │   ├── ModelUnavailable affects every row: key, permission, quota, retired model
 │   │   ├── ModelBusy    passes: too many requests, a server's fault, no answer in time
 │   │   └── BudgetExceeded
+│   ├── BatchLost        the provider does not know the batch any more
 │   ├── BadVectors       wrong count or values
 │   │   └── WrongDimension
 │   └── RowRefused       affects one row
@@ -107,6 +108,10 @@ class ModelBusy(ModelUnavailable):
 
 class BudgetExceeded(ModelUnavailable):
     """The next request would cost more than the plan's budget leaves."""
+
+
+class BatchLost(ModelError):
+    """The provider does not know a batch, or what it answered, any more."""
 
 
 class BadVectors(ModelError):

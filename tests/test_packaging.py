@@ -37,6 +37,8 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "embedding/providers/wordllama.py": "sandbox",
     "embedding/providers/openai.py": "openai",
     "embedding/providers/genai.py": "genai",
+    "embedding/batch/openai.py": "openai",
+    "embedding/batch/genai.py": "genai",
     "embedding/providers/cohere.py": "cohere",
     "embedding/providers/voyage.py": "voyage",
     "embedding/providers/fastembed.py": "fastembed",

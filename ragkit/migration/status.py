@@ -11,7 +11,7 @@ from ragkit.migration.schema.expansion import keeps_both
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.serving.canary_reports import last_canary
 from ragkit.migration.verdict import GO, find_verdict
-from ragkit.migration.work import queue
+from ragkit.migration.work import jobs, queue
 from ragkit.migration.work.tables import exist
 
 IN_PLACE = "in place"
@@ -28,7 +28,8 @@ class Status:
     `triggers`: what is wrong with them, "in place" when nothing is; None where there are none yet,
     or no more. `queue`: the keys of written rows that wait for a backfill or a follower. `serving`
     is the model that the app says it serves; None when it does not answer. `canary`: what its tests
-    show, while one runs or when one went back; else None."""
+    show, while one runs or when one went back; else None. `jobs` are those of a batch API; None
+    without any."""
 
     migration: str
     database: str
@@ -44,17 +45,19 @@ class Status:
     serving: str | None
     canary: str | None
     next_step: str
+    jobs: str | None = None
 
 
 def read_status(migration: Migration, serving: str | None) -> Status:
     """Raises DatabaseError."""
-    old_missing, old_kept_by, triggers, waiting = None, None, None, None
+    old_missing, old_kept_by, triggers, waiting, batches = None, None, None, None, None
     with translate_errors("reading the status"), migration.engine.connect() as connection:
         phase = ledger.phase(connection, migration.id)
         is_expanded = phase != phases.PLANNED
         counts = coverage.estimate_rows(connection, migration, expanded=is_expanded)
         if is_expanded and exist(connection):
             waiting = str(queue.depth(connection, migration))
+            batches = str(jobs.count(connection, migration)) or None
         if phase not in (phases.PLANNED, phases.RETIRED):
             triggers = "; ".join(trigger_faults(connection, migration)) or IN_PLACE
         if keeps_both(connection, migration):
@@ -84,6 +87,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         serving=serving,
         canary=canary,
         next_step=next_step,
+        jobs=batches,
     )
 
 

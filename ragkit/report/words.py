@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from humanize import naturalsize
@@ -137,6 +138,7 @@ def progress_line(step: Progress) -> str:
         money(step.usd) if step.usd else "",
         f"{step.in_flight:,} in flight" if step.in_flight else "",
         f"slowed down: {step.waiting}" if step.waiting else "",
+        f"jobs: {step.jobs}" if step.jobs.rows else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -144,7 +146,7 @@ def progress_line(step: Progress) -> str:
 def _time(step: Progress) -> str:
     if step.rate and step.done >= step.total:
         return f"in {duration(step.seconds)}"
-    return f"{duration(step.eta_seconds)} to go" if step.rate else ""
+    return f"{duration(step.eta_seconds)} to go" if step.rate and isfinite(step.eta_seconds) else ""
 
 
 def building_line(step: BuildProgress) -> str:
@@ -186,6 +188,7 @@ def _status(status: Status) -> dict[str, str]:
         **({"old column kept by": status.old_kept_by} if status.old_kept_by else {}),
         **({"triggers": status.triggers} if status.triggers not in (None, IN_PLACE) else {}),
         **({"queue": status.queue} if status.queue not in (None, EMPTY) else {}),
+        **({"jobs": status.jobs} if status.jobs else {}),
         **({"canary": status.canary} if status.canary else {}),
         "next": status.next_step,
     }

@@ -1,8 +1,8 @@
 """Google's models.
 
 Sources, read in November 2026: Vertex AI, "Get text embeddings", "Model versions and lifecycle",
-"Gemini Embedding 2" and "Pricing"; Gemini API, "Embeddings". Prices per million characters are
-stated per million tokens, at 4 characters a token.
+"Gemini Embedding 2" and "Pricing"; Gemini API, "Embeddings" and "Batch API" (half the price).
+Prices per million characters are stated per million tokens, at 4 characters a token.
 """
 
 from dataclasses import replace
@@ -18,6 +18,9 @@ _TEXT_EMBEDDING = replace(
     _VERTEX, max_texts=250, max_tokens=20_000, requests_per_minute=1500, usd_per_million_tokens=0.10
 )
 
+_BATCH_TEXTS = 5_000
+"""The Gemini API has a limit of 2 GB; so many answers of 3,072 numbers are a file of 0.4 GB."""
+
 MODELS = (
     replace(
         _TEXT_EMBEDDING, name="textembedding-gecko@001", retires=date(2025, 4, 21),
@@ -27,11 +30,13 @@ MODELS = (
     replace(
         _VERTEX, name="gemini-embedding-001", dimension=3072, max_texts=1,
         retires=date(2028, 5, 20), usd_per_million_tokens=0.15, shorter=(768, 1536),
+        batch_texts=_BATCH_TEXTS,  # by the Gemini API, not by Vertex AI
     ),
     # It takes its task as words before the text, not as a parameter.
     Model(
         "gemini-embedding-2", "genai", 3072, max_texts=100, in_flight=8, max_tokens_per_text=8192,
         usd_per_million_tokens=0.20, price_as_of=date(2026, 11, 1), shorter=range(128, 3072),
         document_prefix="title: none | text: ", query_prefix="task: search result | query: ",
+        batch_texts=_BATCH_TEXTS,
     ),
 )  # fmt: skip

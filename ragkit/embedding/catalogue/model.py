@@ -22,7 +22,9 @@ class Model:
     compare. `behind`: for a plug-in, whose name is only the place it is imported from, the class
     and the model that it calls. A prefix is put before each text of its kind. `base_url` is another
     server that speaks the provider's protocol, `key_env` the variable with its key, and
-    `answers_as` what it calls the model in its answers.
+    `answers_as` what it calls the model in its answers. `batch_texts` and `batch_bytes` are limits
+    of a job of the provider's batch API, which takes `batch_discount` off the price; 0 texts: the
+    model has none.
     """
 
     name: str
@@ -48,6 +50,9 @@ class Model:
     base_url: str = ""
     key_env: str = ""
     answers_as: str = ""
+    batch_texts: int = 0
+    batch_bytes: int = 100_000_000
+    batch_discount: float = 0.5
 
     @property
     def space_name(self) -> str:
@@ -83,3 +88,7 @@ class Model:
     def price(self, tokens: int) -> float:
         """US dollars for so many tokens."""
         return tokens * self.usd_per_million_tokens / 1e6
+
+    def batch_price(self, tokens: int) -> float:
+        """The same of the batch API."""
+        return self.price(tokens) * (1 - self.batch_discount)

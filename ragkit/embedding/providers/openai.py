@@ -10,8 +10,14 @@ from typing import Any
 
 import openai
 
-from ragkit.embedding.catalogue import Model
-from ragkit.embedding.service.embedder import CALL_SECONDS, Answer, ServiceEmbedder
+from ragkit.embedding.batch.openai import OpenAiBatches
+from ragkit.embedding.catalogue import Model, has_batches
+from ragkit.embedding.service.embedder import (
+    CALL_SECONDS,
+    Answer,
+    BatchServiceEmbedder,
+    ServiceEmbedder,
+)
 from ragkit.embedding.service.keys import key_variable, read_key
 from ragkit.errors import BadVectors, ModelUnavailable
 
@@ -45,7 +51,7 @@ class OpenAiClient:
             dimensions=model.dimension if model.shortened else openai.omit,
             encoding_format=self._format,  # type: ignore[arg-type]
         )
-        self._require_model(answer.model)
+        self.require_model(answer.model)
         if not answer.data:
             raise BadVectors(f"{model.name} answered no vector")
         ordered = sorted(answer.data, key=lambda item: item.index or 0)
@@ -53,7 +59,11 @@ class OpenAiClient:
         tokens = usage.total_tokens if usage else None
         return Answer([item.embedding for item in ordered], tokens)
 
-    def _require_model(self, answered: str | None) -> None:
+    def batches(self) -> OpenAiBatches:
+        """Of the same model, by the same key."""
+        return OpenAiBatches(self._model, self._client, self.key, self.require_model)
+
+    def require_model(self, answered: str | None) -> None:
         """A server that has one model only answers by it, whatever it is asked for."""
         model = self._model
         asked = model.answers_as or model.served_name
@@ -67,4 +77,7 @@ class OpenAiClient:
 
 def load(model: Model, env: Mapping[str, str]) -> ServiceEmbedder:
     """Raises ModelUnavailable without a key."""
-    return ServiceEmbedder(model, OpenAiClient(model, env))
+    client = OpenAiClient(model, env)
+    if has_batches(model):
+        return BatchServiceEmbedder(model, client, client.batches())
+    return ServiceEmbedder(model, client)

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ragkit.deadline import call_within
+from ragkit.embedding.batch.protocol import BatchEmbedder
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.embedding.embedder import RequestMeter, fit_vectors
 from ragkit.embedding.requests import TokenEstimator, pack_requests
@@ -122,3 +123,11 @@ class ServiceEmbedder:
         if self._meter:
             self._meter.after(tokens)  # a wrong answer is paid for too
         return fit_vectors(answer.vectors, len(texts), self.model)
+
+
+class BatchServiceEmbedder(ServiceEmbedder):
+    """Of a service that has a batch API too: a BatchingEmbedder."""
+
+    def __init__(self, model: Model, client: Client, batches: BatchEmbedder):
+        super().__init__(model, client)
+        self.batches = batches

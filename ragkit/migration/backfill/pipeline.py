@@ -1,5 +1,5 @@
 """The backfill: the sweep's ranges, then the queue, until the column is complete, while the app
-serves.
+serves. By `backfill.mode: batch`, the first one leaves the ranges to jobs of a batch API.
 
 Ranges, queue and rows are the resume point: a run after a kill continues with what is left. Several
 runs at once share the work.
@@ -7,7 +7,7 @@ runs at once share the work.
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,8 @@ from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ConfigError, DatabaseError, SpaceMismatch
+from ragkit.migration.backfill.batch.preparing import is_by_jobs
+from ragkit.migration.backfill.batch.stage import BatchStage
 from ragkit.migration.backfill.batches import RequestLimits, queue_batches, sweep_batches
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
 from ragkit.migration.backfill.model_calls.metering import Quota, Reading, meter_requests, read_usd
@@ -28,7 +30,8 @@ from ragkit.migration.progress import coverage
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.progress.completion import complete, needs_audit, start_pass
 from ragkit.migration.progress.coverage import RowCounts
-from ragkit.migration.work import sweep
+from ragkit.migration.work import jobs, sweep
+from ragkit.migration.work.jobs import NO_JOBS, JobCounts
 from ragkit.migration.work.workers import working
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Space
@@ -42,7 +45,7 @@ class Progress:
     """`done` of about `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is
     what all runs of this migration have spent, `in_flight` the requests that are with the model
     now, and `waiting` why the backfill is slowed down, or what makes its writes dear; "" when
-    nothing does."""
+    nothing does. `jobs` are those of the provider's batch API."""
 
     done: int
     total: int
@@ -51,9 +54,13 @@ class Progress:
     usd: float = 0.0
     in_flight: int = 0
     waiting: str = ""
+    jobs: JobCounts = NO_JOBS
 
     @property
     def eta_seconds(self) -> float:
+        """Infinite where nobody knows: a batch takes as long as the provider likes."""
+        if self.jobs.rows:
+            return float("inf")
         return (self.total - self.done) / self.rate if self.rate else float("inf")
 
 
@@ -69,23 +76,27 @@ def run_backfill(
 
     The first Progress tells where the run starts. `executor` runs the model (default: threads);
     `probe_log` is a running probe's, for the throttle; without `wait`, what others hold is left to
-    them. Raises SpaceMismatch (the embedder makes another space than the contract binds),
-    ModelError, DatabaseError, or PhaseError when others hold rows and nothing changes; what was
-    written stays, and the next run continues.
+    them, and so are the ranges and jobs of backfill.mode: batch. Raises ConfigError (no batch API),
+    SpaceMismatch (the embedder makes another space than the contract binds), ModelError,
+    DatabaseError, or PhaseError when others hold rows and nothing changes; what was written stays,
+    and the next run continues.
     """
     migration.require_phase("backfill")
     require_bound_space(migration, embedder)
     meter = Reading(read_usd(migration))
     in_flight = InFlight(requests_in_flight(migration, embedder))
     with translate_errors("backfill"), migration.engine.connect() as connection:
-        tally = _Tally(coverage.estimate_rows(connection, migration), meter, in_flight)
+        counts = coverage.estimate_rows(connection, migration)
+        tally = _Tally(counts, meter, in_flight, jobs.count(connection, migration))
     start = tally.progress()
     log.info("backfill starts from %d of %d", start.done, start.total)
     yield start
     throttle = throttle_for(migration, probe_log)
     model = for_rows(meter_requests(migration, embedder, meter), migration.plan.new.long_texts)
-    limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
     snapshots = OldSnapshots(migration)
+    stage = None
+    if wait and (is_by_jobs(migration) or tally.jobs.open):
+        stage = BatchStage(migration, embedder, throttle, sweeps=is_by_jobs(migration))
     waiting = Waiting(migration, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds)
     with (
         working(migration.engine, "ragkit backfill") as worker,
@@ -95,26 +106,41 @@ def run_backfill(
         while True:
             last = retry_database(start_pass, migration)
             landed_before = tally.landed
-            for batches in (
-                sweep_batches(migration, worker, limits),
-                queue_batches(migration, worker, last.before, limits),
-            ):
-                for landed in pipeline.run(batches):
-                    reason = throttle.reason or meter.held
-                    yield tally.progress(landed, reason or snapshots.look())
-            counts = None
+            for landed in _pass(migration, worker, pipeline, stage, last.before):
+                reason = throttle.reason or meter.held
+                yield tally.progress(landed, reason or snapshots.look())
+            audited = None
             if retry_database(needs_audit, migration, last):
-                tally.counted(counts := audit(migration))
-            if retry_database(complete, migration, last, counts) or not wait:
+                tally.counted(audited := audit(migration))
+            if retry_database(complete, migration, last, audited) or not wait:
                 break
-            if tally.landed == landed_before:
+            if stage and tally.looked_at(stage.counts()).open:
+                yield tally.progress()
+                stage.wait(tally.jobs)
+            elif tally.landed == landed_before:
                 waiting.wait()
     if pipeline.reused:
         migration.record("reused", rows=pipeline.reused)
     if not tally.is_exact:
         with translate_errors("backfill"), migration.engine.connect() as connection:
             tally.counted(coverage.estimate_rows(connection, migration))
+    if stage:
+        tally.looked_at(stage.counts())
+        meter.usd = read_usd(migration)
     yield tally.progress()
+
+
+def _pass(
+    migration: Migration, worker: str, pipeline: Pipeline, stage: BatchStage | None, before: int
+) -> Iterator[int]:
+    """The rows that landed, after each write. `before` as of PassStart."""
+    model = pipeline.model
+    limits = RequestLimits.of(model, migration.plan.backfill.batch_size)
+    if not is_by_jobs(migration):
+        yield from pipeline.run(sweep_batches(migration, worker, limits))
+    yield from pipeline.run(queue_batches(migration, worker, before, limits))
+    if stage:
+        yield from stage.advance(worker)
 
 
 @dataclass
@@ -124,6 +150,7 @@ class _Tally:
     counts: RowCounts
     meter: Reading
     in_flight: InFlight
+    jobs: JobCounts
     written: int = 0
     landed: int = 0
     is_exact: bool = False
@@ -132,6 +159,10 @@ class _Tally:
     def counted(self, counts: RowCounts) -> None:
         self.counts, self.written, self.is_exact = counts, 0, True
 
+    def looked_at(self, counted: JobCounts) -> JobCounts:
+        self.jobs = counted
+        return counted
+
     def progress(self, landed: int = 0, reason: str = "") -> Progress:
         self.landed, self.written = self.landed + landed, self.written + landed
         seconds = time.monotonic() - self.start
@@ -139,7 +170,7 @@ class _Tally:
         # a row that is edited meanwhile is written again
         done, rate = min(self.counts.filled + self.written, total), self.landed / max(seconds, 1e-6)
         running = self.in_flight.running
-        return Progress(done, total, rate, seconds, self.meter.usd, running, reason)
+        return Progress(done, total, rate, seconds, self.meter.usd, running, reason, self.jobs)
 
 
 def requests_in_flight(migration: Migration, embedder: Embedder) -> int:

@@ -51,7 +51,7 @@ class Pipeline:
         executor: Executor | None = None,
     ):
         self._migration, self._in_flight = migration, in_flight
-        self._model = ObservedEmbedder(model, in_flight)
+        self._model, self.model = ObservedEmbedder(model, in_flight), model.model
         self._limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
         self._seconds = migration.plan.backfill.model_seconds
         self._own = None if executor else ThreadPoolExecutor(in_flight.limit, "embed")

@@ -13,6 +13,7 @@ from ragkit.embedding.embedder import Embedder, MeteredEmbedder
 from ragkit.embedding.long_texts.embedder import LongTexts, for_rows
 from ragkit.embedding.long_texts.split import limits_of
 from ragkit.embedding.requests import SAFETY
+from ragkit.migration.backfill.batch.preparing import FULL, LINE_BYTES, MAX_OPEN, is_by_jobs
 from ragkit.migration.backfill.model_calls.embed import embed_texts
 from ragkit.migration.backfill.model_calls.metering import Quota
 from ragkit.migration.inspection.long_texts import TextLengths, measure_lengths, to_embed
@@ -22,13 +23,17 @@ SAMPLE_TEXTS = 32
 """Embedded to measure the new model's speed."""
 PATIENCE_SECONDS = 60.0
 """For a busy model."""
+DAY_HOURS = 24
+"""In which a provider ends a batch, or gives it up."""
 
 
 @dataclass(frozen=True)
 class CostEstimate:
     """For the rows that are still pending: requests as the backfill batches them; tokens by the
     model's tokenizer, else as the service counts those of a sample; minutes by the speed of a
-    sample and the quota; money at the catalogue's price."""
+    sample and the quota; money at the catalogue's price. By a batch API,
+    requests are its jobs, money is at its price, and minutes are what the provider allows itself at
+    most."""
 
     rows: int
     requests: int
@@ -55,16 +60,30 @@ def estimate_cost(migration: Migration, embedder: Embedder) -> CostEstimate:
     tokens = round(estimated * once * sample_time.tokens_ratio)
     requests = _count_requests(model, migration.plan.backfill.batch_size, sent * once, tokens)
     seconds = lengths.rows * sample_time.seconds_a_row
+    if is_by_jobs(migration) and lengths.rows:
+        return _by_jobs(model, lengths.rows, sent * once, tokens)
     quota = Quota.of(model, migration.plan.backfill)
-    price_date = model.price_as_of.isoformat() if model.price_as_of else "free, runs here"
     return CostEstimate(
         rows=lengths.rows,
         requests=requests,
         tokens=tokens,
         usd=round(model.price(tokens), 4),
-        price_as_of=price_date,
+        price_as_of=_price_date(model),
         minutes=round(max(seconds, quota.seconds(requests, tokens)) / 60, 4),
     )
+
+
+def _by_jobs(model: Model, rows: int, texts: float, tokens: int) -> CostEstimate:
+    """Of the bytes a job may have, texts of four bytes a token fill a part."""
+    size = tokens * CHARACTERS_PER_TOKEN + texts * LINE_BYTES
+    jobs = max(ceil(texts / model.batch_texts), ceil(size / (FULL * model.batch_bytes)))
+    days = ceil(jobs / MAX_OPEN)
+    usd = round(model.batch_price(tokens), 4)
+    return CostEstimate(rows, jobs, tokens, usd, _price_date(model), 60.0 * DAY_HOURS * days)
+
+
+def _price_date(model: Model) -> str:
+    return model.price_as_of.isoformat() if model.price_as_of else "free, runs here"
 
 
 def _sent(lengths: TextLengths, long_texts: LongTexts) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from ragkit.database.types import vector_type
 from ragkit.deploy.project_checks import Check, check_project
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import Embedder
+from ragkit.migration.backfill.batch.preparing import is_by_jobs
 from ragkit.migration.backfill.model_calls.metering import Quota
 from ragkit.migration.inspection.checks.model_checks import check_models
 from ragkit.migration.inspection.checks.way_checks import check_way
@@ -83,6 +84,9 @@ def _extension(migration: Migration, model: Model) -> Check:
 
 
 def _quota(migration: Migration, model: Model, cost: CostEstimate) -> Check:
+    if is_by_jobs(migration):
+        days = f"{cost.minutes / 60:g} hours at most"
+        return Check("quota", f"{cost.requests:,} jobs of the batch API: {days}", True)
     quota = Quota.of(model, migration.plan.backfill)
     limits = [f"{quota.requests:,} requests" if quota.requests else "",
               f"{quota.tokens:,} tokens" if quota.tokens else ""]  # fmt: skip

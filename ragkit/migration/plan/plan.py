@@ -26,7 +26,7 @@ from ragkit.migration.plan.data import (
 from ragkit.migration.plan.faults import describe_faults
 from ragkit.migration.plan.judging import JudgingSection
 from ragkit.migration.plan.models.facts import ModelFacts
-from ragkit.migration.plan.models.named import model_faults
+from ragkit.migration.plan.models.named import batch_faults, model_faults
 from ragkit.migration.plan.section import Section, fields, is_text
 from ragkit.migration.plan.steps import (
     BackfillSection,
@@ -133,7 +133,9 @@ class Plan(Section):
         # without validation: an old model may be one that cannot be called
         new = NewSection.model_construct(**self.old.model_dump(include=shared))
         old._declared, new._declared = self.new.declared, self.old.declared
-        back = self.model_copy(update={"old": old, "new": new})
+        # what comes after the cut-over is not for a batch API
+        backfill = self.backfill.model_copy(update={"mode": "live"})
+        back = self.model_copy(update={"old": old, "new": new, "backfill": backfill})
         return back.beside([sibling.reversed() for sibling in self.siblings])
 
     def renamed(self, old: str, new: str) -> Self:
@@ -154,6 +156,8 @@ class Plan(Section):
         if "model_facts" in valid:
             facts = {name: section.given for name, section in valid["model_facts"].items()}
             yield from model_faults(old, new, facts)
+            if new and (backfill := valid.get("backfill")) and backfill.mode == "batch":
+                yield from batch_faults(new, facts)
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
         if table and ((old and old.is_beside) or (new and new.is_beside)):

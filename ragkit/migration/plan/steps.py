@@ -28,6 +28,14 @@ class BackfillSection(Section):
     tokens_per_minute: Annotated[int, Field(ge=0)] = Field(
         0, description="your quota; 0: the catalogue's"
     )
+    mode: Literal["live", "batch"] = Field(
+        "live",
+        description="`batch` fills by the provider's batch API: at half the price, in 24 hours at "
+        "most a job; what people write meanwhile is embedded live",
+    )
+    batch_hours: Annotated[float, Field(gt=0)] = Field(
+        26.0, description="how long one run waits for the jobs of a batch API, in hours"
+    )
     budget_usd: Annotated[float, Field(ge=0)] = Field(
         0.0, description="the backfill stops cleanly at this cost, in US dollars; 0: no limit"
     )

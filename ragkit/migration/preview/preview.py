@@ -11,6 +11,7 @@ from ragkit.database.types import vector_type
 from ragkit.deploy.canary.limits import Limits
 from ragkit.deploy.canary.needed import describe
 from ragkit.deploy.project_checks import Check
+from ragkit.migration.backfill.batch.preparing import is_by_jobs
 from ragkit.migration.inspection.inventory import TextStatistics
 from ragkit.migration.inspection.rules import Finding, findings
 from ragkit.migration.migration import Migration
@@ -61,7 +62,8 @@ class Preview:
 def make_preview(migration: Migration, measured: Measured, checks: Sequence[Check]) -> Preview:
     """Changes nothing. `checks` are those of readiness. Raises ModelError or DatabaseError."""
     figures = measured.figures
-    backfill = f"about {naturaldelta(60 * figures.backfill_minutes)}"
+    by_jobs = "at most" if is_by_jobs(migration) else "about"
+    backfill = f"{by_jobs} {naturaldelta(60 * figures.backfill_minutes)}"
     build = f"about {naturaldelta(60 * figures.index_minutes)}"
     return Preview(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

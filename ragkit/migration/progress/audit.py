@@ -1,7 +1,7 @@
 """The audit: every row counted, chunk by chunk of each leaf, each by a short snapshot.
 
-It says whether sweep and queue have left nothing out. A pending row that is in neither is put into
-the queue, so that the next run fills it.
+It says whether sweep, jobs and queue have left nothing out. A pending row that is in none of them
+is put into the queue, so that the next run fills it.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.leaf import LeafGone, LeafMigration, of_leaves, unless_gone
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.coverage import NONE, RowCounts
-from ragkit.migration.work import queue, sweep
+from ragkit.migration.work import jobs, queue, sweep
 from ragkit.retry import retry_database
 
 CHUNK_BLOCKS = 4096
@@ -67,8 +67,14 @@ def _count_chunk(migration: Migration, leaf: LeafMigration, first: int) -> tuple
             with unless_gone(leaf):
                 counts = coverage.count_rows(connection, leaf, *where)
             blocks = coverage.count_blocks(connection, leaf)
-            if counts.pending and sweep.state(connection, migration).is_complete:
+            if counts.pending and _are_unaccounted(connection, migration):
                 queue.add_pending(connection, leaf, *where)
     except LeafGone:
         return 0, NONE
     return blocks, counts
+
+
+def _are_unaccounted(connection: sa.Connection, migration: Migration) -> bool:
+    """Whether pending rows belong into the queue: they are in no range and in no job."""
+    is_walked = sweep.state(connection, migration).is_complete
+    return is_walked and not jobs.are_open(connection, migration)

@@ -132,13 +132,19 @@ def claim(migration: Migration, worker: str) -> Range | None:
 def finish(migration: Migration, worker: str, done: Range) -> None:
     """Every row of the range has a vector, is a dead letter, or is in the queue; of a file that is
     gone, no range of the new one is finished by it. Raises DatabaseError."""
+    with translate_errors("finishing a range"), migration.engine.begin() as connection:
+        finish_with(connection, migration, worker, done)
+
+
+def finish_with(connection: sa.Connection, migration: Migration, worker: str, done: Range) -> bool:
+    """The same in a transaction, with what makes it true. False where there is no such claim: it
+    was made already, or the file is gone."""
     is_walked = *_of_leaf(SWEEP, migration, done.leaf), SWEEP.c.filenode == done.leaf.filenode
     is_ours = (
         *_of_leaf(CLAIM, migration, done.leaf), CLAIM.c.first_block == done.first,
         CLAIM.c.worker == worker, sa.exists().where(*is_walked),
     )  # fmt: skip
-    with translate_errors("finishing a range"), migration.engine.begin() as connection:
-        connection.execute(sa.delete(CLAIM).where(*is_ours))
+    return connection.execute(sa.delete(CLAIM).where(*is_ours)).rowcount > 0
 
 
 def _refresh(connection: sa.Connection, migration: Migration) -> None:

@@ -59,6 +59,30 @@ QUEUE = sa.Table(  # keys of rows that were written and have no vector, a partit
     sa.Column("worker", sa.Text),
     postgresql_partition_by="LIST (migration)",
 )  # fmt: skip
+BATCH_JOB = sa.Table(  # rows that a provider's batch API embeds, or will
+    "batch_job",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("migration", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("remote", sa.Text),  # the provider's id
+    sa.Column("keys", sa.JSON(none_as_null=True)),  # of its rows, until it has ended
+    sa.Column("digests", sa.JSON(none_as_null=True)),  # of their texts, as they were sent
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("usd", sa.Float, nullable=False, server_default="0"),  # an estimate until it ends
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),  # part of its label
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),  # of its rows in a row
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("worker", sa.Text),
+    sa.Column("created_at", _time, nullable=False, server_default=sa.func.now()),
+    sa.Column("submitted_at", _time),
+    sa.Column("looked_at", _time),
+    sa.Column("ended_at", _time),
+)
 
 
 def queue_partition(migration_id: str) -> str:

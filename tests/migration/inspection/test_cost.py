@@ -1,11 +1,15 @@
 import pytest
 
+from ragkit.embedding.load import load_embedder
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection.cost import estimate_cost
 from ragkit.migration.migration import Migration
+from ragkit.migration.plan.models.facts import ModelFacts
 from ragkit.migration.schema.expansion import expand
 from tests.conftest import TEXTS, changed, embedder_of
 from tests.migration.inspection.conftest import LONG_TEXT
+from tests.stand_ins.embeddings import openai
+from tests.stand_ins.embeddings.service import KEY
 
 
 def test_the_cost_covers_the_pending_rows(flawed, new_embedder):
@@ -39,3 +43,23 @@ def test_a_service_is_paid_for_the_pieces(flawed, plan, engine, vertex, monkeypa
         assert estimate.requests == requests
         assert estimate.tokens == pytest.approx(tokens, rel=0.001)  # as a sample was counted
         assert estimate.usd == pytest.approx(tokens * 0.15e-6, abs=1e-4)
+
+
+def test_a_batch_costs_half_and_takes_a_day_at_most(flawed, plan, engine):
+    with openai.serving(1536) as service:
+        model = "text-embedding-3-small"
+        facts = {"base_url": f"{service.address}/v1", "usd_per_million_tokens": 1e4}
+        estimates = []
+        for mode in ("live", "batch"):
+            of_mode = changed(plan, {"new.model": model, "backfill.mode": mode})
+            of_mode = of_mode.model_copy(
+                update={"model_facts": {model: ModelFacts(**facts, key_env="K", batch_texts=3)}}
+            )
+            migration = Migration.open(of_mode, engine)
+            embedder = load_embedder(model, of_mode.facts, {"K": KEY})
+            estimates.append(estimate_cost(migration, embedder))
+        live, batch = estimates
+        assert batch.usd == pytest.approx(live.usd / 2, rel=1e-3)
+        assert batch.usd > 0
+        assert (batch.requests, batch.minutes) == (3, 24 * 60)  # seven texts
+        assert batch.tokens == live.tokens

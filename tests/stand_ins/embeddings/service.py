@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -79,19 +80,39 @@ Shape = Callable[[Service, Asked, object], Mapping[str, Any]]
 Refuse = Callable[[int, str], Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    needs_key: bool = True
+
+
+Also = Callable[[str, str, Message, bytes], Reply | None]
+
+
 @contextmanager
 def serving(
-    service: Service, read: Read, shape: Shape, refuse: Refuse, key_header: str = "Authorization"
+    service: Service,
+    read: Read,
+    shape: Shape,
+    refuse: Refuse,
+    key_header: str = "Authorization",
+    also: Also | None = None,
 ) -> Iterator[Service]:
     """Yields it with its base address. `read` takes path and body, `shape` the fault too; `refuse`
-    makes the body of an error, which repeats the key, as careless services do."""
+    makes the body of an error, which repeats the key, as careless services do. `also` answers
+    other requests: None for those that it does not know."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            sent_body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self._answer_also(sent_body):
+                return None
+            body = json.loads(sent_body)
             asked = read(self.path, body)
             service.asked.append(asked)
             fault = service.faults.pop(0) if service.faults else None
@@ -112,6 +133,23 @@ def serving(
                 case "broken":
                     return self._send(200, b'{"data": [')
             return self._send(200, json.dumps(shape(service, asked, fault)).encode())
+
+        def do_GET(self) -> None:
+            if not self._answer_also(b""):
+                self._send(404, b"{}")
+
+        def _answer_also(self, body: bytes) -> bool:
+            if also is None or (found := also(self.command, self.path, self.headers, body)) is None:
+                return False
+            sent = (self.headers.get(key_header) or "").removeprefix("Bearer ")
+            if found.needs_key and service.key and sent != service.key:
+                found = Reply(service.statuses.get(401, 401), json.dumps(refuse(401, "")).encode())
+            self.send_response(found.status)
+            for name, value in {**found.headers, "Content-Length": str(len(found.body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(found.body)
+            return True
 
         def _send(self, status: int, data: bytes) -> None:
             self.send_response(status)

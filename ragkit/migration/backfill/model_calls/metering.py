@@ -19,6 +19,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.steps import BackfillSection
 from ragkit.migration.progress import coverage
+from ragkit.migration.work import jobs
 from ragkit.retrieval.contract import SCHEMA
 
 _metadata = sa.MetaData(schema=SCHEMA)
@@ -39,6 +40,8 @@ QUOTA = sa.Table(
 )
 QUESTIONS = ", questions"
 """Behind the model's name in the ledger: what the questions of a rescue have used of it."""
+BATCHES = ", batches"
+"""Behind it: what the jobs of its batch API have used, at their price; a job is one request."""
 _RESERVE = sa.text(f"""
     update {SCHEMA}.quota
     set free_at = greatest(free_at, clock_timestamp()) + make_interval(secs => :seconds)
@@ -140,7 +143,8 @@ class CostMeter:
         engine = self._migration.engine
         with translate_errors("reading the cost ledger"), engine.begin() as connection:
             if not self._are_questions:
-                self._require_budget(connection, tokens)
+                usd = self._model.price(tokens)
+                self._reading.usd = require_budget(connection, self._migration, usd)
             names = {"model": self._model.served_name}
             if seconds:
                 wait = connection.scalar(_RESERVE, {**names, "seconds": seconds})
@@ -153,36 +157,46 @@ class CostMeter:
     def after(self, tokens: int) -> None:
         """Raises DatabaseError."""
         name = self._model.name + (QUESTIONS if self._are_questions else "")
-        row = {
-            "migration": self._migration.id, "model": name,
-            "requests": 1, "tokens": tokens, "usd": self._model.price(tokens),
-        }  # fmt: skip
-        entry = insert(SPENDING).values(row)
-        sums = {name: SPENDING.c[name] + row[name] for name in ("requests", "tokens", "usd")}
-        update = entry.on_conflict_do_update(index_elements=["migration", "model"], set_=sums)
-        engine = self._migration.engine
+        usd, engine = self._model.price(tokens), self._migration.engine
         with translate_errors("writing the cost ledger"), engine.begin() as connection:
-            connection.execute(update)
-        self._reading.usd += self._model.price(tokens)
+            record_cost(connection, self._migration, name, tokens, usd)
+        self._reading.usd += usd
 
     def busy(self) -> None:
         """The pipeline sees it, and has fewer requests in flight."""
 
-    def _require_budget(self, connection: sa.Connection, tokens: int) -> None:
-        budget = self._migration.plan.backfill.budget_usd
-        own = _sum_usd(_read_costs(connection, self._migration.plan))
-        self._reading.usd = own
-        siblings = self._migration.plan.siblings
-        others = _sum_usd(_read_costs(connection, *siblings)) if siblings else 0.0
-        if budget and own + others + self._model.price(tokens) > budget:
-            counts = coverage.estimate_rows(connection, self._migration)
-            table = f" of {self._migration.plan.name}" if siblings else ""
-            of_others = f" and ${others:.4f} for the other tables" if siblings else ""
-            raise BudgetExceeded(
-                f"the budget of ${budget:g} is used up: ${own:.4f} spent{of_others}, "
-                f"{counts.filled} rows{table} have vectors and {counts.pending} are pending. Raise "
-                "backfill.budget_usd and run this again"
-            )
+
+def require_budget(connection: sa.Connection, migration: Migration, usd: float) -> float:
+    """What this migration has spent. Raises BudgetExceeded when `usd` more would exceed the budget
+    that it shares with its siblings; what batches at the provider may cost counts as spent."""
+    plan, siblings = migration.plan, migration.plan.siblings
+    own = _sum_usd(_read_costs(connection, plan))
+    others = _sum_usd(_read_costs(connection, *siblings)) if siblings else 0.0
+    reserved = jobs.reserved_usd(connection, migration)
+    budget = plan.backfill.budget_usd
+    if budget and own + others + reserved + usd > budget:
+        counts = coverage.estimate_rows(connection, migration)
+        table = f" of {plan.name}" if siblings else ""
+        of_others = f" and ${others:.4f} for the other tables" if siblings else ""
+        raise BudgetExceeded(
+            f"the budget of ${budget:g} is used up: ${own:.4f} spent{of_others}, "
+            f"{counts.filled} rows{table} have vectors and {counts.pending} are pending. Raise "
+            "backfill.budget_usd and run this again"
+        )
+    return own
+
+
+def record_cost(
+    connection: sa.Connection, migration: Migration, name: str, tokens: int, usd: float
+) -> None:
+    """Adds a request to what is recorded under this name."""
+    row = {
+        "migration": migration.id, "model": name, "requests": 1, "tokens": tokens, "usd": usd,
+    }  # fmt: skip
+    entry = insert(SPENDING).values(row)
+    sums = {name: SPENDING.c[name] + row[name] for name in ("requests", "tokens", "usd")}
+    update = entry.on_conflict_do_update(index_elements=["migration", "model"], set_=sums)
+    connection.execute(update)
 
 
 def open_ledger(connection: sa.Connection, model: Model) -> None:

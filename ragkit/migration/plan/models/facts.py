@@ -35,6 +35,12 @@ class ModelFacts(Section):
         None, description="the price, in US dollars"
     )
     price_as_of: Day | None = Field(None, description="when that was the price, as 2026-11-27")
+    batch_texts: Count | None = Field(
+        None, description="texts a job of the batch API (`backfill.mode: batch`)"
+    )
+    batch_discount: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="the share that the batch API takes off the price"
+    )
     retires: Day | None = Field(None, description="the day on which the model is gone")
     document_prefix: str | None = Field(
         None, description="put before each text of a row, such as `passage: ` for e5"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ragkit.embedding.catalogue import Model, find_model, is_plugin
+from ragkit.embedding.catalogue import CATALOGUE, Model, find_model, has_batches, is_plugin
 from ragkit.embedding.catalogue.facts import Facts
 from ragkit.embedding.catalogue.names import split_dimension
 from ragkit.errors import UnknownModel
@@ -40,4 +40,19 @@ def _needless(old: ColumnSection, new: ColumnSection, models: dict[str, Model]) 
         yield (
             f"new.model: {old.model} and {new.model} share a space, so their vectors compare: set "
             f"the app's model to {new.model}; there is nothing to migrate"
+        )
+
+
+def batch_faults(new: ColumnSection, facts: Facts) -> Iterator[str]:
+    """Of backfill.mode: batch."""
+    try:
+        has_one = not is_plugin(new.model) and has_batches(find_model(new.model, facts))
+    except UnknownModel:  # is told already
+        return
+    if not has_one:
+        names = sorted(name for name, model in CATALOGUE.items() if has_batches(model))
+        genai = "genai:gemini-embedding-001"
+        yield (
+            f"backfill.mode: batch: {new.model} has no batch API here; there is one for "
+            f"{', '.join([*names, genai])}: choose one of these, or set backfill.mode: live"
         )

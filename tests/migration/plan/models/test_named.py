@@ -5,6 +5,8 @@ import pytest
 from ragkit.errors import PlanError
 from ragkit.migration.plan import Plan
 
+BATCH = {"backfill": {"mode": "batch"}}
+
 
 def plan(old="wordllama-256", new="text-embedding-3-small", facts=None, **new_more):
     return Plan.of(
@@ -33,6 +35,21 @@ def test_one_line_names_a_model_of_any_provider():
 def test_a_model_that_cannot_be_is_told_with_its_field(models, message):
     with pytest.raises(PlanError, match=message):
         plan(**models)
+
+
+@pytest.mark.parametrize(
+    "model", ["text-embedding-005", "voyage-4", "openai:nomic-embed-text/768", "tests.stand_ins:X"]
+)
+def test_a_model_without_a_batch_api_is_refused_with_those_that_have_one(model):
+    with pytest.raises(PlanError, match=r"no batch API.*-2, text-embedding-3-large"):
+        Plan.of({**plan(new=model).model_dump(by_alias=True), **BATCH})
+
+
+def test_models_with_a_batch_api():
+    for model in ("text-embedding-3-small/512", "gemini-embedding-2", "genai:gemini-embedding-001"):
+        batched = Plan.of({**plan(new=model).model_dump(by_alias=True), **BATCH})
+        assert batched.backfill.mode == "batch"
+        assert batched.reversed().backfill.mode == "live"
 
 
 class TestOneSpace:

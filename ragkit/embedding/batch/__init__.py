@@ -1,0 +1,1 @@
+"""Batch APIs of providers: half the price, within a day."""
