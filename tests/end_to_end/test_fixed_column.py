@@ -38,12 +38,12 @@ SCRIPT = """#!/bin/sh
 # The column is always the same one. A revision is started beside the others, and gets the traffic
 # once it answers; which one an app finds is a matter of its search_path.
 set -e
-port=$({python} -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); \\
+port=$("{python}" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); \\
 print(s.getsockname()[1])')
 MODEL="$EMBEDDING_MODEL" VECTOR_COLUMN=embedding SEARCH_PATH="$RAGKIT_SCHEMA,public" \\
-    {settings} {python} {program} $port > "{folder}/$port.log" 2>&1 &
+    {settings} "{python}" "{program}" $port > "{folder}/$port.log" 2>&1 &
 echo $! >> "{folder}/pids"
-until {python} -c "import httpx; httpx.get('http://127.0.0.1:$port/login')" 2> /dev/null; do
+until "{python}" -c "import httpx; httpx.get('http://127.0.0.1:$port/login')" 2> /dev/null; do
     sleep 0.2
 done
 echo $port > "{folder}/new port" && mv "{folder}/new port" "{folder}/port"
