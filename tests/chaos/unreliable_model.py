@@ -9,7 +9,7 @@ calls of the model. The last one stays.
 import sys
 import time
 
-from ragkit.embedding import wordllama
+from ragkit.embedding.providers import wordllama
 from ragkit.errors import ModelBusy
 from ragkit.runbook.cli import main
 

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
@@ -20,6 +20,7 @@ from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.status import read_status
 from ragkit.retrieval.contract import read_bindings
 from tests.conftest import ROLE, changed
+from tests.migration.backfill.machine import Backfilling
 from tests.migration.shapes import insert, make_shaped, shaped_plan, shaped_rows
 from tests.stand_ins.letters import Letters
 
@@ -175,7 +176,9 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder, par
     titles = st.sampled_from([None, "", "Tea", "Maps", "Wool"])
     payloads = st.sampled_from([None, "{}", '{"data": "x"}', '{"data": "y"}', '{"data": " "}'])
 
-    class Interleaving(RuleBasedStateMachine):
+    class Interleaving(Backfilling):
+        embedder = new_embedder
+
         def __init__(self):
             super().__init__()
             with engine.begin() as connection:
@@ -184,7 +187,6 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder, par
             make_shaped(engine, partitioned)
             self.migration = Migration.open(plan, engine)
             expand(self.migration)
-            self.backfill = None
 
         @rule(key=st.integers(1, 9), title=titles, payload=payloads, collection=MODELS)
         def write(self, key, title, payload, collection):
@@ -211,20 +213,6 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder, par
             with engine.begin() as connection:
                 connection.execute(sa.text('delete from "Amenities" where id = :id'), {"id": key})
 
-        @rule(steps=st.integers(1, 3))
-        def run_batches(self, steps):
-            self.backfill = self.backfill or run_backfill(self.migration, new_embedder)
-            for _ in range(steps):
-                if next(self.backfill, None) is None:
-                    self.backfill = None
-                    return
-
-        @rule()
-        def kill(self):
-            if self.backfill:
-                self.backfill.close()
-            self.backfill = None
-
         @invariant()
         def no_vector_is_stale(self):
             for _, text, vector in shaped_rows(self.migration).values():
@@ -232,8 +220,7 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder, par
                     assert vector == pytest.approx(Letters().embed_query(text), abs=1e-6)
 
         def teardown(self):
-            self.kill()
-            list(run_backfill(self.migration, new_embedder))
+            self.finish()
             for collection, text, vector in shaped_rows(self.migration).values():
                 if collection == "a":
                     assert (vector is not None) == bool(text and text.strip())

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from ragkit.errors import PlanError, SchemaError
 from ragkit.migration.backfill.pipeline import run_backfill
@@ -20,6 +20,7 @@ from ragkit.migration.schema.triggers import drop_triggers
 from ragkit.migration.work.rows import Row
 from tests.conftest import OLD as OLD_MODEL
 from tests.conftest import ROLE, TEXTS, changed, embedder_of, make_plan
+from tests.migration.backfill.machine import Backfilling
 from tests.stand_ins.letters import Letters
 
 TABLES = (
@@ -218,7 +219,9 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
     texts = st.sampled_from([None, "", " ", "Tea.", "Maps.", "Wool."])
     documents, keys = st.integers(1, 8), st.integers(1, 10)
 
-    class Interleaving(RuleBasedStateMachine):
+    class Interleaving(Backfilling):
+        embedder = new_embedder
+
         def __init__(self):
             super().__init__()
             run(
@@ -228,7 +231,6 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
             make_tables(engine)
             self.migration = Migration.open(plan, engine)
             expand(self.migration)
-            self.backfill = None
 
         def do(self, sql, **values):
             with engine.begin() as connection:
@@ -254,20 +256,6 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
                 id=key, doc=document,
             )  # fmt: skip
 
-        @rule(steps=st.integers(1, 3))
-        def run_batches(self, steps):
-            self.backfill = self.backfill or run_backfill(self.migration, new_embedder)
-            for _ in range(steps):
-                if next(self.backfill, None) is None:
-                    self.backfill = None
-                    return
-
-        @rule()
-        def kill(self):
-            if self.backfill:
-                self.backfill.close()
-            self.backfill = None
-
         @invariant()
         def no_vector_is_stale(self):
             for _, text, vector in rows_of(engine):
@@ -276,8 +264,7 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
                     assert vector == pytest.approx(Letters().embed_query(text), abs=1e-6)
 
         def teardown(self):
-            self.kill()
-            list(run_backfill(self.migration, new_embedder))
+            self.finish()
             check(engine)
 
     run_state_machine_as_test(

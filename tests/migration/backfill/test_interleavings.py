@@ -4,12 +4,12 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
-from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from tests.conftest import ROLE, TEXTS, column_of, make_plan, make_table
+from tests.migration.backfill.machine import Backfilling
 from tests.migration.backfill.vectors import check_no_orphans, check_vectors
 from tests.stand_ins.letters import Letters
 
@@ -26,7 +26,9 @@ def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kil
     engine = server.engine(ROLE, f"interleavings {placement}")
     plan = make_plan({"backfill.batch_size": 2, "new.placement": placement})
 
-    class Interleaving(RuleBasedStateMachine):
+    class Interleaving(Backfilling):
+        embedder = new_embedder
+
         def __init__(self):
             super().__init__()
             with engine.begin() as connection:
@@ -35,7 +37,6 @@ def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kil
             make_table(engine, plan, TEXTS)
             self.migration = Migration.open(plan, engine)
             expand(self.migration)
-            self.backfill = None
 
         @rule(key=KEYS, text=CONTENTS)
         def write(self, key, text):
@@ -62,20 +63,6 @@ def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kil
             with engine.begin() as connection:
                 connection.exec_driver_sql('truncate "Amenities"')
 
-        @rule(steps=st.integers(1, 3))
-        def run_batches(self, steps):
-            self.backfill = self.backfill or run_backfill(self.migration, new_embedder)
-            for _ in range(steps):
-                if next(self.backfill, None) is None:
-                    self.backfill = None
-                    return
-
-        @rule()
-        def kill(self):
-            if self.backfill:
-                self.backfill.close()
-            self.backfill = None
-
         @invariant()
         def no_vector_is_stale(self):
             """A stored vector was made from the text of its row."""
@@ -86,8 +73,7 @@ def test_every_vector_belongs_to_its_text_in_any_order_of_writes_batches_and_kil
                     assert vector == pytest.approx(Letters().embed_query(contents[key]), abs=1e-6)
 
         def teardown(self):
-            self.kill()
-            list(run_backfill(self.migration, new_embedder))
+            self.finish()
             check_vectors(self.migration, new_embedder)
             check_no_orphans(self.migration)
 
