@@ -1,5 +1,6 @@
 """What local models of an SDK have in common: never cut a text, cut dimensions where asked."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,9 +25,8 @@ def told_by_itself(model: Model, dimension: int, max_tokens: int | None) -> Mode
     return replace(model, whole=whole, max_tokens_per_text=limit)
 
 
-class LocalEmbedder:
-    """An Embedder and a TokenCounter around a model in this process. A subclass has `_encode` and
-    `token_spans`."""
+class LocalEmbedder(ABC):
+    """An Embedder and a TokenCounter around a model in this process."""
 
     model: Model
     special_tokens = 2
@@ -57,17 +57,17 @@ class LocalEmbedder:
         vector: np.ndarray = fit_vectors(found, 1, self.model)[0]
         return vector
 
+    @abstractmethod
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """As TokenCounter."""
-        raise NotImplementedError
 
     def _prompt(self, is_query: bool) -> str:
         """What stands before a text, and counts towards the limit."""
         return self.model.query_prefix if is_query else self.model.document_prefix
 
+    @abstractmethod
     def _encode(self, texts: list[str], is_query: bool) -> object:
         """Vectors of shape (len(texts), the model's own dimension)."""
-        raise NotImplementedError
 
     def _too_long(self, text: str) -> str:
         """Why the model does not take it; empty when it does."""
