@@ -43,25 +43,25 @@ class Proof:
             process = environment.backfill("slow")
             time.sleep(3)
             self.fault("a transaction holds the table", "expand", "expand waits and tries again")
-        self._wait_until_filled(0.1)
+        self._wait_until_filled(0.1, process)
         self._kill(process, "backfill")
         process = environment.backfill("slow")
-        self._wait_until_filled(0.12)
+        self._wait_until_filled(0.12, process)
         start = time.time()
-        self._wait_until_filled(0.4)
+        self._wait_until_filled(0.4, process)
         self.backfill_without_fault = (start, time.time())
         dropped = environment.drop_connections()
         self.fault("connections dropped", "backfill", f"{dropped} dropped")
-        self._wait_until_filled(0.45)
+        self._wait_until_filled(0.45, process)
         self.faults[-1]["followed"] += f"; backfill's exit: {process.poll()}"
         self._kill(process, "backfill")
         process = environment.backfill("slow,dimension")
         self.fault("the model's dimension is wrong", "backfill", f"exit {process.wait()}")
         process = environment.backfill(BEHAVIOURS)
-        self._wait_until_filled(0.65)
+        self._wait_until_filled(0.65, process)
         self.fault("the model: 429, NaN, hangs, fewer vectors", "backfill", "retried")
         self._kill_server("backfill")
-        self._wait_until_filled(0.8)
+        self._wait_until_filled(0.8, process)
         self.faults[-1]["followed"] += f"; backfill's exit: {process.poll()}"
         self._kill(process, "backfill")
         self._interrupt_index_build()
@@ -140,8 +140,9 @@ class Proof:
         process.kill()
         self.fault(f"kill -9 of {phase}", phase, f"exit {process.wait()}; run again")
 
-    def _wait_until_filled(self, share: float) -> None:
-        """Waits until `share` of the rows has a new vector."""
+    def _wait_until_filled(self, share: float, backfill: subprocess.Popen) -> None:
+        """Waits until `share` of the rows has a new vector. Raises RuntimeError when the backfill
+        ends before it, or takes too long."""
         deadline = time.time() + MAX_WAIT_SECONDS
         while time.time() < deadline:
             try:
@@ -149,6 +150,9 @@ class Proof:
                     return
             except sa.exc.DBAPIError:
                 pass
+            if backfill.poll():
+                log = self.environment.log.read_text()
+                raise RuntimeError(f"the backfill ended with exit {backfill.poll()}: {log[-2000:]}")
             time.sleep(0.05)
         raise RuntimeError(f"the backfill did not fill {share:.0%} in {MAX_WAIT_SECONDS} s")
 

@@ -41,5 +41,5 @@ def load(model, behaviours):
 
 if __name__ == "__main__":
     behaviours = sys.argv.pop(1).split(",")
-    wordllama.load = lambda model: load(model, behaviours)
+    wordllama.load = lambda model, _: load(model, behaviours)
     main()
