@@ -54,8 +54,8 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
 NOT_LOCKED = {"sentence-transformers"}  # its torch is larger than all the rest
 NOT_IN_THE_FUNCTION = {  # imported only by the runbook, or added for the models of a plan
     "cohere", "fastembed", "google-genai", "httpx", "openai", "sentence-transformers", "voyageai",
-    "google-api-core", "google-cloud-aiplatform", "google-cloud-secret-manager", "grpcio",
-    "onnxruntime", "protobuf", "tokenizers", "wordllama",
+    "google-api-core", "google-cloud-aiplatform", "google-cloud-secret-manager",
+    "google-cloud-storage", "grpcio", "onnxruntime", "protobuf", "tokenizers", "wordllama",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,14 +135,18 @@ def made(model: str, text: str, dimension: int = 768) -> list[float]:
 
 
 @contextmanager
-def serving(secure: bool = False) -> Iterator[Vertex]:
-    vertex = Vertex()
+def serving(
+    secure: bool = False, vertex: Vertex | None = None, also: vertex_rest.Also | None = None,
+    services: Sequence[grpc.GenericRpcHandler] = (),
+) -> Iterator[Vertex]:  # fmt: skip
+    """`also` answers other requests of REST, `services` are others over gRPC."""
+    vertex = vertex or Vertex()
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", -1)])
     handler = grpc.unary_unary_rpc_method_handler(
         vertex.predict, PredictRequest.deserialize, PredictResponse.serialize
     )
     generic = grpc.method_handlers_generic_handler(SERVICE, {"Predict": handler})
-    server.add_generic_rpc_handlers((generic,))
+    server.add_generic_rpc_handlers((generic, *services))
     if secure:  # a channel that carries credentials requires it
         port = server.add_secure_port("127.0.0.1:0", grpc.local_server_credentials())
     else:
@@ -150,7 +154,10 @@ def serving(secure: bool = False) -> Iterator[Vertex]:
     vertex.grpc_address = f"127.0.0.1:{port}"
     server.start()
     try:
-        with vertex_rest.serving(vertex.answer) as rest, one_port.serving(rest, port) as shared:
+        with (
+            vertex_rest.serving(vertex.answer, also) as rest,
+            one_port.serving(rest, port) as shared,
+        ):
             vertex.address = f"127.0.0.1:{shared}"
             yield vertex
     finally:

@@ -18,17 +18,29 @@ HTTP_STATUSES = {
 }  # fmt: skip
 """As in google/rpc/code.proto."""
 
+Also = Callable[[str, str, bytes], tuple[int, dict | bytes] | None]
+
 
 @contextmanager
-def serving(answer: Callable[[str, list[dict], dict], list[dict]]) -> Iterator[int]:
-    """Yields its port. `answer` takes the model's resource name, the instances and parameters."""
+def serving(
+    answer: Callable[[str, list[dict], dict], list[dict]], also: Also | None = None
+) -> Iterator[int]:
+    """Yields its port. `answer` takes the model's resource name, the instances and parameters;
+    `also` a method, a path and a body: None for a request that it does not know."""
 
     class Predict(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
+        def do_GET(self) -> None:
+            if not self.answer_also(b""):
+                self.respond(404, {})
+
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.answer_also(data):
+                return None
+            body = json.loads(data)
             endpoint, _, verb = unquote(self.path).removeprefix("/v1/").rpartition(":")
             if verb != "predict":  # of the second series, which this stand-in has not
                 said = {"code": 404, "message": self.path, "status": "NOT_FOUND"}
@@ -42,8 +54,14 @@ def serving(answer: Callable[[str, list[dict], dict], list[dict]]) -> Iterator[i
                 said = {"code": code, "message": message, "status": status.name}
                 self.respond(code, {"error": said})
 
-        def respond(self, code: int, body: dict) -> None:
-            data = json.dumps(body).encode()
+        def answer_also(self, body: bytes) -> bool:
+            if also is None or (found := also(self.command, self.path, body)) is None:
+                return False
+            self.respond(*found)
+            return True
+
+        def respond(self, code: int, body: dict | bytes) -> None:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json; charset=UTF-8")
             self.send_header("Content-Length", str(len(data)))

@@ -3,6 +3,7 @@
 A job is known by the provider's id, and found again by the label that ragkit gave it.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,11 @@ class Result:
     is_refused: bool = False
 
 
+def digest_of(text: str) -> str:
+    """What a text is known by at the provider, in 40 characters."""
+    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+
+
 class BatchEmbedder(Protocol):
     """The batch API of one model. Every method raises ModelError: ModelBusy for what passes,
     BatchLost where a job or its answers are gone."""
@@ -43,7 +49,8 @@ class BatchEmbedder(Protocol):
     model: Model
 
     def line(self, id: str, text: str) -> str:
-        """The request for the vector of a row's text, as a line of the file to submit."""
+        """The request for the vector of a row's text, as a line of the file to submit. `id` is the
+        text's `digest_of`: some services answer with the text itself."""
         ...
 
     def submit(self, label: str, lines: Path) -> str:

@@ -24,7 +24,8 @@ class Model:
     server that speaks the provider's protocol, `key_env` the variable with its key, and
     `answers_as` what it calls the model in its answers. `batch_texts` and `batch_bytes` are limits
     of a job of the provider's batch API, which takes `batch_discount` off the price; 0 texts: the
-    model has none.
+    model has none. `batch_folder`: where Vertex AI reads and writes the files of its jobs, as in
+    gs://bucket/folder.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Model:
     batch_texts: int = 0
     batch_bytes: int = 100_000_000
     batch_discount: float = 0.5
+    batch_folder: str = ""
 
     @property
     def space_name(self) -> str:

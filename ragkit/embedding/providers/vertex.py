@@ -7,13 +7,14 @@ and 100 MB. Reference: Vertex AI, "Text embeddings API".
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
 
-from ragkit.embedding.catalogue import Model
+from ragkit.embedding.batch.protocol import BatchEmbedder
+from ragkit.embedding.catalogue import Model, has_batches
 from ragkit.embedding.embedder import RequestMeter, fit_vectors
 from ragkit.embedding.requests import TokenEstimator, pack_requests
 from ragkit.embedding.vertex_ai.credentials import find_credentials
@@ -44,7 +45,7 @@ class VertexEmbedder:
         self.model = model
         self._meter: RequestMeter | None = None
         resource_name(model, env)  # a wrong setting is told first
-        credentials = find_credentials(env)
+        self._env, self._credentials = env, (credentials := find_credentials(env))
         self._questions: PredictionClient = RestClient(model, env, credentials)
         self._rows = cache(partial(_make_grpc_client, model, env, credentials))
         self._estimator = TokenEstimator()
@@ -143,4 +144,18 @@ def _make_grpc_client(model: Model, env: Mapping[str, str], credentials: Any) ->
     return GrpcClient(model, env, credentials)
 
 
-load = VertexEmbedder
+class BatchVertexEmbedder(VertexEmbedder):
+    """Of a model whose `batch_folder` is known: a BatchingEmbedder."""
+
+    @cached_property
+    def batches(self) -> BatchEmbedder:
+        """Made when it is asked for: the function has the same facts, and not its packages."""
+        from ragkit.embedding.batch.vertex import VertexBatches
+
+        return VertexBatches(self.model, self._env, self._credentials)
+
+
+def load(model: Model, env: Mapping[str, str]) -> VertexEmbedder:
+    """Raises ConfigError, or ModelUnavailable without credentials."""
+    has_folder = model.batch_folder and has_batches(model)
+    return BatchVertexEmbedder(model, env) if has_folder else VertexEmbedder(model, env)

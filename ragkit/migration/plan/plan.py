@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
 from ragkit.checkout import ROOT
 from ragkit.embedding.catalogue.facts import Facts
+from ragkit.embedding.catalogue.names import split_dimension
 from ragkit.errors import PlanError
 from ragkit.migration.plan import load
 from ragkit.migration.plan.app import AppSection, CanarySection, CheckSection
@@ -92,7 +93,11 @@ class Plan(Section):
     @property
     def facts(self) -> Facts:
         """What the plan says about models."""
-        return {name: section.given for name, section in self.model_facts.items()}
+        facts = {name: section.given for name, section in self.model_facts.items()}
+        if self.backfill.mode == "batch" and (folder := self.backfill.batch_folder):
+            name = split_dimension(self.new.model)[0]
+            facts[name] = {**facts.get(name, {}), "batch_folder": folder}
+        return facts
 
     @property
     def siblings(self) -> tuple["Plan", ...]:
@@ -157,7 +162,7 @@ class Plan(Section):
             facts = {name: section.given for name, section in valid["model_facts"].items()}
             yield from model_faults(old, new, facts)
             if new and (backfill := valid.get("backfill")) and backfill.mode == "batch":
-                yield from batch_faults(new, facts)
+                yield from batch_faults(new, facts, backfill.batch_folder)
         if old and new and old.column == new.column:
             yield "new.column must differ from old.column: the old column stays as it is"
         if table and ((old and old.is_beside) or (new and new.is_beside)):

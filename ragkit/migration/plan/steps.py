@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from ragkit.migration.plan.section import OptionalIdentifier, Section, Share
 
+_FOLDER = r"^(gs://[a-z0-9][a-z0-9._-]+(/[\w.-]+)*)?$"
+
 
 class BackfillSection(Section):
     """How the new column is filled."""
@@ -30,8 +32,15 @@ class BackfillSection(Section):
     )
     mode: Literal["live", "batch"] = Field(
         "live",
-        description="`batch` fills by the provider's batch API: at half the price, in 24 hours at "
-        "most a job; what people write meanwhile is embedded live",
+        description="`batch` fills by the provider's batch API: at half the price or so, in 24 "
+        "hours a job; what people write meanwhile is embedded live",
+    )
+    batch_folder: Annotated[str, Field(pattern=r"^(gs://[a-z0-9][a-z0-9._-]+(/[\w.-]+)*)?$")] = (
+        Field(
+            "",
+            description="a folder of Cloud Storage for the jobs of Vertex AI, such as "
+            "`gs://acme-rag/ragkit`",
+        )
     )
     batch_hours: Annotated[float, Field(gt=0)] = Field(
         26.0, description="how long one run waits for the jobs of a batch API, in hours"

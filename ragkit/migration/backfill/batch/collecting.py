@@ -11,11 +11,10 @@ from itertools import islice
 import numpy as np
 
 from ragkit.database.translate import translate_errors
-from ragkit.embedding.batch.protocol import BatchEmbedder, Look, Result
+from ragkit.embedding.batch.protocol import BatchEmbedder, Look, Result, digest_of
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN
 from ragkit.embedding.embedder import fit_vectors
 from ragkit.errors import BadVectors, BatchLost, ModelUnavailable, WrongDimension
-from ragkit.migration.backfill.batch.submitting import digest_of
 from ragkit.migration.backfill.model_calls.metering import BATCHES, record_cost
 from ragkit.migration.backfill.throttle import Throttle
 from ragkit.migration.backfill.writer import Writer

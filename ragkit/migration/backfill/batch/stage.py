@@ -46,7 +46,8 @@ class BatchStage:
         if not isinstance(embedder, BatchingEmbedder):
             raise ConfigError(
                 f"backfill.mode: batch: {embedder.model.name} cannot be called by a batch API "
-                "with these settings: set backfill.mode: live"
+                "with these settings: give it its key, or for Vertex AI a backfill.batch_folder, "
+                "or set backfill.mode: live"
             )
         self._migration, self._model, self._sweeps = migration, embedder.model, sweeps
         self._batches, self._clock = embedder.batches, clock

@@ -3,7 +3,6 @@
 What may have been submitted before a kill is looked for first. Identical texts are sent once.
 """
 
-import hashlib
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
-from ragkit.embedding.batch.protocol import BatchEmbedder
+from ragkit.embedding.batch.protocol import BatchEmbedder, digest_of
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.split import limits_of
 from ragkit.embedding.requests import INITIAL_TOKENS_PER_BYTE, SAFETY
@@ -29,11 +28,6 @@ CHUNK_ROWS = 1000
 """That are read at once."""
 _LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended('ragkit spending ' || :id, 0))")
 log = logging.getLogger(__name__)
-
-
-def digest_of(text: str) -> str:
-    """What a text is known by at the provider."""
-    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
 
 
 class Submitter:

@@ -43,16 +43,21 @@ def _needless(old: ColumnSection, new: ColumnSection, models: dict[str, Model]) 
         )
 
 
-def batch_faults(new: ColumnSection, facts: Facts) -> Iterator[str]:
+def batch_faults(new: ColumnSection, facts: Facts, folder: str) -> Iterator[str]:
     """Of backfill.mode: batch."""
     try:
-        has_one = not is_plugin(new.model) and has_batches(find_model(new.model, facts))
+        model = None if is_plugin(new.model) else find_model(new.model, facts)
     except UnknownModel:  # is told already
         return
-    if not has_one:
+    if model is None or not has_batches(model):
         names = sorted(name for name, model in CATALOGUE.items() if has_batches(model))
         genai = "genai:gemini-embedding-001"
         yield (
             f"backfill.mode: batch: {new.model} has no batch API here; there is one for "
             f"{', '.join([*names, genai])}: choose one of these, or set backfill.mode: live"
+        )
+    elif model.provider == "vertex" and not folder:
+        yield (
+            f"backfill.mode: batch: {new.model} needs a folder of Cloud Storage for its jobs: set "
+            "backfill.batch_folder, such as gs://acme-rag/ragkit"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,6 @@ from ragkit.migration.schema.expansion import expand
 from tests.conftest import changed, make_table
 from tests.embedding.batch.conftest import CASES, Case
 from tests.stand_ins.batches.jobs import Batches
-from tests.stand_ins.embeddings.service import KEY, Service
 
 PLACES = [f"Place {n} is a shop. Wool." for n in range(30)]
 PRICE = 5.0
@@ -25,14 +25,14 @@ class Batched:
     """`migration` is expanded; its jobs have JOB_TEXTS texts at most."""
 
     case: Case
-    live: Service
+    live: Any
     jobs: Batches
     migration: Migration
 
     @property
     def embedder(self):
         plan = self.migration.plan
-        return load_embedder(plan.new.model, plan.facts, {self.case.key_env: KEY})
+        return load_embedder(plan.new.model, plan.facts, self.case.env(self.live))
 
     @property
     def paid(self) -> list[str]:
@@ -61,12 +61,14 @@ def make(engine, plan) -> Iterator[Callable[..., Batched]]:
         serving = case.serving()
         live, jobs = serving.__enter__()
         opened.append(serving)
-        facts = ModelFacts(
-            base_url=f"{live.address}{case.path}", key_env=case.key_env,
-            usd_per_million_tokens=PRICE, batch_texts=JOB_TEXTS,
-        )  # fmt: skip
+        facts = ModelFacts(**case.facts(live), usd_per_million_tokens=PRICE, batch_texts=JOB_TEXTS)
         named = {key.replace("__", "."): value for key, value in changes.items()}
-        settings = {"new.model": f"{case.model}/256", "backfill.mode": "batch", **named}
+        settings = {
+            "new.model": f"{case.model}/256",
+            "backfill.mode": "batch",
+            "backfill.batch_folder": case.folder,
+            **named,
+        }
         of_case = changed(plan, {"backfill.batch_size": 10, **settings})
         of_case = of_case.model_copy(update={"model_facts": {case.model: facts}})
         make_table(engine, of_case, texts)

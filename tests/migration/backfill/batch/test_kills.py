@@ -15,12 +15,11 @@ from ragkit.migration.work import jobs
 from tests.conftest import PYTHON, environment
 from tests.migration.backfill.batch.conftest import PLACES
 from tests.migration.backfill.vectors import check_vectors
-from tests.stand_ins.embeddings.service import KEY
 
 OF_ONE = ["upload", "create", "created", "look", "download"]
 POINTS = [
     *(("openai", point, n) for point in [*OF_ONE, "errors"] for n in (1, 2)),
-    *(("genai", point, 1) for point in OF_ONE),
+    *((provider, point, 1) for provider in ("genai", "vertex") for point in OF_ONE),
 ]
 
 
@@ -32,7 +31,7 @@ def run_until(batched, tmp_path, point, times):
     url = batched.migration.engine.url.render_as_string(hide_password=False)
     process = subprocess.Popen(
         [PYTHON, "-m", "tests.migration.backfill.batch.one_run", str(plan), url],
-        env=environment(**{batched.case.key_env: KEY}),
+        env=environment(**batched.case.env(batched.live)),
     )
     left = [times]
 

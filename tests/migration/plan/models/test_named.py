@@ -2,6 +2,7 @@
 
 import pytest
 
+from ragkit.embedding.catalogue import find_model
 from ragkit.errors import PlanError
 from ragkit.migration.plan import Plan
 
@@ -38,10 +39,13 @@ def test_a_model_that_cannot_be_is_told_with_its_field(models, message):
 
 
 @pytest.mark.parametrize(
-    "model", ["text-embedding-005", "voyage-4", "openai:nomic-embed-text/768", "tests.stand_ins:X"]
+    "model",
+    ["textembedding-gecko@001", "voyage-4", "openai:nomic-embed-text/768", "tests.stand_ins:X"],
 )
 def test_a_model_without_a_batch_api_is_refused_with_those_that_have_one(model):
-    with pytest.raises(PlanError, match=r"no batch API.*-2, text-embedding-3-large"):
+    with pytest.raises(
+        PlanError, match=r"no batch API.*-2, text-embedding-005, text-embedding-3-large"
+    ):
         Plan.of({**plan(new=model).model_dump(by_alias=True), **BATCH})
 
 
@@ -50,6 +54,24 @@ def test_models_with_a_batch_api():
         batched = Plan.of({**plan(new=model).model_dump(by_alias=True), **BATCH})
         assert batched.backfill.mode == "batch"
         assert batched.reversed().backfill.mode == "live"
+
+
+@pytest.mark.parametrize("model", ["text-embedding-005", "gemini-embedding-001/768"])
+def test_batches_of_vertex_ai_need_a_folder_that_the_model_then_knows(model):
+    document = {**plan(new=model).model_dump(by_alias=True), **BATCH}
+    with pytest.raises(PlanError, match=r"needs a folder of Cloud Storage.* backfill.batch_folder"):
+        Plan.of(document)
+    folder = {"batch_folder": "gs://acme-rag/ragkit"}
+    batched = Plan.of({**document, "backfill": {**BATCH["backfill"], **folder}})
+    assert find_model(model, batched.facts).batch_folder == "gs://acme-rag/ragkit"
+    assert find_model(model, batched.reversed().facts).batch_folder == ""
+
+
+@pytest.mark.parametrize("folder", ["acme-rag", "gs://", "gs://acme/../x y", "https://acme/x"])
+def test_a_folder_that_is_none_is_refused(folder):
+    document = plan(new="text-embedding-005").model_dump(by_alias=True)
+    with pytest.raises(PlanError, match=r"backfill\.batch_folder"):
+        Plan.of({**document, "backfill": {"mode": "batch", "batch_folder": folder}})
 
 
 class TestOneSpace:
