@@ -5,7 +5,7 @@ import time
 import pytest
 
 from ragkit.embedding.load import load_embedder
-from ragkit.migration.backfill.model_calls.metering import read_costs
+from ragkit.migration.backfill.model_calls.costs import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.service import start_rescue

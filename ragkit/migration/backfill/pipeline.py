@@ -19,8 +19,10 @@ from ragkit.errors import ConfigError, DatabaseError, SpaceMismatch
 from ragkit.migration.backfill.batch.preparing import is_by_jobs
 from ragkit.migration.backfill.batch.stage import BatchStage
 from ragkit.migration.backfill.batches import RequestLimits, queue_batches, sweep_batches
+from ragkit.migration.backfill.model_calls.costs import read_usd
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
-from ragkit.migration.backfill.model_calls.metering import Quota, Reading, meter_requests, read_usd
+from ragkit.migration.backfill.model_calls.metering import Reading, meter_requests
+from ragkit.migration.backfill.model_calls.quota import Quota
 from ragkit.migration.backfill.old_snapshots import OldSnapshots
 from ragkit.migration.backfill.stages import MODEL_ATTEMPTS, Pipeline
 from ragkit.migration.backfill.throttle import throttle_for

@@ -15,7 +15,7 @@ from ragkit.embedding.long_texts.split import limits_of
 from ragkit.embedding.requests import SAFETY
 from ragkit.migration.backfill.batch.preparing import FULL, LINE_BYTES, MAX_OPEN, is_by_jobs
 from ragkit.migration.backfill.model_calls.embed import embed_texts
-from ragkit.migration.backfill.model_calls.metering import Quota
+from ragkit.migration.backfill.model_calls.quota import Quota
 from ragkit.migration.inspection.long_texts import TextLengths, measure_lengths, to_embed
 from ragkit.migration.migration import Migration
 

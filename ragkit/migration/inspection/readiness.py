@@ -19,7 +19,7 @@ from ragkit.deploy.project_checks import Check, check_project
 from ragkit.embedding.catalogue import Model
 from ragkit.embedding.embedder import Embedder
 from ragkit.migration.backfill.batch.preparing import is_by_jobs
-from ragkit.migration.backfill.model_calls.metering import Quota
+from ragkit.migration.backfill.model_calls.quota import Quota
 from ragkit.migration.inspection.checks.model_checks import check_models
 from ragkit.migration.inspection.checks.way_checks import check_way
 from ragkit.migration.inspection.cost import CostEstimate

@@ -9,7 +9,8 @@ from sqlalchemy.schema import CreateTable
 
 from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger
-from ragkit.migration.backfill.model_calls.metering import QUOTA, SPENDING
+from ragkit.migration.backfill.model_calls.costs import SPENDING
+from ragkit.migration.backfill.model_calls.quota import QUOTA
 from ragkit.migration.backfill.write_size import MAX_ROWS
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned

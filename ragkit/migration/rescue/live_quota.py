@@ -10,13 +10,9 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
 from ragkit.embedding.embedder import Embedder, MeteredEmbedder
-from ragkit.migration.backfill.model_calls.metering import (
-    QUESTIONS,
-    QUOTA,
-    SPENDING,
-    Quota,
-    open_ledger,
-)
+from ragkit.migration.backfill.model_calls.costs import QUESTIONS, SPENDING
+from ragkit.migration.backfill.model_calls.metering import open_ledger
+from ragkit.migration.backfill.model_calls.quota import QUOTA, Quota
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import short_name
 from ragkit.retrieval.contract import SCHEMA

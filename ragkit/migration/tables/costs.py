@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragkit.deploy.project_checks import Check
-from ragkit.migration.backfill.model_calls.metering import read_usd
+from ragkit.migration.backfill.model_calls.costs import read_usd
 from ragkit.migration.inspection.rules import Finding, findings
 from ragkit.migration.migration import Migration
 from ragkit.migration.preview.preview import Preview

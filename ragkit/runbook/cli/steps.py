@@ -9,7 +9,7 @@ import click
 from ragkit.errors import GateError
 from ragkit.migration import cutover, retirement
 from ragkit.migration.backfill.follower import follow
-from ragkit.migration.backfill.model_calls.metering import read_costs
+from ragkit.migration.backfill.model_calls.costs import read_costs
 from ragkit.migration.backfill.pipeline import Progress, run_backfill
 from ragkit.migration.inspection import inventory
 from ragkit.migration.migration import Migration

@@ -10,7 +10,7 @@ from typing import Any
 from ragkit.database.connecting import describe
 from ragkit.deploy import probe
 from ragkit.errors import RagkitError
-from ragkit.migration.backfill.model_calls.metering import ModelCost, read_costs
+from ragkit.migration.backfill.model_calls.costs import ModelCost, read_costs
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.tables.entries import TABLES
 from ragkit.migration.plan.yaml_core import dump_yaml

@@ -12,7 +12,7 @@ from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import ModelUnavailable, PhaseError, SpaceMismatch
 from ragkit.evaluation.bridge import sample as module
 from ragkit.evaluation.bridge.sample import grow_sample
-from ragkit.migration.backfill.model_calls.metering import read_costs
+from ragkit.migration.backfill.model_calls.costs import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from ragkit.database.engine import autocommit
 from ragkit.embedding.load import load_embedder
-from ragkit.migration.backfill.model_calls.metering import read_costs
+from ragkit.migration.backfill.model_calls.costs import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.preview.figures import measure

@@ -7,12 +7,8 @@ import sqlalchemy as sa
 
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.providers.vertex import VertexEmbedder
-from ragkit.migration.backfill.model_calls.metering import (
-    QUESTIONS,
-    CostMeter,
-    read_costs,
-    read_usd,
-)
+from ragkit.migration.backfill.model_calls.costs import QUESTIONS, read_costs, read_usd
+from ragkit.migration.backfill.model_calls.metering import CostMeter
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.live_quota import MAX_AHEAD_SECONDS, PENALTY_SECONDS

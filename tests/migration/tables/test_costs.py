@@ -5,7 +5,7 @@ import pytest
 from ragkit.embedding.catalogue import find_model
 from ragkit.embedding.providers.vertex import VertexEmbedder
 from ragkit.errors import BudgetExceeded
-from ragkit.migration.backfill.model_calls.metering import read_usd
+from ragkit.migration.backfill.model_calls.costs import read_usd
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.tables.load import plans_of

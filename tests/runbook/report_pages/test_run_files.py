@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from ragkit.migration.backfill.model_calls.metering import ModelCost
+from ragkit.migration.backfill.model_calls.costs import ModelCost
 from ragkit.migration.plan import Plan
 from ragkit.migration.verdict import Gate, Verdict
 from ragkit.runbook import Runbook

@@ -15,7 +15,7 @@ from ragkit.embedding.batch.protocol import BatchEmbedder, Look, Result, digest_
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN
 from ragkit.embedding.embedder import fit_vectors
 from ragkit.errors import BadVectors, BatchLost, ModelUnavailable, WrongDimension
-from ragkit.migration.backfill.model_calls.metering import BATCHES, record_cost
+from ragkit.migration.backfill.model_calls.costs import BATCHES, record_cost
 from ragkit.migration.backfill.throttle import Throttle
 from ragkit.migration.backfill.writer import Writer
 from ragkit.migration.migration import Migration

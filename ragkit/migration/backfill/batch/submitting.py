@@ -17,7 +17,7 @@ from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.split import limits_of
 from ragkit.embedding.requests import INITIAL_TOKENS_PER_BYTE, SAFETY
 from ragkit.errors import ModelBusy, ModelError
-from ragkit.migration.backfill.model_calls.metering import require_budget
+from ragkit.migration.backfill.model_calls.costs import require_budget
 from ragkit.migration.migration import Migration
 from ragkit.migration.work import jobs, queue
 from ragkit.migration.work.jobs import Job

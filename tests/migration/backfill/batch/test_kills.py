@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import sqlalchemy as sa
 
-from ragkit.migration.backfill.model_calls.metering import read_costs
+from ragkit.migration.backfill.model_calls.costs import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.work import jobs

@@ -8,7 +8,7 @@ from ragkit.embedding.catalogue import find_model
 from ragkit.errors import BudgetExceeded, ConfigError, ModelBusy, ModelUnavailable, WrongDimension
 from ragkit.migration.backfill.batch import collecting
 from ragkit.migration.backfill.follower import follow
-from ragkit.migration.backfill.model_calls.metering import read_costs, read_usd
+from ragkit.migration.backfill.model_calls.costs import read_costs, read_usd
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.status import read_status

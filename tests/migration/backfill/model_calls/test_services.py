@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import WrongDimension
-from ragkit.migration.backfill.model_calls.metering import QUOTA, read_costs
+from ragkit.migration.backfill.model_calls.costs import read_costs
+from ragkit.migration.backfill.model_calls.quota import QUOTA
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.models.facts import ModelFacts
