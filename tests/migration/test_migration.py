@@ -129,3 +129,13 @@ def test_a_dead_plug_in_and_a_column_without_dimension_need_only_a_vector(engine
         connection.exec_driver_sql('alter table "Amenities" alter embedding type vector')
     gone = changed(plan, {"old.model": "tests.stand_ins.letters:Gone"})
     assert Migration.open(gone, engine).old.space.dimension == 256
+
+
+def test_a_query_has_the_table_once_whatever_another_thread_does_between(engine, plan, amenities):
+    migration = Migration.open(plan, engine)
+    key = migration.key
+    assert migration.new.space.dimension  # the model is asked
+    expand(migration)
+    migration.follow_names()
+    query = migration.select(key, migration.vector(plan.old.column))
+    assert len(query.get_final_froms()) == 1
