@@ -134,4 +134,4 @@ def _sample(migration: Migration, embedder: Embedder) -> np.ndarray:
     with translate_errors("sampling rows"), migration.engine.connect() as connection:
         texts = list(dict.fromkeys(connection.scalars(query.where(has_text(migration.content)))))
     vectors = list(embed_rows(migration, embedder, texts).values())
-    return np.array(vectors, np.float32).reshape(len(vectors), -1)
+    return np.array(vectors, np.float32).reshape(len(vectors), embedder.model.dimension)

@@ -98,6 +98,13 @@ def test_too_few_rows_have_sizes_only(engine):
     assert "recall 0" not in check.observed
 
 
+def test_a_table_without_a_text_is_told_too(engine):
+    migration = wide(engine, ["", " "])
+    [check] = check_width(migration, embedder_of(WIDE))
+    assert check.passed is False
+    assert "0 rows are too few to measure recall" in check.observed
+
+
 def test_nothing_is_embedded_where_the_index_fits(migration, new_embedder):
     assert list(check_width(migration, new_embedder)) == []
     none = with_plan(migration, {"new.model": WIDE, "index.type": "none"})
