@@ -21,8 +21,8 @@ def told_by_itself(model: Model, dimension: int, max_tokens: int | None) -> Mode
             f"{model.name}: it makes {dimension} dimensions; name it with /{dimension}"
         )
     whole = dimension if dimension > model.dimension else None
-    limit = model.max_tokens_per_text or max_tokens
-    return replace(model, whole=whole, max_tokens_per_text=limit)
+    limits = [limit for limit in (model.max_tokens_per_text, max_tokens) if limit]
+    return replace(model, whole=whole, max_tokens_per_text=min(limits, default=None))
 
 
 class LocalEmbedder(ABC):

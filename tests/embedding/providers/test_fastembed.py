@@ -68,6 +68,16 @@ def test_a_long_text_is_refused_and_never_cut(model):
         model.embed_query(TOO_LONG)
 
 
+def test_a_limit_of_the_facts_beyond_its_own_does_not_count(cache):
+    facts, env = {NAME: {"max_tokens_per_text": 8192}}, {"FASTEMBED_CACHE_PATH": str(cache)}
+    model = load_embedder(f"{NAME}/384", facts, env)
+    assert model.model.max_tokens_per_text == 256
+    with pytest.raises(PartialRefusal, match="takes 256"):
+        model.embed_documents(["tea", "word " * 2000])
+    facts = {NAME: {"max_tokens_per_text": 64}}
+    assert load_embedder(f"{NAME}/384", facts, env).model.max_tokens_per_text == 64
+
+
 def test_fewer_dimensions_are_a_cut_of_unit_length(model, cache):
     env = {"FASTEMBED_CACHE_PATH": str(cache)}
     short = load_embedder(f"{NAME}/128", None, env)
