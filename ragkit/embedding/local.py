@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -29,7 +30,13 @@ class LocalEmbedder(ABC):
     """An Embedder and a TokenCounter around a model in this process."""
 
     model: Model
-    special_tokens = 2
+    marks = 2
+    """Tokens that the tokenizer adds to each text."""
+
+    @cached_property
+    def special_tokens(self) -> int:
+        """As TokenCounter: with those of what stands before a row's text."""
+        return self.marks + len(self.token_spans(self._prompt(is_query=False)))
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
         """Raises PartialRefusal, with the vectors of the others, when texts are too long."""
@@ -72,9 +79,9 @@ class LocalEmbedder(ABC):
     def _too_long(self, text: str) -> str:
         """Why the model does not take it; empty when it does."""
         limit = self.model.max_tokens_per_text
-        if limit is None or len(text.encode()) + self.special_tokens <= limit:
+        if limit is None or len(text.encode()) + self.marks <= limit:
             return ""  # no tokenizer makes more than one token of a byte
-        tokens = len(self.token_spans(text)) + self.special_tokens
+        tokens = len(self.token_spans(text)) + self.marks
         if tokens <= limit:
             return ""
         return f"a text of {tokens} tokens; {self.model.name} takes {limit}: shorten it"

@@ -31,7 +31,7 @@ class SentenceTransformersEmbedder(LocalEmbedder):
             ) from None
         dimension = self._model.get_embedding_dimension()
         self.model = told_by_itself(model, dimension, self._model.max_seq_length)
-        self.special_tokens = self._model.tokenizer.num_special_tokens_to_add()
+        self.marks = self._model.tokenizer.num_special_tokens_to_add()
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         found = self._model.tokenizer(

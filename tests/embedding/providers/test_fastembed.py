@@ -9,6 +9,7 @@ import pytest
 
 from ragkit.embedding.embedder import MeteredEmbedder, TokenCounter
 from ragkit.embedding.load import load_embedder
+from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ModelUnavailable, PartialRefusal, TextTooLong
 from tests.conftest import TEXTS, embedder_of
 
@@ -98,6 +99,13 @@ def test_prefixes_of_its_facts_are_put_before_the_texts(model, cache):
     np.testing.assert_allclose(
         prefixed.embed_query("tea"), model.embed_query("query: tea"), atol=1e-6
     )
+
+
+def test_pieces_of_a_long_text_leave_room_for_its_prefix(cache):
+    facts, env = {NAME: {"document_prefix": "passage: "}}, {"FASTEMBED_CACHE_PATH": str(cache)}
+    prefixed = load_embedder(f"{NAME}/384", facts, env)
+    assert for_rows(prefixed, "pieces").embed_documents([TOO_LONG]).shape == (1, 384)
+    assert for_rows(prefixed, "cut").embed_documents([TOO_LONG, "tea"]).shape == (2, 384)
 
 
 def test_weights_that_are_not_here_say_where_they_are_looked_for(tmp_path):
