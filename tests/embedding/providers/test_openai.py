@@ -109,3 +109,22 @@ def test_an_account_without_credit_is_not_asked_again(server, monkeypatch):
     ):
         load_embedder(NOMIC, facts(service), {}).embed_documents(["tea"])
     assert not isinstance(error.value, ModelBusy)
+
+
+@pytest.mark.parametrize(
+    ("counted", "known"), [(-5, False), ("twelve", False), (float("nan"), False), ("12", True)]
+)
+def test_a_count_of_tokens_that_is_none_is_estimated(server, counted, known):
+    class Meter:
+        tokens = None
+
+        def before(self, tokens): ...
+        def busy(self): ...
+
+        def after(self, tokens):
+            self.tokens = tokens
+
+    server.counts, meter = counted, Meter()
+    model = load_embedder(NOMIC, facts(server), {}).with_meter(meter)
+    assert model.embed_documents(["tea in the garden"]).shape == (1, 768)
+    assert meter.tokens == (12 if known else len("tea in the garden") // 4 + 1)

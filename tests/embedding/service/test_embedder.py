@@ -196,6 +196,14 @@ def test_values_that_are_no_numbers_are_refused(served):
         served.load().embed_documents(["tea"])
 
 
+def test_a_vector_of_zeros_is_refused(served):
+    """A search by cosine would never find its row."""
+    for name in ("", "/256"):
+        served.service.faults = ["zeros"]
+        with pytest.raises(BadVectors, match=r"all 0|zeros"):
+            served.load(name).embed_documents(["tea", "wool"])
+
+
 def test_half_an_answer_passes(served):
     served.service.faults = ["broken"]
     with pytest.raises(ModelBusy):

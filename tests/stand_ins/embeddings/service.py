@@ -33,9 +33,9 @@ class Asked:
 @dataclass
 class Service:
     """`faults` are taken first, one a request: a status, or "hang", "dribble", "fewer", "shape",
-    "model", "nan", "broken", "page", "redirect" (to `leads_to`). `dimension` is what the model
-    makes unless fewer are asked for; `statuses` are those that the service has for others. `keys`
-    are those that it was sent."""
+    "model", "nan", "zeros", "broken", "page", "redirect" (to `leads_to`). `dimension` is what the
+    model makes unless fewer are asked for; `statuses` are those that the service has for others.
+    `keys` are those that it was sent."""
 
     dimension: int
     address: str = ""
@@ -44,6 +44,8 @@ class Service:
     leads_to: str = ""
     key: str = KEY
     answers_as: str = ""
+    counts: Any = None
+    """In place of the tokens."""
     ignores_dimension: bool = False
     statuses: dict[int, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
@@ -59,6 +61,8 @@ class Service:
             made = [values[: asked.dimension] for values in made]
         if fault == "nan":
             made[0] = [math.nan] * len(made[0])
+        if fault == "zeros":
+            made[0] = [0.0] * len(made[0])
         return made[:-1] if fault == "fewer" else made
 
     def tokens(self, asked: Asked) -> int:

@@ -69,7 +69,7 @@ class ModelFacts(Section):
     @classmethod
     def _is_plain(cls, url: str | None) -> str | None:
         if url is None or (_PLAIN.fullmatch(url) and _has_host_and_port(url)):
-            return url
+            return url and url.rstrip("/")  # Voyage's SDK would put a second slash behind it
         raise ValueError("expected http(s)://host/path without a user, a password or a query")
 
     @field_validator("key_env")

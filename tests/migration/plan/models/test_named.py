@@ -126,6 +126,8 @@ class TestFacts:
         for url in ("http://host:abc/v1", "http://[::1", "http:///v1", "http://host:99999/v1"):
             with pytest.raises(PlanError, match=r"base_url.*expected http\(s\)://host/path"):
                 plan(facts={"text-embedding-3-small": {"base_url": url}})
+        made = plan(facts={"text-embedding-3-small": {"base_url": "http://host/v1//"}})
+        assert made.facts["text-embedding-3-small"]["base_url"] == "http://host/v1"  # for Voyage
         for url in ("http://[::1]:8000/v1", "https://host/", "http://host:80/a/b"):
             assert plan(facts={"text-embedding-3-small": {"base_url": url}})
 
