@@ -87,6 +87,8 @@ def measure_offers(migration: Migration, embedder: Embedder) -> Offers:
     offers = []
     for name in shorter_names(embedder.model):
         dimension = int(name.rpartition("/")[2])
+        if dimension >= embedder.model.dimension:
+            continue
         trial = _trial(migration, "hnsw", dimension)
         recall = of_shorter(vectors, dimension, distance, k) if k else None
         offers.append(_offer(f"new.model: {name}", "", recall, trial))

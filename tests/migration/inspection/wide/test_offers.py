@@ -32,6 +32,11 @@ class Matryoshka:
         return self.embed_documents([text])[0]
 
 
+class Shortened(Matryoshka):
+    def embed_documents(self, texts):
+        return super().embed_documents(texts)[:, : self.model.dimension]
+
+
 @pytest.fixture
 def shorter():
     model = embedder_of(WIDE).model
@@ -89,6 +94,16 @@ def test_the_plan_s_own_oversampling_is_measured(engine):
         for factor in (1, 20)
     )
     assert one.offers[0].recall < many.offers[0].recall
+
+
+def test_a_longer_output_than_the_plan_s_is_no_offer(engine, shorter):
+    """The sample's vectors have no such dimensions to be measured by."""
+    cut = replace(shorter.model, name="matryoshka/1024", dimension=1024, whole=DIMENSION)
+    migration = wide(engine, MANY, {"index.type": "binary"})
+    measured = measure_offers(migration, Shortened(cut))
+    assert [offer.setting for offer in measured.offers] == [
+        "new.model: matryoshka/64", "index.type: binary", "index.type: none",
+    ]  # fmt: skip
 
 
 def test_too_few_rows_have_sizes_only(engine):
