@@ -50,8 +50,7 @@ class LocalEmbedder(ABC):
         vectors = np.zeros((len(texts), self.model.dimension), np.float32)
         if fitting:
             prefixed = [self.model.document_prefix + texts[place] for place in fitting]
-            found = self._encode(prefixed, is_query=False)
-            vectors[fitting] = fit_vectors(found, len(fitting), self.model)
+            vectors[fitting] = self._vectors(prefixed, is_query=False)
         if refused:
             raise PartialRefusal(refused, vectors)
         return vectors
@@ -60,8 +59,7 @@ class LocalEmbedder(ABC):
         """Raises TextTooLong."""
         if reason := self._too_long(self._prompt(is_query=True) + text):
             raise TextTooLong(reason)
-        found = self._encode([self.model.query_prefix + text], is_query=True)
-        vector: np.ndarray = fit_vectors(found, 1, self.model)[0]
+        vector: np.ndarray = self._vectors([self.model.query_prefix + text], is_query=True)[0]
         return vector
 
     @abstractmethod
@@ -75,6 +73,17 @@ class LocalEmbedder(ABC):
     @abstractmethod
     def _encode(self, texts: list[str], is_query: bool) -> object:
         """Vectors of shape (len(texts), the model's own dimension)."""
+
+    def _vectors(self, texts: list[str], is_query: bool) -> np.ndarray:
+        """Raises ModelUnavailable, without the library's words: they may quote a text."""
+        try:
+            found = self._encode(texts, is_query)
+        except Exception as error:  # of several libraries
+            raise ModelUnavailable(
+                f"{self.model.name} fails on this machine with {type(error).__name__}: it may lack "
+                "memory (fewer texts at once: max_texts in model_facts)"
+            ) from None
+        return fit_vectors(found, len(texts), self.model)
 
     def _too_long(self, text: str) -> str:
         """Why the model does not take it; empty when it does."""
