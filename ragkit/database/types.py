@@ -11,6 +11,8 @@ from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import UserDefinedType
 
+from ragkit.errors import SchemaError
+
 MAX_VECTOR_DIMENSION, MAX_HALFVEC_DIMENSION = 2000, 4000
 """HNSW and IVFFlat index vector and halfvec up to these dimensions; see pgvector's README."""
 
@@ -42,8 +44,13 @@ def text_array(texts: Sequence[str], kind: str) -> sa.ColumnElement[Any]:
 
 def as_array(vectors: Iterable[ArrayLike]) -> np.ndarray:
     """Stored vectors as float32 of shape (rows, dimension). pgvector reads a halfvec as an object
-    of its own."""
-    rows = [v.to_list() if hasattr(v, "to_list") else v for v in vectors]
+    of its own. Raises SchemaError where they have several dimensions."""
+    rows: list[Any] = [v.to_list() if hasattr(v, "to_list") else v for v in vectors]
+    if len(dimensions := sorted({len(row) for row in rows})) > 1:
+        raise SchemaError(
+            f"a column holds vectors of {' and '.join(map(str, dimensions))} dimensions: expected "
+            "one dimension: set table.where (init: --where) to a condition on the rows of one"
+        )
     return np.array(rows, np.float32)
 
 

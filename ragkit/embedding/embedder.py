@@ -88,7 +88,8 @@ def validate_vectors(vectors: object, count: int, model: Model) -> np.ndarray:
     Raises WrongDimension when every vector has another length, else BadVectors.
     """
     try:
-        array = np.asarray(vectors, dtype=np.float32)
+        with np.errstate(over="ignore"):  # infinite values are told below
+            array = np.asarray(vectors, dtype=np.float32)
     except (TypeError, ValueError):
         raise BadVectors(f"{model.name} answered vectors of unequal or no length") from None
     expected = (count, model.dimension)

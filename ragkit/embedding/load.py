@@ -10,7 +10,7 @@ from ragkit.embedding.catalogue.providers import PROVIDERS
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.providers.plugin import PluginEmbedder
 from ragkit.embedding.service.keys import read_key
-from ragkit.errors import ModelUnavailable
+from ragkit.errors import ModelUnavailable, RagkitError
 
 
 def load_embedder(
@@ -37,12 +37,19 @@ def load_model(model: Model, env: Mapping[str, str] = os.environ) -> Embedder:
     module = model.provider.replace("-", "_")
     try:
         embedder: Embedder = import_module(f"ragkit.embedding.providers.{module}").load(model, env)
-    except ImportError as error:
-        extra = PROVIDERS[model.provider].extra
+    except RagkitError:
+        raise
+    except Exception as error:  # of any library; its text may hold a proxy's password
+        if isinstance(error, ImportError) and error.name:
+            extra = PROVIDERS[model.provider].extra
+            raise ModelUnavailable(
+                f"model {model.name} needs the package {error.name!r}: "
+                f"in the checkout: pip install '.[{extra}]'"
+            ) from error
         raise ModelUnavailable(
-            f"model {model.name} needs the package {error.name!r}: "
-            f"in the checkout: pip install '.[{extra}]'"
-        ) from error
+            f"the client of model {model.name} cannot be made ({type(error).__name__}): check "
+            "base_url, and the environment's proxy and SSL_CERT_FILE"
+        ) from None
     return embedder
 
 

@@ -48,3 +48,9 @@ def test_texts_of_similar_meaning_have_similar_vectors(local_embedder):
 def test_vectors_of_a_wrong_count_dimension_or_value_are_refused(answer, message):
     with pytest.raises(BadVectors, match=message):
         validate_vectors(answer, 2, find_model("wordllama-256"))
+
+
+def test_a_number_beyond_float32_is_refused_without_a_warning(recwarn):
+    with pytest.raises(BadVectors, match="infinite"):
+        validate_vectors([[1e300] * 256], 1, find_model("wordllama-256"))
+    assert not recwarn.list

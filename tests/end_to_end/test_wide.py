@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.deploy.vendor import build_source
-from ragkit.embedding.providers.plugin import PLUGIN_PATH
+from ragkit.embedding.importing import PLUGIN_PATH
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.yaml_core import dump_yaml
 from ragkit.retrieval.contract import as_served

@@ -19,6 +19,9 @@ from tests.frameworks.report import ZEROS, write
 
 
 def main(names: list[str]) -> int:
+    known = [framework.name for framework in FRAMEWORKS]
+    if unknown := set(names).difference(known):
+        sys.exit(f"expected names of {', '.join(known)}; got {', '.join(sorted(unknown))}")
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # wordllama sets INFO
     run_dir = ROOT / "runs" / f"frameworks-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"

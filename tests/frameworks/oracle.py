@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.frameworks import models
 
-TOLERANCE = 1e-4
+K, TOLERANCE = 5, 1e-4
 _STEMS = ("wool", "tea", "copper", "harbour", "lemon", "train", "paper", "salt")
 _ENDS = ("en", "ish", "er", "ling", "let", "some", "ward", "y", "ful", "like")
 WORDS = [f"{stem}{end}" for stem in _STEMS for end in _ENDS]
@@ -32,8 +32,9 @@ class Oracle:
         }
 
     def is_right(self, model: str, question: str, answer: Sequence[str]) -> bool:
-        """Whether vectors of `model`'s space, each that of its row's text, gave this answer."""
-        if not answer or not self.sent.issuperset(answer):
+        """Whether vectors of `model`'s space, each that of its row's text, gave this answer of K
+        rows."""
+        if len(answer) != K or not self.sent.issuperset(answer):
             return False
         embedder = getattr(models, model)
         asked = np.array(embedder.embed_query(question))

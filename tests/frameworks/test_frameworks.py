@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.frameworks import models, report
+from tests.frameworks.__main__ import main
 from tests.frameworks.frameworks import FRAMEWORKS
 from tests.frameworks.oracle import WORDS, Oracle, text_of
 
@@ -41,9 +42,22 @@ class TestOracle:
         assert not Oracle(QUIET).is_right("OLD", QUESTION, best[1:])
         assert not Oracle(QUIET).is_right("OLD", QUESTION, [])
 
+    def test_an_answer_that_is_too_short_is_missed(self):
+        """Of a table where most rows have no vector yet, it holds the right ones all the same."""
+        best = answer_of(models.OLD, models.OLD)
+        assert not Oracle(QUIET).is_right("OLD", QUESTION, best[:4])
+
     def test_a_row_of_somebody_else_is_found(self):
         best = answer_of(models.OLD, models.OLD)
         assert not Oracle(QUIET).is_right("OLD", QUESTION, ["a secret of ben", *best[:4]])
+
+
+def test_a_framework_that_nobody_knows_is_no_success(capsys):
+    """It would be no line, and so no fault."""
+    with pytest.raises(SystemExit) as ended:
+        main(["Mem0"])
+    assert "Mem0" in str(ended.value)
+    assert "mem0" in str(ended.value)
 
 
 def test_zeros_at_the_end_change_no_order():

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.frameworks.oracle import WORDS, Oracle, text_of
+from tests.frameworks.oracle import WORDS, K, Oracle, text_of
 from tests.frameworks.service import Service
 
 ROWS, QUIET = 400, 300
-READ_PAUSE, WRITE_PAUSE, K = 0.03, 0.08, 5
+READ_PAUSE, WRITE_PAUSE = 0.03, 0.08
 
 
 @dataclass

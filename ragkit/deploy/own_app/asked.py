@@ -1,6 +1,7 @@
 """An app of somebody else at an address: its own answers tell which model it serves."""
 
 import json
+import socket
 from collections.abc import Callable, Collection
 
 import httpx
@@ -10,6 +11,9 @@ from ragkit.deploy.own_app.check import Check
 from ragkit.deploy.smoke_test import field_names, require_fields, require_model
 from ragkit.errors import AppNotRecognised, DeployError
 
+PORTS = {"http": 80, "https": 443}
+STOP_SECONDS = 5.0
+"""For a connection to an app that may be down."""
 Ask = Callable[[str], list[str]]
 """From a question to what identifies the rows of the app's answer, best first."""
 Recognise = Callable[[Ask], str]
@@ -60,15 +64,18 @@ class AskedApp:
         return False
 
     def stop(self, model: str) -> bool:
-        """Nothing is stopped from here: whether the app is down."""
+        """Nothing is stopped from here: whether the app is down, which only a refused connection
+        tells; not a name that nobody knows, a certificate, or a proxy."""
         try:
-            with self._check.client(self.url) as client:
-                client.get("/healthz")
-        except httpx.ConnectError:
+            url = httpx.URL(self.url)
+            if url.scheme not in PORTS:
+                return False
+            with socket.create_connection((url.host, url.port or PORTS[url.scheme]), STOP_SECONDS):
+                return False
+        except ConnectionRefusedError:
             return True
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except (OSError, ValueError, httpx.InvalidURL):
             return False
-        return False
 
     def release(self) -> None:
         """Does nothing: its traffic is not moved from here."""

@@ -63,7 +63,9 @@ class Model:
 
     @property
     def document_form(self) -> str | None:
-        """The task or the prefix that documents are embedded with, which a space has."""
+        """The task or the prefix that documents are embedded with, or both, which a space has."""
+        if self.document_task and self.document_prefix:
+            return f"{self.document_task}, prefix {self.document_prefix!r}"
         return self.document_task or self.document_prefix or None
 
     @property

@@ -17,6 +17,11 @@ class Provider:
     is_prefix: bool = True
     has_batches: bool = False
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its models run here, by its packages."""
+        return bool(self.packages) and not self.key_env
+
 
 PROVIDERS = {
     "vertex": Provider(is_prefix=False, has_batches=True),

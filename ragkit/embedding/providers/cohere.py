@@ -23,7 +23,7 @@ class CohereClient:
         self._client = cohere.ClientV2(
             api_key=read_key(model, env),
             base_url=model.base_url or None,
-            timeout=CALL_SECONDS,
+            httpx_client=httpx.Client(timeout=CALL_SECONDS, follow_redirects=False),
             max_retries=0,
         )
 

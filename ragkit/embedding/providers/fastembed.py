@@ -37,7 +37,7 @@ class FastEmbedEmbedder(LocalEmbedder):
         limit = (self._tokenizer.truncation or {}).get("max_length")
         self._tokenizer.no_truncation()
         self.model = told_by_itself(model, self._model.embedding_size, limit)
-        self.special_tokens = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        self.marks = self._tokenizer.num_special_tokens_to_add(is_pair=False)
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = self._tokenizer.encode(

@@ -37,7 +37,10 @@ class GenAiClient:
         self._model, self.key = model, key_variable(model)
         key = read_key(model, env)
         self.is_vertex = not key
-        options = types.HttpOptions(timeout=int(CALL_SECONDS * 1000))
+        # A redirect to another host would get the key.
+        options = types.HttpOptions(
+            timeout=int(CALL_SECONDS * 1000), client_args={"follow_redirects": False}
+        )
         if model.base_url:
             options.base_url = model.base_url
         if key:

@@ -31,14 +31,19 @@ class OpenAiClient:
     passing: tuple[type[Exception], ...] = (openai.APIConnectionError,)
 
     def __init__(self, model: Model, env: Mapping[str, str]):
-        """Raises ModelUnavailable without a key."""
+        """Raises ModelUnavailable without a key, or with an address that is none."""
         self._model, self.key = model, key_variable(model)
         base_url = model.base_url or env.get("OPENAI_BASE_URL") or None
+        if base_url and not base_url.startswith(("http://", "https://")):
+            raise ModelUnavailable(
+                f"{model.name}: OPENAI_BASE_URL does not begin with http:// or https://: expected "
+                "an address such as http://localhost:11434/v1"
+            )
         self._client = openai.OpenAI(
             api_key=read_key(model, env),
             base_url=base_url,
             max_retries=0,
-            timeout=CALL_SECONDS,
+            http_client=openai.DefaultHttpxClient(timeout=CALL_SECONDS, follow_redirects=False),
         )
         # Base64, the SDK's default, is four times as short, but not every other server has it.
         self._format: openai.Omit | str = "float" if base_url else openai.omit
@@ -54,10 +59,14 @@ class OpenAiClient:
         self.require_model(answer.model)
         if not answer.data:
             raise BadVectors(f"{model.name} answered no vector")
-        ordered = sorted(answer.data, key=lambda item: item.index or 0)
+        data: Any = answer.data  # some servers have no indexes
+        found = {
+            place if item.index is None else item.index: item.embedding
+            for place, item in enumerate(data)
+        }  # two of one index are one vector too few
         usage: Any = answer.usage  # some servers have none
         tokens = usage.total_tokens if usage else None
-        return Answer([item.embedding for item in ordered], tokens)
+        return Answer([found[index] for index in sorted(found)], tokens)
 
     def batches(self) -> OpenAiBatches:
         """Of the same model, by the same key."""

@@ -1,29 +1,30 @@
 """Any LangChain `Embeddings` object (or class of one) as an embedder, by `module:attribute`."""
 
-import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ragkit.deadline import call_within
-from ragkit.embedding.catalogue import Model
+from ragkit.embedding.catalogue import MAX_DIMENSION, Model
 from ragkit.embedding.catalogue.facts import Facts, facts_of
 from ragkit.embedding.catalogue.names import split_dimension
 from ragkit.embedding.embedder import PROBE_TEXT, fit_vectors
+from ragkit.embedding.importing import import_attribute
 from ragkit.embedding.service.errors import PASSING, REFUSED, retry_after, status_of
-from ragkit.errors import ConfigError, ModelBusy, ModelError, ModelUnavailable, RowRefused
+from ragkit.errors import (
+    ConfigError,
+    ModelBusy,
+    ModelError,
+    ModelUnavailable,
+    RagkitError,
+    RowRefused,
+)
 
-PLUGIN_PATH = "RAGKIT_PLUGIN_PATH"
-"""The environment variable with further folders of plug-ins."""
-SITE_PACKAGES = ("site-packages", "dist-packages")
 IN_FLIGHT = 4
 """LangChain itself calls such an object from several threads."""
-_BESIDE_RAGKIT = Path(__file__).resolve().parents[3]
 CALL_SECONDS = 120.0
 """For one call, with whatever retries the object makes. A batch on a slow machine fits in."""
 _MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
@@ -40,8 +41,8 @@ class PluginEmbedder:
         for verb in ("embed_documents", "embed_query"):
             if not callable(getattr(attribute, verb, None)):
                 raise ConfigError(f"{name} has no {verb}(): expected a LangChain Embeddings object")
-        self._embeddings: Any = attribute() if isinstance(attribute, type) else attribute
-        made = len(self._call("embed_query", PROBE_TEXT))
+        self._embeddings: Any = _make(attribute) if isinstance(attribute, type) else attribute
+        made = _dimension(name, self._call("embed_query", PROBE_TEXT))
         behind = _class_and_model(self._embeddings)
         own = {**facts_of(facts, base), "dimension": made}
         model = replace(Model(name, "plugin", made, in_flight=IN_FLIGHT, behind=behind), **own)
@@ -59,6 +60,31 @@ class PluginEmbedder:
             return call_within(CALL_SECONDS, getattr(self._embeddings, verb), argument)
         except Exception as error:  # a third party's object may raise anything
             raise _classify_error(verb, error) from None
+
+
+def _make(kind: type) -> Any:
+    """Raises ModelUnavailable, without the error's text: it may hold a key."""
+    try:
+        return kind()
+    except RagkitError:
+        raise
+    except Exception as error:  # a third party's class may raise anything
+        raise ModelUnavailable(
+            f"{kind.__qualname__} cannot be made: {type(error).__name__}; expected a class that "
+            "needs no argument, or an object: check its key and settings in the environment"
+        ) from None
+
+
+def _dimension(name: str, vector: object) -> int:
+    """Raises ModelUnavailable."""
+    with suppress(TypeError, ValueError):
+        found = np.asarray(vector, np.float32)
+        if found.ndim == 1 and 0 < len(found) <= MAX_DIMENSION:
+            return len(found)
+    raise ModelUnavailable(
+        f"{name}: expected a list of numbers from embed_query, at most {MAX_DIMENSION:,}, got "
+        f"{type(vector).__name__}: correct the object"
+    )
 
 
 def _shorten(model: Model, dimension: int) -> Model:
@@ -95,36 +121,3 @@ def _classify_error(verb: str, error: Exception) -> ModelError:
     if passes or isinstance(error, TimeoutError | ConnectionError):
         return ModelBusy(message, retry_after(error))
     return ModelUnavailable(message)
-
-
-def import_attribute(path: str) -> Any:
-    """The object behind `module:attribute`.
-
-    Raises ConfigError when there is none, or when its module lies in no allowed place: beside
-    ragkit, in site-packages, or in a folder of RAGKIT_PLUGIN_PATH. Nothing is run before.
-    """
-    module, _, attribute = path.partition(":")
-    try:
-        _require_allowed(module.partition(".")[0])
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"cannot load {path!r} as module:attribute: {error}") from error
-
-
-def _require_allowed(package: str) -> None:
-    """For a top-level name. The current folder and the standard library are not allowed."""
-    spec = find_spec(package)
-    if spec is None:
-        raise ModuleNotFoundError(f"No module named {package!r}")
-    in_file = [spec.origin] if spec.has_location and spec.origin else []
-    origins: list[str] = list(spec.submodule_search_locations or in_file)
-    added = filter(None, os.environ.get(PLUGIN_PATH, "").split(os.pathsep))
-    allowed = [_BESIDE_RAGKIT, *(Path(folder).resolve() for folder in added)]
-    for origin in origins or ["/"]:  # the interpreter's own
-        folder = Path(origin).resolve().parent
-        if folder.name not in SITE_PACKAGES and folder not in allowed:
-            place = origin if origins else "the standard library"
-            raise ConfigError(
-                f"{package!r} may not be loaded from {place}: a params file is code; if it is "
-                f"yours, add its folder to {PLUGIN_PATH}"
-            )

@@ -31,7 +31,7 @@ class SentenceTransformersEmbedder(LocalEmbedder):
             ) from None
         dimension = self._model.get_embedding_dimension()
         self.model = told_by_itself(model, dimension, self._model.max_seq_length)
-        self.special_tokens = self._model.tokenizer.num_special_tokens_to_add()
+        self.marks = self._model.tokenizer.num_special_tokens_to_add()
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         found = self._model.tokenizer(
@@ -43,13 +43,12 @@ class SentenceTransformersEmbedder(LocalEmbedder):
 
     def _encode(self, texts: list[str], is_query: bool) -> object:
         verb = self._model.encode_query if is_query else self._model.encode_document
-        has_prefix = self.model.query_prefix or self.model.document_prefix
-        own = {"prompt": ""} if has_prefix else {}
+        own = {"prompt": ""} if super()._prompt(is_query) else {}
         return verb(texts, batch_size=BATCH, show_progress_bar=False, **own)
 
     def _prompt(self, is_query: bool) -> str:
-        if self.model.query_prefix or self.model.document_prefix:
-            return super()._prompt(is_query)
+        if prefix := super()._prompt(is_query):
+            return prefix
         names = ("query",) if is_query else ("document", "passage", "corpus")
         return next((self._model.prompts[n] for n in names if n in self._model.prompts), "")
 

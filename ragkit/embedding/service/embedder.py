@@ -19,7 +19,7 @@ from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.embedding.embedder import RequestMeter, fit_vectors
 from ragkit.embedding.requests import TokenEstimator, pack_requests
 from ragkit.embedding.service.errors import explain_error, status_of
-from ragkit.errors import ModelBusy, PartialRefusal, RowRefused, TextTooLong
+from ragkit.errors import BadVectors, ModelBusy, PartialRefusal, RowRefused, TextTooLong
 
 CALL_SECONDS = 60.0
 """For one request, also of a service that sends a byte now and then."""
@@ -115,14 +115,28 @@ class ServiceEmbedder:
             if self._meter and status_of(error) == 429:
                 self._meter.busy()
             raise explain_error(self.model, error, self._client.passing, self._client.key) from None
-        tokens = answer.tokens
+        tokens = _count(answer.tokens)
         if tokens is None:
             tokens = sum(map(len, texts)) // CHARACTERS_PER_TOKEN + 1
         else:
             self._estimator.learn(texts, tokens)
         if self._meter:
             self._meter.after(tokens)  # a wrong answer is paid for too
-        return fit_vectors(answer.vectors, len(texts), self.model)
+        vectors = fit_vectors(answer.vectors, len(texts), self.model)
+        if not vectors.any(axis=1).all():
+            raise BadVectors(
+                f"{self.model.name} answered a vector of zeros, which no search by cosine finds"
+            )
+        return vectors
+
+
+def _count(tokens: object) -> int | None:
+    """None for what is no count: not every server of one's own keeps to the protocol."""
+    try:
+        count = int(tokens)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return count if count >= 0 else None
 
 
 class BatchServiceEmbedder(ServiceEmbedder):

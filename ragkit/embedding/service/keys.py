@@ -9,8 +9,6 @@ from ragkit.errors import ModelUnavailable
 SECRET = "_SECRET"
 """Behind a key's variable: the one that names a secret of Secret Manager, which the runbook reads
 before, and which the function gets mounted."""
-
-
 NO_KEY = "none"
 """Sent where none is needed: SDKs require one, or look for one themselves."""
 
@@ -35,6 +33,11 @@ def read_key(model: Model, env: Mapping[str, str]) -> str:
     Raises ModelUnavailable, which names the variable."""
     name = key_variable(model)
     key = env.get(name, "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ModelUnavailable(
+            f"the key of model {model.name} in {name} cannot be sent: expected one word of ASCII "
+            "characters, found others in it: copy it again"
+        )
     if key or not needs_key(model):
         return key or (NO_KEY if model.base_url else "")
     raise ModelUnavailable(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ragkit.embedding.providers.plugin import import_attribute
+from ragkit.embedding.importing import import_attribute
 from ragkit.errors import ConfigError
 
 Redact = Callable[[str], str]

@@ -15,7 +15,8 @@ def choose_table(
     """The table that is to be migrated. Raises ConfigError or SchemaError, with the way out."""
     if not tables:
         raise SchemaError(
-            f"{database} has no vector column: is it the right database, and is pgvector there?"
+            f"{database} has no vector column (of type vector or halfvec): is it the right "
+            "database, and is pgvector there?"
         )
     chosen = [t for t in tables if answers.table in ("", t.name, t.qualified_name)]
     chosen = [t for t in chosen if answers.column in ("", t.column)]

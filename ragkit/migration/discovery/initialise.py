@@ -1,6 +1,7 @@
 """The first command on a database: look, ask, write a params file, say what is still missing."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ def initialise(
     try:
         proposal = propose(engine, url, answers or Answers(), ask)
         plan = Plan.of(proposal.sections)
-        path = ROOT / (output or f"params/{plan.table.name}.yaml")
+        path = ROOT / (output or f"params/{_file_name(plan.table.name)}.yaml")
         write(path, render(proposal, datetime.now(UTC).date()), replace=replace)
         missing = ""
         try:
@@ -64,3 +65,8 @@ def initialise(
         return Initialised(path, proposal.notes, missing)
     finally:
         engine.dispose()
+
+
+def _file_name(table: str) -> str:
+    """A table may have any name, also one that leads elsewhere."""
+    return re.sub(r"[^\w. -]", "_", table).lstrip(".") or "table"

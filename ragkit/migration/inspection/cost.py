@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
+from ragkit.embedding.catalogue.providers import PROVIDERS
 from ragkit.embedding.embedder import Embedder, MeteredEmbedder
 from ragkit.embedding.long_texts.embedder import LongTexts, for_rows
 from ragkit.embedding.long_texts.split import limits_of
@@ -31,9 +32,8 @@ DAY_HOURS = 24
 class CostEstimate:
     """For the rows that are still pending: requests as the backfill batches them; tokens by the
     model's tokenizer, else as the service counts those of a sample; minutes by the speed of a
-    sample and the quota; money at the catalogue's price. By a batch API,
-    requests are its jobs, money is at its price, and minutes are what the provider allows itself at
-    most."""
+    sample and the quota; money at the catalogue's price. By a batch API, requests are its jobs,
+    money is at its price, and minutes are what the provider allows itself at most."""
 
     rows: int
     requests: int
@@ -83,7 +83,14 @@ def _by_jobs(model: Model, rows: int, texts: float, tokens: int) -> CostEstimate
 
 
 def _price_date(model: Model) -> str:
-    return model.price_as_of.isoformat() if model.price_as_of else "free, runs here"
+    """Or in words, why there is no date."""
+    if model.price_as_of:
+        return model.price_as_of.isoformat()
+    if model.usd_per_million_tokens:
+        return "model_facts"
+    provider = PROVIDERS.get(model.provider)
+    is_free = provider and provider.is_local
+    return "free, runs here" if is_free else "none known: set usd_per_million_tokens in model_facts"
 
 
 def _sent(lengths: TextLengths, long_texts: LongTexts) -> tuple[int, int]:

@@ -27,6 +27,20 @@ def test_an_app_that_cannot_be_reached_serves_nothing(url):
     assert ManualApp(url).serving() is None
 
 
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+def test_only_a_refused_connection_tells_that_the_app_is_down(monkeypatch, proxy):
+    """Not a name that nobody knows, a certificate, or a proxy that is down."""
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        for url in ("http://{}", "https://{}"):
+            assert not ManualApp(url.format(f"127.0.0.1:{server.server_port}")).stop("m")
+        server.shutdown()
+    assert ManualApp(f"http://127.0.0.1:{server.server_port}").stop("m")
+    for url in ("", "http://nobody.invalid", "http://[", "127.0.0.1:9"):
+        assert not ManualApp(url).stop("m")
+
+
 def test_it_says_what_to_deploy_by_hand_and_asks_for_the_address_once():
     with pytest.raises(DeployError, match=r"EMBEDDING_MODEL=m by hand, set app\.url, and run"):
         ManualApp("").switch("m", lambda _: "", reuse=False)

@@ -6,6 +6,7 @@ from ragkit.embedding.catalogue import CATALOGUE, find_model, is_known, is_plugi
 from ragkit.embedding.catalogue.facts import dump_facts, load_facts
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ModelUnavailable, UnknownModel
+from ragkit.retrieval.space import Space
 
 
 def test_the_catalogue_lists_googles_models_with_their_facts():
@@ -129,3 +130,13 @@ class TestFacts:
         assert find_model("openai:big/512", load_facts(dump_facts(facts))) == find_model(
             "openai:big/512", facts
         )
+
+
+def test_a_prefix_beside_a_task_is_part_of_the_space():
+    """A service with tasks puts the prefix before the text all the same."""
+    plain, prefixed = (
+        find_model("voyage-4", {"voyage-4": facts})
+        for facts in ({}, {"document_prefix": "passage: "})
+    )
+    assert Space.of(plain, "body") != Space.of(prefixed, "body")
+    assert Space.of(plain, "body").task_type == "document"

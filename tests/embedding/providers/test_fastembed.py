@@ -9,6 +9,7 @@ import pytest
 
 from ragkit.embedding.embedder import MeteredEmbedder, TokenCounter
 from ragkit.embedding.load import load_embedder
+from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ModelUnavailable, PartialRefusal, TextTooLong
 from tests.conftest import TEXTS, embedder_of
 
@@ -68,6 +69,16 @@ def test_a_long_text_is_refused_and_never_cut(model):
         model.embed_query(TOO_LONG)
 
 
+def test_a_limit_of_the_facts_beyond_its_own_does_not_count(cache):
+    facts, env = {NAME: {"max_tokens_per_text": 8192}}, {"FASTEMBED_CACHE_PATH": str(cache)}
+    model = load_embedder(f"{NAME}/384", facts, env)
+    assert model.model.max_tokens_per_text == 256
+    with pytest.raises(PartialRefusal, match="takes 256"):
+        model.embed_documents(["tea", "word " * 2000])
+    facts = {NAME: {"max_tokens_per_text": 64}}
+    assert load_embedder(f"{NAME}/384", facts, env).model.max_tokens_per_text == 64
+
+
 def test_fewer_dimensions_are_a_cut_of_unit_length(model, cache):
     env = {"FASTEMBED_CACHE_PATH": str(cache)}
     short = load_embedder(f"{NAME}/128", None, env)
@@ -88,6 +99,13 @@ def test_prefixes_of_its_facts_are_put_before_the_texts(model, cache):
     np.testing.assert_allclose(
         prefixed.embed_query("tea"), model.embed_query("query: tea"), atol=1e-6
     )
+
+
+def test_pieces_of_a_long_text_leave_room_for_its_prefix(cache):
+    facts, env = {NAME: {"document_prefix": "passage: "}}, {"FASTEMBED_CACHE_PATH": str(cache)}
+    prefixed = load_embedder(f"{NAME}/384", facts, env)
+    assert for_rows(prefixed, "pieces").embed_documents([TOO_LONG]).shape == (1, 384)
+    assert for_rows(prefixed, "cut").embed_documents([TOO_LONG, "tea"]).shape == (2, 384)
 
 
 def test_weights_that_are_not_here_say_where_they_are_looked_for(tmp_path):

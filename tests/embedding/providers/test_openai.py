@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ragkit.embedding.load import load_embedder
-from ragkit.errors import ModelBusy, ModelUnavailable
+from ragkit.errors import BadVectors, ModelBusy, ModelUnavailable
 from tests.stand_ins.embeddings import openai
 from tests.stand_ins.embeddings.service import KEY
 
@@ -31,6 +31,20 @@ def test_openai_itself_is_asked_for_base64_and_another_server_for_floats(monkeyp
         own = load_embedder("text-embedding-3-small", None, {"OPENAI_API_KEY": KEY})
         np.testing.assert_allclose(own.embed_query("tea"), by_floats, atol=1e-6)
         assert [asked.task for asked in service.asked] == ["float", "base64"]
+
+
+def test_two_vectors_of_one_text_are_refused(server):
+    """By their indexes: the vector of which text each is, nobody knows."""
+    server.faults = ["twice"]
+    with pytest.raises(BadVectors, match=r"\(1, 768\), expected \(2, 768\)"):
+        load_embedder(NOMIC, facts(server), {}).embed_documents(["tea", "wool"])
+
+
+@pytest.mark.parametrize("address", ["http://host:abc/v1", "localhost:11434/v1"])
+def test_an_address_that_is_none_is_told(address):
+    env = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": address}
+    with pytest.raises(ModelUnavailable, match=r"base_url|OPENAI_BASE_URL"):
+        load_embedder("text-embedding-3-small", None, env)
 
 
 def test_a_model_that_the_catalogue_does_not_know_needs_its_dimension_only(server):
@@ -95,3 +109,22 @@ def test_an_account_without_credit_is_not_asked_again(server, monkeypatch):
     ):
         load_embedder(NOMIC, facts(service), {}).embed_documents(["tea"])
     assert not isinstance(error.value, ModelBusy)
+
+
+@pytest.mark.parametrize(
+    ("counted", "known"), [(-5, False), ("twelve", False), (float("nan"), False), ("12", True)]
+)
+def test_a_count_of_tokens_that_is_none_is_estimated(server, counted, known):
+    class Meter:
+        tokens = None
+
+        def before(self, tokens): ...
+        def busy(self): ...
+
+        def after(self, tokens):
+            self.tokens = tokens
+
+    server.counts, meter = counted, Meter()
+    model = load_embedder(NOMIC, facts(server), {}).with_meter(meter)
+    assert model.embed_documents(["tea in the garden"]).shape == (1, 768)
+    assert meter.tokens == (12 if known else len("tea in the garden") // 4 + 1)

@@ -86,6 +86,22 @@ def test_prefixes_of_its_facts_replace_them(folder, plain):
     )
 
 
+def test_a_prefix_of_one_kind_leaves_the_prompt_of_the_other(folder):
+    """Otherwise rows would have other vectors in the same space."""
+    own, model = load(folder), load(folder, query_prefix="bar ")
+    np.testing.assert_allclose(
+        model.embed_documents(["tea"]), own.embed_documents(["tea"]), atol=1e-5
+    )
+    assert np.abs(model.embed_query("tea") - own.embed_query("tea")).max() > 1e-3
+    with pytest.raises(PartialRefusal):
+        model.embed_documents(["tea", "tea " * 14])
+
+
+def test_a_limit_of_the_facts_beyond_its_own_does_not_count(plain):
+    with pytest.raises(PartialRefusal, match="takes 16"):
+        load(plain, max_tokens_per_text=512).embed_documents(["tea", "tea " * 15])
+
+
 def test_fewer_dimensions_are_a_cut_of_unit_length(folder):
     cut = load(folder).embed_documents(TEXTS)[:, :8]
     short = load(folder, 8).embed_documents(TEXTS)

@@ -196,10 +196,79 @@ def test_values_that_are_no_numbers_are_refused(served):
         served.load().embed_documents(["tea"])
 
 
+def test_a_vector_of_zeros_is_refused(served):
+    """A search by cosine would never find its row."""
+    for name in ("", "/256"):
+        served.service.faults = ["zeros"]
+        with pytest.raises(BadVectors, match=r"all 0|zeros"):
+            served.load(name).embed_documents(["tea", "wool"])
+
+
 def test_half_an_answer_passes(served):
     served.service.faults = ["broken"]
     with pytest.raises(ModelBusy):
         served.load().embed_documents(["tea"])
+
+
+def test_a_page_in_place_of_an_answer_is_told(served):
+    """Of a server whose API is elsewhere, or of a proxy."""
+    served.service.faults = ["page"]
+    with pytest.raises(ModelUnavailable, match="base_url") as error:
+        served.load().embed_documents(["tea"])
+    assert "client failed" not in str(error.value)
+
+
+def test_no_key_is_sent_to_where_a_redirect_leads(served):
+    with served.case.serving(key="") as other:
+        served.service.faults, served.service.leads_to = ["redirect"], other.address
+        if served.case.model == "voyage-4":  # its SDK follows, without the key
+            served.load().embed_documents(["tea"])
+        else:
+            with pytest.raises(ModelUnavailable, match=r"status 307; .*base_url"):
+                served.load().embed_documents(["tea"])
+            assert other.asked == []
+        assert not any(other.keys)
+
+
+@pytest.mark.parametrize("key", ["sk-canary\nmore", "sk-canary more", "sk-\u201ccanary\u201d"])
+def test_a_key_that_cannot_be_sent_is_told_before_anything_is(served, key):
+    """Of two lines, or with the quotation marks of a word processor."""
+    with pytest.raises(ModelUnavailable, match=f"{served.case.key_env}.*cannot be sent") as error:
+        served.load(key=key)
+    assert "canary" not in f"{error.value!r} {error.value.__cause__!r}"
+    assert served.service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [(402, "credit"), (405, "base_url"), (404, "base_url")]
+)
+def test_what_helps_is_told(served, status, message):
+    served.service.faults = [status]
+    with pytest.raises(ModelUnavailable, match=message) as error:
+        served.load().embed_documents(["tea"])
+    assert "try again" not in str(error.value)
+
+
+def test_a_server_without_tls_is_told(served):
+    address = served.service.address.replace("http:", "https:")
+    with pytest.raises(ModelUnavailable, match=r"TLS.*base_url") as error:
+        served.load(base_url=f"{address}{served.case.path}").embed_documents(["tea"])
+    assert not isinstance(error.value, ModelBusy)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{"HTTPS_PROXY": "foo://user:canary@127.0.0.1:9"},
+     {"HTTPS_PROXY": "socks5://user:canary@127.0.0.1:9"}, {"SSL_CERT_FILE": "/nowhere"}],
+)  # fmt: skip
+def test_a_client_that_cannot_be_made_says_where_to_look(served, env, monkeypatch):
+    if served.case.model == "voyage-4":
+        pytest.skip("its SDK looks at them when it asks")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ModelUnavailable, match=r"proxy.*SSL_CERT_FILE") as error:
+        served.load()
+    assert "canary" not in f"{error.value!r} {error.value.__cause__!r}"
 
 
 def test_a_text_that_it_does_not_take_is_refused_and_the_others_get_vectors(served):

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from ragkit.database.identifiers import quote_identifier
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import ConfigError, PlanError
+from ragkit.migration.discovery import initialise as module
 from ragkit.migration.discovery.answers import Answers
 from ragkit.migration.discovery.initialise import initialise
 from ragkit.migration.inspection.cost import estimate_cost
@@ -120,3 +122,17 @@ def test_the_cell_of_the_documentation_does_the_same(make, engine, monkeypatch, 
     monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
     exec(cell.replace("params/yours.yaml", str(path)), {})
     assert Plan.from_file(path).new.model == "text-embedding-005"
+
+
+@pytest.mark.parametrize("name", ["a/../../../b", "..", "a\nb"])
+def test_a_table_names_no_file_elsewhere(engine, run, start, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    quoted = quote_identifier(name)
+    run(
+        f"create table {quoted} (id int primary key, body text, v vector(2))",
+        f"insert into {quoted} values (1, 'tea', '[1, 2]')",
+    )
+    done = start(output="")
+    assert done.params.parent == tmp_path / "params"
+    assert re.fullmatch(r"[\w. -]+\.yaml", done.params.name)
+    assert Plan.from_file(done.params).table.name == name

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from ragkit.errors import ConfigError, SchemaError, UnknownModel
@@ -164,3 +166,32 @@ def test_a_partitioned_table_is_proposed_and_one_without_a_key_is_refused(engine
     assert proposal.sections["old"]["model"] == MODEL
     run("alter table parted drop constraint parted_pkey")
     assert "partition it by a column that is unique and NOT NULL" in fault(engine)
+
+
+def test_columns_in_capitals_are_no_framework_s(engine, run):
+    """Their names would have to be quoted, and no framework makes them."""
+    run(
+        'create table memories (id int primary key, vector vector(3), body text, "Payload" jsonb)',
+        """insert into memories values (1, '[1, 2, 3]', 'tea', '{"data": "tea"}')""",
+    )
+    proposal = propose(engine, "env", Answers(new_model="wordllama-64"))
+    assert proposal.sections["table"]["content"] == "body"
+    assert "way" not in proposal.sections["app"]
+
+
+def test_vectors_of_several_dimensions_are_told_with_the_way_out(engine, run):
+    run(
+        "create table n (id int primary key, body text, v vector)",
+        "insert into n values (1, 'tea', '[1, 2]'), (2, 'wool', '[1, 2, 3]')",
+    )
+    answers = Answers(new_model="wordllama-64")
+    with pytest.raises(SchemaError, match=r"2 and 3 dimensions.*table\.where.*--where"):
+        propose(engine, "env", answers)
+    proposal = propose(engine, "env", replace(answers, where="vector_dims(v) = 3"))
+    assert proposal.sections["old"]["model"] == "unknown/3"
+
+
+def test_vectors_of_another_type_are_told(engine, run):
+    run("create table n (id int primary key, body text, v sparsevec(8))")
+    with pytest.raises(SchemaError, match=r"has no vector column.*vector or halfvec"):
+        propose(engine, "env", Answers(new_model="wordllama-64"))

@@ -1,3 +1,5 @@
+from datetime import date
+
 import pytest
 
 from ragkit.embedding.load import load_embedder
@@ -63,3 +65,18 @@ def test_a_batch_costs_half_and_takes_a_day_at_most(flawed, plan, engine):
         assert batch.usd > 0
         assert (batch.requests, batch.minutes) == (3, 24 * 60)  # seven texts
         assert batch.tokens == live.tokens
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [({}, "none known: set usd_per_million_tokens in model_facts"),
+     ({"usd_per_million_tokens": 2.0}, "model_facts"),
+     ({"usd_per_million_tokens": 2.0, "price_as_of": date(2026, 11, 27)}, "2026-11-27")],
+)  # fmt: skip
+def test_only_a_model_that_runs_here_is_called_free(flawed, facts, told):
+    assert estimate_cost(flawed, embedder_of("wordllama-64")).price_as_of == "free, runs here"
+    name = "openai:nomic-embed-text"
+    with openai.serving(64, key="") as service:
+        known = {name: {"base_url": f"{service.address}/v1", **facts}}
+        embedder = load_embedder(f"{name}/64", known, {})
+        assert estimate_cost(flawed, embedder).price_as_of == told

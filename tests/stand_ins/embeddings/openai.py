@@ -26,8 +26,10 @@ def shape(stand_in: Service, asked: Asked, fault: object) -> dict[str, Any]:
     else:
         encoded = vectors
     data = [{"object": "embedding", "index": n, "embedding": e} for n, e in enumerate(encoded)]
+    if fault == "twice":
+        data = [{**item, "index": 0} for item in data]
     name = "another-model" if fault == "model" else stand_in.answers_as or asked.model
-    tokens = stand_in.tokens(asked)
+    tokens: Any = stand_in.counts if stand_in.counts is not None else stand_in.tokens(asked)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "data": data[::-1], "model": name, "usage": usage}
 

@@ -33,18 +33,23 @@ class Asked:
 @dataclass
 class Service:
     """`faults` are taken first, one a request: a status, or "hang", "dribble", "fewer", "shape",
-    "model", "nan", "broken". `dimension` is what the model makes unless fewer are asked for;
-    `statuses` are those that the service has for others."""
+    "model", "nan", "zeros", "broken", "page", "redirect" (to `leads_to`). `dimension` is what the
+    model makes unless fewer are asked for; `statuses` are those that the service has for others.
+    `keys` are those that it was sent."""
 
     dimension: int
     address: str = ""
     faults: list[int | str] = field(default_factory=list)
     retry_after: str = ""
+    leads_to: str = ""
     key: str = KEY
     answers_as: str = ""
+    counts: Any = None
+    """In place of the tokens."""
     ignores_dimension: bool = False
     statuses: dict[int, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def vectors(self, asked: Asked, fault: object) -> list[list[float]]:
@@ -56,6 +61,8 @@ class Service:
             made = [values[: asked.dimension] for values in made]
         if fault == "nan":
             made[0] = [math.nan] * len(made[0])
+        if fault == "zeros":
+            made[0] = [0.0] * len(made[0])
         return made[:-1] if fault == "fewer" else made
 
     def tokens(self, asked: Asked) -> int:
@@ -117,6 +124,7 @@ def serving(
             service.asked.append(asked)
             fault = service.faults.pop(0) if service.faults else None
             sent = (self.headers.get(key_header) or "").removeprefix("Bearer ")
+            service.keys.append(sent)
             if service.key and sent != service.key:
                 fault = 401
             if EMPTY in asked.texts or any(text.endswith(": ") for text in asked.texts):
@@ -132,6 +140,10 @@ def serving(
                     return self._dribble()
                 case "broken":
                     return self._send(200, b'{"data": [')
+                case "page":
+                    return self._send(200, b"<html>Ollama is running</html>", "text/html")
+                case "redirect":
+                    return self._send(307, b"", location=service.leads_to + self.path)
             return self._send(200, json.dumps(shape(service, asked, fault)).encode())
 
         def do_GET(self) -> None:
@@ -151,9 +163,13 @@ def serving(
             self.wfile.write(found.body)
             return True
 
-        def _send(self, status: int, data: bytes) -> None:
+        def _send(
+            self, status: int, data: bytes, kind: str = "application/json", location: str = ""
+        ) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
+            if location:
+                self.send_header("Location", location)
             self.send_header("Content-Length", str(len(data)))
             if status == 429 and service.retry_after:
                 self.send_header("Retry-After", service.retry_after)

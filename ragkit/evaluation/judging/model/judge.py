@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ragkit.deadline import call_within
-from ragkit.embedding.providers.plugin import import_attribute
+from ragkit.embedding.importing import import_attribute
 from ragkit.errors import ConfigError, ModelBusy, ModelUnavailable
 from ragkit.evaluation.judging.model.chat import OPENAI, ChatModel
 from ragkit.migration.plan.judging import JudgingSection

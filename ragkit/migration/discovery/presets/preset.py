@@ -10,7 +10,7 @@ Way = Literal["column", "view", "swap"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A table is known by its `columns` (lower case) with their `types`, by the start of its name
+    """A table is known by its `columns` with their `types`, by the start of its name
     (`table`) and by a relation or function of the database (`sign`); an empty one asks for nothing.
 
     Its text is the column `content`, or what the JSON column `json` holds under one of `keys`; the
@@ -36,7 +36,7 @@ class Preset:
     refused: str = ""
 
     def fits(self, table: str, types: Mapping[str, str], signs: Collection[str]) -> bool:
-        """Whether a table is one of these; `types` are PostgreSQL's, by column in lower case."""
+        """Whether a table is one of these; `types` are PostgreSQL's, by column."""
         return (
             self.columns <= types.keys()
             and all(types.get(name) in known for name, known in self.types.items())

@@ -29,8 +29,7 @@ def find_signs(engine: sa.Engine) -> set[str]:
 def find_preset(table: VectorTable, signs: Collection[str] = ()) -> Preset | None:
     """The framework's whose table it is. Raises SchemaError for one that cannot be migrated, which
     says what to do."""
-    types = {name.lower(): kind for name, kind in table.columns.items()}
-    preset = next((p for p in PRESETS if p.fits(table.name, types, signs)), None)
+    preset = next((p for p in PRESETS if p.fits(table.name, table.columns, signs)), None)
     if preset and preset.refused:
         what = preset.refused.replace("{table}", table.regclass)
         raise SchemaError(f"{table.qualified_name} is a table of {preset.name}: {what}")

@@ -87,6 +87,8 @@ def measure_offers(migration: Migration, embedder: Embedder) -> Offers:
     offers = []
     for name in shorter_names(embedder.model):
         dimension = int(name.rpartition("/")[2])
+        if dimension >= embedder.model.dimension:
+            continue
         trial = _trial(migration, "hnsw", dimension)
         recall = of_shorter(vectors, dimension, distance, k) if k else None
         offers.append(_offer(f"new.model: {name}", "", recall, trial))
@@ -134,4 +136,4 @@ def _sample(migration: Migration, embedder: Embedder) -> np.ndarray:
     with translate_errors("sampling rows"), migration.engine.connect() as connection:
         texts = list(dict.fromkeys(connection.scalars(query.where(has_text(migration.content)))))
     vectors = list(embed_rows(migration, embedder, texts).values())
-    return np.array(vectors, np.float32).reshape(len(vectors), -1)
+    return np.array(vectors, np.float32).reshape(len(vectors), embedder.model.dimension)

@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -12,6 +13,8 @@ from ragkit.migration.plan.section import Section
 Count = Annotated[int, Field(ge=1)]
 Dimension = Annotated[int, Field(ge=1, le=MAX_DIMENSION)]
 Day = Annotated[date, Field(strict=False)]
+MAX_USD = 1_000_000
+"""Of a price that is no slip of the pen."""
 _PLAIN = re.compile(r"https?://[^\s@?#]+")
 
 
@@ -28,10 +31,12 @@ class ModelFacts(Section):
     max_texts: Count | None = Field(None, description="texts a request")
     max_tokens: Count | None = Field(None, description="tokens a request")
     max_tokens_per_text: Count | None = Field(None, description="tokens a text")
-    in_flight: Count | None = Field(None, description="requests at once")
+    in_flight: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        None, description="requests at once"
+    )
     requests_per_minute: Count | None = Field(None, description="the quota of requests")
     tokens_per_minute: Count | None = Field(None, description="the quota of tokens")
-    usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = Field(
+    usd_per_million_tokens: Annotated[float, Field(ge=0, le=MAX_USD)] | None = Field(
         None, description="the price, in US dollars"
     )
     price_as_of: Day | None = Field(None, description="when that was the price, as 2026-11-27")
@@ -63,9 +68,9 @@ class ModelFacts(Section):
     @field_validator("base_url")
     @classmethod
     def _is_plain(cls, url: str | None) -> str | None:
-        if url is not None and not _PLAIN.fullmatch(url):
-            raise ValueError("expected http(s)://host/path without a user, a password or a query")
-        return url
+        if url is None or (_PLAIN.fullmatch(url) and _has_host_and_port(url)):
+            return url and url.rstrip("/")  # Voyage's SDK would put a second slash behind it
+        raise ValueError("expected http(s)://host/path without a user, a password or a query")
 
     @field_validator("key_env")
     @classmethod
@@ -78,3 +83,11 @@ class ModelFacts(Section):
     def given(self) -> dict[str, Any]:
         """The facts that are given, by field."""
         return {name: value for name, value in self if value is not None}
+
+
+def _has_host_and_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False

@@ -1,12 +1,17 @@
 """Faults of the models that a plan names, with the facts that it gives about them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ragkit.embedding.catalogue import CATALOGUE, Model, find_model, has_batches, is_plugin
 from ragkit.embedding.catalogue.facts import Facts
 from ragkit.embedding.catalogue.names import split_dimension
+from ragkit.embedding.catalogue.providers import PROVIDERS
 from ragkit.errors import UnknownModel
 from ragkit.migration.plan.data import ColumnSection
+
+_ADDRESS = {"base_url", "key_env", "answers_as"}
+_PREFIXES = {"document_prefix", "query_prefix"}
+_OF_THE_OBJECT = _ADDRESS | _PREFIXES | {"dimension", "space"}
 
 
 def model_faults(
@@ -29,6 +34,26 @@ def model_faults(
         named = {split_dimension(side.model)[0] for side in (old, new)}
         for name in sorted(set(facts) - named):
             yield f"model_facts.{name}: expected old.model or new.model without its dimension"
+    sides = (("old", old), ("new", new))
+    by_name = {split_dimension(side.model)[0]: models.get(path) for path, side in sides if side}
+    for name, model in by_name.items():
+        if is_plugin(name) or (model and model.is_callable):
+            yield from _unused(name, model, facts.get(name, ()))
+
+
+def _unused(name: str, model: Model | None, given: Collection[str]) -> Iterator[str]:
+    """Facts that nobody would heed: a prefix that is put before no text, an address that is not
+    asked. `model` is None for a plug-in."""
+    if model is None:
+        whose, unused = "a plug-in, whose object decides it", _OF_THE_OBJECT
+    else:
+        provider = PROVIDERS[model.provider]
+        whose, unused = f"a model of {model.provider}", set[str]()
+        unused |= set() if provider.key_env else _ADDRESS
+        unused |= set() if provider.is_prefix else _PREFIXES
+        unused |= set() if model.provider == "openai" else {"answers_as"}
+    for field in sorted(unused.intersection(given)):
+        yield f"model_facts.{name}.{field}: it is not for {whose}: remove it"
 
 
 def _needless(old: ColumnSection, new: ColumnSection, models: dict[str, Model]) -> Iterator[str]:

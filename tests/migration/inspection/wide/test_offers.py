@@ -32,6 +32,11 @@ class Matryoshka:
         return self.embed_documents([text])[0]
 
 
+class Shortened(Matryoshka):
+    def embed_documents(self, texts):
+        return super().embed_documents(texts)[:, : self.model.dimension]
+
+
 @pytest.fixture
 def shorter():
     model = embedder_of(WIDE).model
@@ -91,11 +96,28 @@ def test_the_plan_s_own_oversampling_is_measured(engine):
     assert one.offers[0].recall < many.offers[0].recall
 
 
+def test_a_longer_output_than_the_plan_s_is_no_offer(engine, shorter):
+    """The sample's vectors have no such dimensions to be measured by."""
+    cut = replace(shorter.model, name="matryoshka/1024", dimension=1024, whole=DIMENSION)
+    migration = wide(engine, MANY, {"index.type": "binary"})
+    measured = measure_offers(migration, Shortened(cut))
+    assert [offer.setting for offer in measured.offers] == [
+        "new.model: matryoshka/64", "index.type: binary", "index.type: none",
+    ]  # fmt: skip
+
+
 def test_too_few_rows_have_sizes_only(engine):
     migration = wide(engine, TEXTS)
     [check] = check_width(migration, embedder_of(WIDE))
     assert "6 rows are too few to measure recall" in check.observed
     assert "recall 0" not in check.observed
+
+
+def test_a_table_without_a_text_is_told_too(engine):
+    migration = wide(engine, ["", " "])
+    [check] = check_width(migration, embedder_of(WIDE))
+    assert check.passed is False
+    assert "0 rows are too few to measure recall" in check.observed
 
 
 def test_nothing_is_embedded_where_the_index_fits(migration, new_embedder):

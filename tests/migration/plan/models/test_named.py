@@ -118,6 +118,41 @@ class TestFacts:
             plan(facts={"text-embedding-3-small": facts})
         assert "canary" not in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("new", "fact"),
+        [("text-embedding-005", {"document_prefix": "passage: "}),
+         ("text-embedding-005", {"base_url": "http://localhost:1/v1"}),
+         ("all-minilm-l6-v2", {"query_prefix": "query: "}),
+         ("fastembed:a/b/384", {"base_url": "http://localhost:1/v1"}),
+         ("voyage-4/256", {"answers_as": "voyage"}),
+         ("tests.stand_ins.letters:Letters", {"document_prefix": "passage: "}),
+         ("tests.stand_ins.letters:Letters", {"dimension": 32}),
+         ("tests.stand_ins.letters:Letters", {"space": "letters"})],
+    )  # fmt: skip
+    def test_what_a_models_provider_would_not_use_is_refused(self, new, fact):
+        """A prefix that nobody puts before the texts, an address that nobody asks."""
+        base, [(field, _)] = new.removesuffix("/256").removesuffix("/384"), fact.items()
+        with pytest.raises(PlanError, match=rf"model_facts\.{base}\.{field}: .*: remove it"):
+            plan(new=new, facts={base: fact})
+
+    @pytest.mark.parametrize("value", [float("inf"), 1e9])
+    def test_a_price_is_a_number_that_somebody_could_pay(self, value):
+        with pytest.raises(PlanError, match="usd_per_million_tokens"):
+            plan(facts={"text-embedding-3-small": {"usd_per_million_tokens": value}})
+
+    def test_more_requests_at_once_than_threads_can_be_are_refused(self):
+        with pytest.raises(PlanError, match="in_flight"):
+            plan(facts={"text-embedding-3-small": {"in_flight": 257}})
+
+    def test_an_address_has_a_host_and_a_port(self):
+        for url in ("http://host:abc/v1", "http://[::1", "http:///v1", "http://host:99999/v1"):
+            with pytest.raises(PlanError, match=r"base_url.*expected http\(s\)://host/path"):
+                plan(facts={"text-embedding-3-small": {"base_url": url}})
+        made = plan(facts={"text-embedding-3-small": {"base_url": "http://host/v1//"}})
+        assert made.facts["text-embedding-3-small"]["base_url"] == "http://host/v1"  # for Voyage
+        for url in ("http://[::1]:8000/v1", "https://host/", "http://host:80/a/b"):
+            assert plan(facts={"text-embedding-3-small": {"base_url": url}})
+
     def test_a_model_that_the_plan_does_not_name_is_refused(self):
         with pytest.raises(PlanError, match=r"model_facts\.text-embedding-3-smal: expected"):
             plan(facts={"text-embedding-3-smal": {"max_texts": 3}})

@@ -5,10 +5,13 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.types import MAX_HALFVEC_DIMENSION
 from ragkit.embedding.catalogue import Model
+from ragkit.embedding.catalogue.names import split_dimension
 from ragkit.embedding.load import resolve_model
 from ragkit.errors import ConfigError, ModelError
 from ragkit.migration.migration import Migration
 
+HALVES = 3
+"""Each is measured on a sample."""
 _HAS_BITS = sa.text("select exists (select from pg_proc where proname = 'binary_quantize')")
 
 
@@ -19,9 +22,15 @@ def is_too_wide(migration: Migration) -> bool:
 
 
 def shorter_names(model: Model) -> list[str]:
-    """The model's shorter outputs that such an index takes, as a plan names them, longest first."""
-    fitting = sorted((d for d in model.shorter if d <= MAX_HALFVEC_DIMENSION), reverse=True)
-    return [f"{model.served_name}/{dimension}" for dimension in fitting]
+    """The model's shorter outputs that such an index takes, as a plan names them, longest first; of
+    a model that makes every dimension, HALVES of them."""
+    fitting = [d for d in model.shorter if d <= MAX_HALFVEC_DIMENSION]
+    if isinstance(model.shorter, range):
+        whole = model.whole or model.dimension
+        halves = (whole >> n for n in range(1, whole.bit_length()))
+        fitting = [half for half in halves if half in fitting][:HALVES]
+    name, _ = split_dimension(model.name)
+    return [f"{name}/{dimension}" for dimension in sorted(fitting, reverse=True)]
 
 
 def require_index(migration: Migration) -> None:

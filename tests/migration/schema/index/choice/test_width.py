@@ -105,3 +105,12 @@ def test_shorter_outputs_that_an_index_takes_are_named(wide):
     wide_model = with_plan(of_dimension(wide, 8192), {"new.model": "gemini-embedding-001"})
     with pytest.raises(ConfigError, match="gemini-embedding-001/1536 or gemini-embedding-001/768"):
         require_index(wide_model)
+
+
+def test_of_a_model_that_makes_any_dimension_the_halves_are_named_as_a_plan_names_them():
+    """A plan can name them: find_model knows each."""
+    names = shorter_names(find_model("openai:qwen3-embedding/4096"))
+    assert names == [f"openai:qwen3-embedding/{dimension}" for dimension in (2048, 1024, 512)]
+    facts = {"openai:qwen3-embedding": {"dimension": 4096, "shorter": (1024,)}}
+    [named] = shorter_names(find_model("openai:qwen3-embedding", facts))
+    assert find_model(named, facts).dimension == 1024
