@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ragkit.deadline import call_within
+from ragkit.embedding.batch.protocol import Result
 from ragkit.embedding.catalogue.model import Model
 from ragkit.embedding.service.errors import GONE, REFUSED, explain_error, status_of
 from ragkit.errors import BatchLost, ModelBusy, ModelUnavailable
@@ -63,25 +64,34 @@ class Calls:
             error.code = 401  # type: ignore[attr-defined]
         return status_of(error)
 
-    def lines(self, download: Callable[[Path], object]) -> Iterator[dict[str, Any]]:
-        """The objects of a file, which `download` writes; it is never in memory as a whole. Raises
-        BatchLost, or ModelBusy for a line that broke off."""
+    def answers(
+        self, download: Callable[[Path], object], read: Callable[[dict[str, Any]], Result]
+    ) -> Iterator[Result]:
+        """Those in a file, which `download` writes; it is never in memory as a whole. `read` takes
+        the object of a line; one that it cannot read is an answer to no text. Raises BatchLost, or
+        ModelBusy for a line that broke off."""
         with tempfile.TemporaryDirectory(prefix="ragkit-") as folder:
             path = Path(folder) / "lines.jsonl"
             self.ask(TRANSFER_SECONDS, download, path)
             with path.open(encoding="utf-8") as file:
                 for line in file:
                     if line.strip():
-                        yield self._read(line)
+                        yield _read(self._object(line), read)
 
-    def _read(self, line: str) -> dict[str, Any]:
+    def _object(self, line: str) -> Any:
         try:
-            read: dict[str, Any] = json.loads(line)
+            return json.loads(line)
         except ValueError:
             raise ModelBusy(
                 f"{self._model.name}: the answers of a batch broke off: try again"
             ) from None
-        return read
+
+
+def _read(line: Any, read: Callable[[dict[str, Any]], Result]) -> Result:
+    try:
+        return read(line)
+    except (AttributeError, TypeError, ValueError, LookupError):
+        return Result("", None, error="an answer that cannot be read")
 
 
 def write_line(value: object) -> str:

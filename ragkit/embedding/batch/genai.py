@@ -83,8 +83,7 @@ class GenAiBatches:
     def collect(self, job: str) -> Iterator[Result]:
         found = self._retrieve(job)
         if found.dest and (file := found.dest.file_name):
-            for line in self._calls.lines(partial(self._download, file)):
-                yield _read(line)
+            yield from self._calls.answers(partial(self._download, file), _read)
 
     def _retrieve(self, job: str) -> types.BatchJob:
         return self._calls.ask(CALL_SECONDS, self._sdk.batches.get, name=job)

@@ -82,8 +82,7 @@ class OpenAiBatches:
     def collect(self, job: str) -> Iterator[Result]:
         batch = self._retrieve(job)
         for file in filter(None, (batch.output_file_id, batch.error_file_id)):
-            for line in self._calls.lines(partial(self._download, file)):
-                yield self._read(line)
+            yield from self._calls.answers(partial(self._download, file), self._read)
 
     def _retrieve(self, job: str) -> Batch:
         return self._calls.ask(CALL_SECONDS, self._sdk.batches.retrieve, job)
@@ -103,9 +102,9 @@ class OpenAiBatches:
         return Result(id, None, error=str(code)[:80], is_refused=status in REFUSED)
 
 
-def _vector(embedding: str | Sequence[float] | None) -> Sequence[float]:
-    """Some servers answer floats, whatever they are asked for."""
+def _vector(embedding: str | Sequence[float] | None) -> Sequence[float] | None:
+    """Some servers answer floats, whatever they are asked for. Raises ValueError."""
     if isinstance(embedding, str):
-        values: Sequence[float] = np.frombuffer(base64.b64decode(embedding), "<f4")  # type: ignore[assignment]
-        return values
-    return embedding or []
+        data = base64.b64decode(embedding, validate=True)
+        return np.frombuffer(data, "<f4").tolist() or None
+    return embedding or None

@@ -99,8 +99,8 @@ class VertexBatches:
         if not files and found.state == _WHOLE:
             raise BatchLost(f"{self.model.name}: the answers of a batch are not in {place}")
         for file in files:
-            for line in self._calls.lines(partial(self._folder.download, file)):
-                yield read_answer(self.model, line)
+            download = partial(self._folder.download, file)
+            yield from self._calls.answers(download, partial(read_answer, self.model))
 
     def _retrieve(self, job: str) -> BatchPredictionJob:
         return self._calls.ask(

@@ -101,7 +101,7 @@ class Collector:
             raise
         except BadVectors:
             return None
-        return vector
+        return vector if vector.any() else None  # no search by cosine finds zeros
 
     def _write(self, keys: Sequence[str], vectors: Mapping[str, np.ndarray]) -> Iterator[int]:
         """A row whose text is another by now, or that has a vector, needs nothing of them."""

@@ -99,10 +99,10 @@ class Submitter:
     def _rows(self, keys: Sequence[str]) -> Iterator[Row]:
         """Those that are still pending, as they are in the job."""
         rows = {row.key: row for row in retry_database(read_keys, self._migration, keys)}
-        long = [key for key, row in rows.items() if not self._fits(row.text)]
+        long = {key for key, row in rows.items() if not self._fits(row.text)}
         if long:
-            retry_database(queue.put_back, self._migration, long)
-        return (rows[key] for key in keys if key in rows and key not in set(long))
+            retry_database(queue.put_back, self._migration, list(long))
+        return (rows[key] for key in keys if key in rows and key not in long)
 
     def _fits(self, text: str) -> bool:
         return self._whole is None or self._whole.end(text, 0) == len(text)
