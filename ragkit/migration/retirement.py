@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from ragkit.database.identifiers import quote_identifier
-from ragkit.database.translate import translate_errors
+from ragkit.database.translate import QUERY_CANCELED, sqlstate, translate_errors
 from ragkit.deploy.app import App
 from ragkit.errors import AppNotRecognised, GateError
 from ragkit.migration import ledger, phases
@@ -87,13 +88,17 @@ def _retire(migration: Migration, app: App) -> Retirement:
         detail[CONFIRMED] = require_confirmation(migration, action)
     end_rescue(migration)
     with translate_errors("retire"):
-        run_online(migration, lambda connection: drop_old_column(connection, migration, **detail))
         with migration.engine.connect() as connection:
-            is_kept = has_others(connection, migration)
+            is_kept = has_others(connection, migration)  # reads the table, so before it is locked
+        dropped: list[bool] = []
+        run_online(
+            migration,
+            lambda c: dropped.append(drop_old_column(c, migration, is_kept=is_kept, **detail)),
+        )
     migration.follow_names()
     app.release()
     view = describe_view(migration)
-    end = "stays for the rows outside of table.where" if is_kept else "is dropped"
+    end = "is dropped" if dropped[-1] else "stays for the rows outside of table.where"
     return Retirement(True, f"column {plan.old.column} {end}; there is no way back{view}")
 
 
@@ -110,10 +115,13 @@ def _require_new_model(app: App, model: str) -> None:
         )
 
 
-def drop_old_column(connection: sa.Connection, migration: Migration, **detail: str) -> None:
+def drop_old_column(
+    connection: sa.Connection, migration: Migration, *, is_kept: bool = False, **detail: str
+) -> bool:
     """Drops column, triggers, binding and marks, and records it with `detail`, in the connection's
     transaction. After a view, the new column takes the old one's name. A column that holds vectors
-    of rows outside of the plan's filter stays."""
+    of rows outside of the plan's filter stays: `is_kept`, or none was there before and one is now.
+    Whether the column was dropped."""
     old = migration.plan.old
     back = migration.reversed()
     has_view = migration.plan.app.way == "view"
@@ -125,12 +133,29 @@ def drop_old_column(connection: sa.Connection, migration: Migration, **detail: s
     table = migration.plan.table.qualified_name
     contract_changes.unbind(connection, table, old.column, migration.where)
     remove_marks(connection, migration)
-    if not has_others(connection, migration):
+    is_kept = is_kept or _has_others_in_time(connection, migration)
+    if not is_kept:
         connection.exec_driver_sql(statements.drop_column(migration))
         if has_view:
             take_usual_name(connection, migration)
     detail |= {"table": table, "where": migration.where}
     ledger.record(connection, migration.id, phases.RETIRED, column=old.column, **detail)
+    return not is_kept
+
+
+def _has_others_in_time(connection: sa.Connection, migration: Migration) -> bool:
+    """Again, while nobody can write; False where the answer takes longer than an app may wait."""
+    limit = f"set local statement_timeout = {migration.plan.database.lock_timeout_ms:d}"
+    savepoint = connection.begin_nested()
+    try:
+        connection.exec_driver_sql(limit)
+        return has_others(connection, migration)
+    except DBAPIError as error:
+        if sqlstate(error) != QUERY_CANCELED:
+            raise
+        return False
+    finally:
+        savepoint.rollback()
 
 
 def has_others(connection: sa.Connection, migration: Migration) -> bool:

@@ -1,5 +1,7 @@
 """Keys of several columns, texts that are expressions, and filters, from expand to retirement."""
 
+import time
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
@@ -345,3 +347,30 @@ def test_an_expression_over_the_vectors_is_refused(engine):
     make_shaped(engine)
     with pytest.raises(SchemaError, match=r"table\.where reads 'embedding', whose vectors are mig"):
         Migration.open(shaped_plan(**{"table.where": "embedding is not null"}), engine)
+
+
+def test_a_filter_is_not_asked_for_long_while_nobody_can_read(engine):
+    """The last part of a column is retired; its other rows are looked for before the lock too."""
+    make_shaped(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update \"Amenities\" set embedding = null where collection = 'b'"
+        )
+        connection.exec_driver_sql(
+            "create function is_a(text) returns boolean immutable language plpgsql as "
+            "$$ begin perform pg_sleep(0.2); return $1 = 'a'; end $$"
+        )
+        connection.exec_driver_sql(
+            'insert into "Amenities" (tenant, id, collection, embedding) '
+            "select 'z', g, 'a', array_fill(1, array[256]) from generate_series(1, 20) g"
+        )
+    plan = shaped_plan(**{"table.where": "is_a(collection)", "database.lock_timeout_ms": 300})
+    migration = Migration.open(plan, engine)
+    expand(migration)
+    for phase in (phases.BACKFILLED, phases.CUT_OVER):
+        migration.record(phase)
+    with engine.begin() as connection:
+        start = time.monotonic()
+        assert drop_old_column(connection, migration)
+        assert time.monotonic() - start < 2
+    assert "embedding" not in columns(engine)
