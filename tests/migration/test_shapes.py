@@ -272,6 +272,15 @@ def test_a_text_that_was_changed_outside_of_the_filter_is_embedded_again(shaped,
     check(shaped)
 
 
+def test_a_row_that_comes_into_the_filter_keeps_the_old_vector(shaped, new_embedder):
+    """Which the old revision serves: the way back watches texts, not the filter."""
+    keep_old_column_current(shaped)
+    run(shaped, "update \"Amenities\" set collection = 'a' where id = 7")
+    kept = 'select embedding is not null, "new vector" is null from "Amenities" where id = 7'
+    with shaped.engine.connect() as connection:
+        assert connection.execute(sa.text(kept)).one() == (True, True)
+
+
 def test_a_filter_may_be_a_column(engine, new_embedder):
     make_shaped(engine)
     with engine.begin() as connection:

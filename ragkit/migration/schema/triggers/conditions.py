@@ -4,6 +4,7 @@ condition cannot hold a query."""
 from ragkit.database.identifiers import quote_identifier
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.triggers.queueing import function_name
+from ragkit.retrieval.space import READY
 
 KINDS = ("content", "content strict", "where", "where strict")
 """Of functions."""
@@ -19,15 +20,17 @@ def functions_sql(migration: Migration) -> list[str]:
 
 
 def conditions(migration: Migration) -> dict[str, str]:
-    """`is_changed`: a vector that is there may be of another text; of a row that comes into the
-    filter, nobody has watched the text. `is_pending`: a vector is missing."""
+    """`is_changed`: a vector that is there may be of another text. Nobody has watched the text of a
+    row that comes into the filter; but its old vector is the app's own, which it serves.
+    `is_pending`: a vector is missing."""
     content, where = migration.terms.content, migration.terms.where
     before, after = (content.called(function_name("content", migration), r) for r in ("old", "new"))
     is_changed = f"{before} is distinct from {after}"
     is_pending = f"new.{quote_identifier(migration.plan.new.column)} is null"
     if where:
         before, after = (where.called(function_name("where", migration), r) for r in ("old", "new"))
-        comes = f"{after} and {before} is not true"
-        is_changed = f"({is_changed} and ({before} or {after}) or {comes})"
+        is_changed = f"({is_changed} and ({before} or {after}))"
+        if not (migration.known_new and migration.known_new.state == READY):
+            is_changed = f"({is_changed} or {after} and {before} is not true)"
         is_pending = f"{is_pending} and {after}"
     return {"is_changed": is_changed, "is_pending": is_pending}
