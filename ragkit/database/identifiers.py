@@ -4,7 +4,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 # With another paramstyle "%" would be doubled, and stay doubled in the table's name.
-_quote = postgresql.dialect(paramstyle="named").identifier_preparer.quote
+_preparer = postgresql.dialect(paramstyle="named").identifier_preparer
+# Words that cannot be each kind of name, and that SQLAlchemy does not quote.
+_MORE = {
+    "bigint", "bit", "boolean", "char", "character", "coalesce", "collation", "concurrently",
+    "dec", "decimal", "exists", "extract", "float", "greatest", "grouping", "inout", "int",
+    "integer", "interval", "json", "json_array", "json_arrayagg", "json_exists", "json_object",
+    "json_objectagg", "json_query", "json_scalar", "json_serialize", "json_table", "json_value",
+    "lateral", "least", "merge_action", "national", "nchar", "none", "normalize", "nullif",
+    "numeric", "out", "overlay", "position", "precision", "real", "row", "setof", "smallint",
+    "substring", "system_user", "tablesample", "time", "timestamp", "treat", "trim", "values",
+    "varchar", "xmlattributes", "xmlconcat", "xmlelement", "xmlexists", "xmlforest",
+    "xmlnamespaces", "xmlparse", "xmlpi", "xmlroot", "xmlserialize", "xmltable",
+}  # fmt: skip
+_preparer.reserved_words = _preparer.reserved_words | _MORE
+_quote = _preparer.quote
 
 
 def quote_identifier(*parts: str) -> str:

@@ -12,6 +12,11 @@ import sqlalchemy as sa
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.types import text_array
 
+_PLAIN = {
+    "smallint", "integer", "bigint", "numeric", "uuid", "text", "character varying", "character",
+}  # fmt: skip
+"""Types whose text form no setting of a session changes."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -23,6 +28,14 @@ class Key:
     @cached_property
     def quoted(self) -> list[str]:
         return [quote_identifier(name) for name in self.names]
+
+    @property
+    def settings(self) -> str:
+        """Of a function that writes the text form in a session of the app's, which may write a
+        date in its own way."""
+        if all(kind.partition("(")[0] in _PLAIN for kind in self.types):
+            return ""
+        return " set datestyle = 'ISO' set extra_float_digits = 1"
 
     def text_of(self, row: str, names: Sequence[str] = ()) -> str:
         """The text form, as SQL, of the key of a row that SQL knows as `row`. `names` are SQL for

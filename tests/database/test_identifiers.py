@@ -15,6 +15,14 @@ def test_any_name_is_quoted(engine, name):
     assert name in sa.inspect(engine).get_table_names()
 
 
+def test_each_word_that_the_server_reserves_for_something_is_quoted(engine):
+    with engine.connect() as connection:
+        query = sa.text("select word from pg_get_keywords() where catcode <> 'U'")
+        words = connection.scalars(query).all()
+    assert "lateral" in words
+    assert [word for word in words if quote_identifier(word) != f'"{word}"'] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_clause_selects_from_a_table_of_any_name(engine, name):
     with engine.begin() as connection:

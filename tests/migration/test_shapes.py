@@ -1,11 +1,14 @@
 """Keys of several columns, texts that are expressions, and filters, from expand to retirement."""
 
+import time
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
+from ragkit.errors import SchemaError
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection.whose.vector_sample import sample_old
@@ -19,7 +22,7 @@ from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.status import read_status
 from ragkit.retrieval.contract import read_bindings
-from tests.conftest import ROLE, changed
+from tests.conftest import ROLE, changed, make_plan
 from tests.migration.backfill.machine import Backfilling
 from tests.migration.shapes import insert, make_shaped, shaped_plan, shaped_rows
 from tests.stand_ins.letters import Letters
@@ -258,3 +261,125 @@ def test_the_old_column_stays_until_no_collection_needs_it(engine, new_embedder)
 
 def columns(engine):
     return {column["name"] for column in sa.inspect(engine).get_columns("Amenities")}
+
+
+def test_a_text_that_was_changed_outside_of_the_filter_is_embedded_again(shaped, new_embedder):
+    fill(shaped, new_embedder)
+    for change in ("collection = 'b'", "title = 'Changed'", "collection = 'a'"):
+        run(shaped, f'update "Amenities" set {change} where id = 1')
+    assert shaped_rows(shaped)["{u,1}"][2] is None
+    fill(shaped, new_embedder)
+    check(shaped)
+
+
+def test_a_row_that_comes_into_the_filter_keeps_the_old_vector(shaped, new_embedder):
+    """Which the old revision serves: the way back watches texts, not the filter."""
+    keep_old_column_current(shaped)
+    run(shaped, "update \"Amenities\" set collection = 'a' where id = 7")
+    kept = 'select embedding is not null, "new vector" is null from "Amenities" where id = 7'
+    with shaped.engine.connect() as connection:
+        assert connection.execute(sa.text(kept)).one() == (True, True)
+
+
+def test_a_filter_may_be_a_column(engine, new_embedder):
+    make_shaped(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql('alter table "Amenities" add "Active" boolean')
+        connection.exec_driver_sql('update "Amenities" set "Active" = collection = \'a\'')
+    shaped = Migration.open(shaped_plan(**{"table.where": '"Active"'}), engine)
+    expand(shaped)
+    fill(shaped, new_embedder)
+    run(
+        shaped,
+        'insert into "Amenities" (tenant, id, collection, title, payload, "Active") values '
+        "('t', 8, 'a', 'New', '{\"data\": \"x\"}', true), ('t', 9, 'b', 'Other', '{}', null)",
+        'alter table "Amenities" rename "Active" to active',
+        'insert into "Amenities" (tenant, id, collection, title, payload, active) values '
+        "('t', 10, 'a', 'Newer', '{\"data\": \"x\"}', true)",
+    )
+    with engine.connect() as connection:
+        queued = connection.scalars(sa.text("select key from ragkit.queue order by key")).all()
+    assert queued == ["{t,10}", "{t,8}"]
+
+
+FAILING = {
+    "table.content": "(title || (payload ->> 'n')::int::text)",
+    "table.where": "(payload ->> 'page')::int >= 0",
+}
+
+
+def test_no_write_of_the_app_fails_by_an_expression_that_does(engine, new_embedder, admin):
+    """A text that cannot be made has no vector. The app's role may call no function by default."""
+    make_shaped(engine)
+    with engine.begin() as connection:
+        run_ = connection.exec_driver_sql
+        run_("alter default privileges revoke execute on functions from public")
+        run_('update "Amenities" set payload = \'{"n": 1, "page": 2}\'')
+        run_('grant select, insert, update on "Amenities" to pg_monitor')
+    shaped = Migration.open(shaped_plan(**FAILING), engine)
+    expand(shaped)
+    fill(shaped, new_embedder)
+    superuser = sa.create_engine(admin.url.set(database=engine.url.database))
+    with superuser.begin() as app:
+        app.exec_driver_sql("set local role pg_monitor")
+        for number, payload in enumerate(('{"n": "one", "page": 2}', '{"n": 1, "page": "two"}')):
+            app.exec_driver_sql(f"update \"Amenities\" set payload = '{payload}' where id = 1")
+            app.exec_driver_sql(
+                f"insert into \"Amenities\" values ('t', {50 + number}, 'a', 'x', '{payload}')"
+            )
+    superuser.dispose()
+    assert shaped_rows(shaped)["{u,1}"][2] is None
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamptz", "float8"])
+@pytest.mark.parametrize("key", ["at", ("at", "id")])
+def test_a_key_is_found_whatever_a_session_s_settings_make_of_it(engine, new_embedder, kind, key):
+    value = "g / 3.0" if kind == "float8" else "date '2026-02-05' + g"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f'create table "Amenities" (at {kind} not null unique, id int not null, name text, '
+            "content text, embedding vector(256), unique (at, id))"
+        )
+    migration = Migration.open(changed(make_plan(), {"table.key": key}), engine)
+    expand(migration)
+    insert = f"insert into \"Amenities\" select {value}, g, 'n', 'Text ' || g from "
+    fill(migration, new_embedder)
+    run(
+        migration, "set local datestyle = 'SQL, DMY'", "set local extra_float_digits = -5",
+        "set local timezone = 'Asia/Kolkata'", insert + "generate_series(1, 20) g",
+    )  # fmt: skip
+    fill(migration, new_embedder)
+    assert audit(migration).filled == 20
+
+
+def test_an_expression_over_the_vectors_is_refused(engine):
+    make_shaped(engine)
+    with pytest.raises(SchemaError, match=r"table\.where reads 'embedding', whose vectors are mig"):
+        Migration.open(shaped_plan(**{"table.where": "embedding is not null"}), engine)
+
+
+def test_a_filter_is_not_asked_for_long_while_nobody_can_read(engine):
+    """The last part of a column is retired; its other rows are looked for before the lock too."""
+    make_shaped(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update \"Amenities\" set embedding = null where collection = 'b'"
+        )
+        connection.exec_driver_sql(
+            "create function is_a(text) returns boolean immutable language plpgsql as "
+            "$$ begin perform pg_sleep(0.2); return $1 = 'a'; end $$"
+        )
+        connection.exec_driver_sql(
+            'insert into "Amenities" (tenant, id, collection, embedding) '
+            "select 'z', g, 'a', array_fill(1, array[256]) from generate_series(1, 20) g"
+        )
+    plan = shaped_plan(**{"table.where": "is_a(collection)", "database.lock_timeout_ms": 300})
+    migration = Migration.open(plan, engine)
+    expand(migration)
+    for phase in (phases.BACKFILLED, phases.CUT_OVER):
+        migration.record(phase)
+    with engine.begin() as connection:
+        start = time.monotonic()
+        assert drop_old_column(connection, migration)
+        assert time.monotonic() - start < 2
+    assert "embedding" not in columns(engine)

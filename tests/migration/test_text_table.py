@@ -271,3 +271,41 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder):
         Interleaving, settings=settings(max_examples=8, stateful_step_count=12)
     )
     engine.dispose()
+
+
+def test_triggers_of_the_app_find_what_they_found_before(chunks, new_embedder):
+    """Those on the chunks run because of the change of a document, by the app's search_path."""
+    run(
+        chunks.engine, "create table audit (id int)",
+        "create function note() returns trigger language plpgsql as "
+        "$$ begin insert into audit values (new.id); return new; end $$",
+        'create trigger note before update on "Amenities" for each row execute function note()',
+    )  # fmt: skip
+    fill(chunks, new_embedder)
+    run(chunks.engine, "truncate audit", "update \"The Docs\" set body = 'New.' where doc_id = 1")
+    with chunks.engine.connect() as connection:
+        noted = connection.exec_driver_sql("select id from audit order by id").scalars().all()
+    assert noted == [1, 10]
+
+
+@pytest.mark.parametrize(
+    "change", ["update \"The Docs\" set body = 'New.' where doc_id = 1", 'truncate "The Docs"']
+)
+def test_rows_outside_of_the_filter_keep_their_vectors(engine, new_embedder, change):
+    make_tables(engine)
+    plan = text_plan(**{"table.where": "id < 10"})
+    migration = Migration.open(plan, engine)
+    expand(migration)
+    run(engine, 'update "Amenities" set "new vector" = array_fill(1, array[64]) where id = 10')
+    fill(migration, new_embedder)
+    run(engine, change)
+    vectors = {key: vector for key, _, vector in rows_of(engine)}
+    assert vectors[1] is None
+    assert vectors[10] is not None
+
+
+def test_keys_that_do_not_compare_are_told_at_the_start(engine):
+    make_tables(engine)
+    run(engine, 'alter table "Amenities" alter doc type text')
+    with pytest.raises(SchemaError, match="'doc' of Amenities and text_key 'doc_id' of The Docs"):
+        Migration.open(text_plan(), engine)

@@ -23,7 +23,7 @@ from ragkit.migration.schema.index.estimate import estimate_rows
 from ragkit.migration.schema.index.partitioned import index_sql
 from ragkit.migration.schema.index.sizing import choose_sizing
 from ragkit.migration.schema.side_table import table as beside
-from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql
+from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql, is_own
 from ragkit.migration.work.tables import BATCH_JOB, CLAIM, LEASE, QUEUE, SWEEP, WORKER
 from ragkit.retrieval.contract import CONTRACT
 
@@ -105,8 +105,7 @@ def _watch(connection: sa.Connection, migration: Migration, step: str) -> Iterat
     """The triggers that watch a column, and the part of the queue that they write."""
     undo = "DROP SCHEMA ragkit CASCADE"
     for sql in add_triggers_sql(connection, migration):
-        is_own = sql.startswith(("create table", "create or replace function"))
-        lock = NONE if is_own else SHARE_ROW
+        lock = NONE if is_own(sql) else SHARE_ROW
         yield Statement(step, sql, lock, _moment(migration), undo)
 
 

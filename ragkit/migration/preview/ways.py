@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from ragkit.migration.migration import Migration
-from ragkit.migration.schema.triggers import add_triggers_sql
+from ragkit.migration.schema.triggers import add_triggers_sql, is_own
 from ragkit.migration.swap.statements import is_swapped, swap_sql, swapped
 from ragkit.migration.versioned_view import statements as view
 from ragkit.migration.versioned_view.functions import drop_sql
@@ -30,7 +30,7 @@ def switch_statements(connection: sa.Connection, migration: Migration) -> Iterat
             yield WayStatement(sql, False, f"DROP VIEW {view.view_name(migration)}")
     elif plan.app.way == "swap" and not is_swapped(plan):
         for sql in swap_sql(connection, migration, swapped(plan)):
-            yield WayStatement(sql, not _is_own(sql), "rollback, which swaps them back")
+            yield WayStatement(sql, not is_own(sql), "rollback, which swaps them back")
 
 
 def retirement_statements(
@@ -46,7 +46,7 @@ def retirement_statements(
         yield WayStatement(sql, True, "none")
     yield WayStatement(view.rename_column(migration, plan.new.column, usual), True, "none")
     for sql in add_triggers_sql(connection, later, found_as=plan.new.column):
-        yield WayStatement(sql, not _is_own(sql), "none")
+        yield WayStatement(sql, not is_own(sql), "none")
     dropped = (*drop_sql(connection, migration), *view.drop_view(migration))
     for sql in (*dropped, view.drop_schema(migration)):
         yield WayStatement(sql, False, "none")
@@ -56,8 +56,3 @@ def as_retired(migration: Migration) -> Migration:
     """With the names that the columns will have when the old one is dropped."""
     plan = migration.plan
     return replace(migration, plan=swapped(plan)) if plan.app.way == "swap" else migration
-
-
-def _is_own(sql: str) -> bool:
-    """Whether it locks nothing of the app's."""
-    return sql.startswith(("create table", "create or replace function"))

@@ -41,6 +41,9 @@ def missing_columns(
             is_content = field == "table.content" and not name.isidentifier()
             hint = "; an expression is written in parentheses" if is_content else ""
             yield f"no column {name!r} (set {field}{hint}); there are: {', '.join(columns)}"
+    for field, term in (("table.content", terms.content), ("table.where", terms.where)):
+        for name in sorted({plan.old.column, plan.new.column} & set(term.reads if term else ())):
+            yield f"{field} reads {name!r}, whose vectors are migrated: leave it out"
 
 
 def key_and_content(

@@ -1,5 +1,6 @@
 """A column, or an SQL expression over columns of one row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragkit.database.identifiers import quote_identifier
@@ -28,19 +29,27 @@ class Expression:
         columns = ", ".join(f"{row}.{quote_identifier(name)}" for name in self.reads)
         return columns if self.is_column else f"(select {self.sql} from (select {columns}) as q)"
 
-    def called(self, function: str, row: str) -> str:
+    def called(self, function: str, row: str, names: Sequence[str] = ()) -> str:
         """As `of`, by a function that `function_sql` has made: also where no query may stand, as in
-        the condition of a trigger."""
-        columns = ", ".join(f"{row}.{quote_identifier(name)}" for name in self.reads)
+        the condition of a trigger. `names` are SQL for the columns, where they have others."""
+        names = names or [quote_identifier(name) for name in self.reads]
+        columns = ", ".join(f"{row}.{name}" for name in names)
         return columns if self.is_column else f"{function}({columns})"
 
-    def function_sql(self, function: str) -> list[str]:
-        """Makes the function, whose name is SQL; nothing for a column."""
+    def function_sql(self, function: str, strict: str) -> list[str]:
+        """Makes the function, whose name is SQL; nothing for a column. It is NULL where the
+        expression fails, as a cast may, so that no write of the app fails by it; `strict` is a
+        function for the expression alone. Any role may write, and so calls them."""
         if self.is_column:
             return []
-        names = map(quote_identifier, self.reads)
+        names, types = map(quote_identifier, self.reads), ", ".join(self.types)
         parameters = ", ".join(f"{n} {t}" for n, t in zip(names, self.types, strict=True))
+        places = ", ".join(f"${place}" for place in range(1, len(self.reads) + 1))
         return [
-            f"create or replace function {function}({parameters}) returns {self.result} "
-            f"language sql immutable parallel safe return ({self.sql})"
+            f"create or replace function {strict}({parameters}) returns {self.result} "
+            f"language sql immutable parallel safe return ({self.sql})",
+            f"create or replace function {function}({types}) returns {self.result} language "
+            f"plpgsql immutable as 'begin return {strict}({places}); "
+            "exception when others then return null; end'",
+            *(f"grant execute on function {name} to public" for name in (strict, function)),
         ]

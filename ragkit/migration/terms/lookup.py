@@ -32,7 +32,7 @@ class Lookup:
         """Of the migrated row, only this decides about its text."""
         return f"{row}.{quote_identifier(self.by)}"
 
-    def function_sql(self, function: str) -> list[str]:
+    def function_sql(self, function: str, strict: str) -> list[str]:
         return []
 
     @property

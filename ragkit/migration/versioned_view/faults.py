@@ -36,6 +36,16 @@ _SHOWING = sa.text("""
       and a.attname = any (:columns)
       and r.ev_class is distinct from to_regclass(:view) order by 1
 """)
+# All but views and rules that keep the column from being dropped. Constraints go with it.
+_NEEDING = sa.text("""
+    select distinct pg_describe_object(d.classid, d.objid, d.objsubid)
+    from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    left join pg_trigger t on d.classid = 'pg_trigger'::regclass and t.oid = d.objid
+    where d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass(:table)
+      and a.attname = :column and d.deptype = 'n'
+      and d.classid not in ('pg_rewrite'::regclass, 'pg_constraint'::regclass)
+      and not coalesce(starts_with(t.tgname, 'zz_ragkit_'), false) order by 1
+""")
 
 
 def view_faults(connection: sa.Connection, migration: Migration) -> Iterator[str]:
@@ -52,9 +62,11 @@ def view_faults(connection: sa.Connection, migration: Migration) -> Iterator[str
     if state.has_schema and not state.may_create_view:
         yield f"no right to create a view in {name}: GRANT CREATE ON SCHEMA {schema} TO {role}"
     if state.kind and not state.mark.startswith(f"{MARK}{migration.id} ("):
-        whose = state.mark.removeprefix(MARK) if state.mark.startswith(MARK) else "ragkit"
+        whose = "not made by ragkit"
+        if state.mark.startswith(MARK):
+            whose = f"made for {state.mark.removeprefix(MARK).rpartition(' (')[0]}"
         kind = "VIEW" if state.kind == "v" else "…"
-        yield f"{view} is there, and not made by {whose}: DROP {kind} {view}, {other}"
+        yield f"{view} is there, and {whose}: DROP {kind} {view}, {other}"
     hiding = {"schema": name, "own": plan.table.schema_name, "name": plan.table.name, "mark": MARK}
     for hidden in connection.scalars(_HIDING, hiding):
         yield (
@@ -79,3 +91,9 @@ def showing(connection: sa.Connection, migration: Migration, *columns: str) -> l
     """The views and rules that show one of the columns of the table, without ragkit's view."""
     values = {"table": migration.quoted_table, "view": view_name(migration)}
     return list(connection.scalars(_SHOWING, {**values, "columns": list(columns)}))
+
+
+def needing(connection: sa.Connection, migration: Migration, column: str) -> list[str]:
+    """What else keeps the column from being dropped, as PostgreSQL words it."""
+    values = {"table": migration.quoted_table, "column": column}
+    return list(connection.scalars(_NEEDING, values))

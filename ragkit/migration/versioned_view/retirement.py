@@ -17,7 +17,7 @@ from ragkit.migration.schema.online_ddl import run_online
 from ragkit.migration.schema.triggers import add_triggers_sql
 from ragkit.migration.swap.names import record_names
 from ragkit.migration.versioned_view import statements
-from ragkit.migration.versioned_view.faults import showing
+from ragkit.migration.versioned_view.faults import needing, showing
 from ragkit.migration.versioned_view.functions import drop_sql
 from ragkit.retrieval import contract_changes
 
@@ -132,3 +132,5 @@ def retire_faults(connection: sa.Connection, migration: Migration) -> Iterator[s
             )
     for name in showing(connection, migration, column):
         yield f"{name} shows {column}: replace it by one without, or drop it"
+    for name in needing(connection, migration, column):
+        yield f"{name} needs {column}: change it, or drop it"

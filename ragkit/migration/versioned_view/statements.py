@@ -32,14 +32,20 @@ _BY_INVOKER = sa.text("""
         select from pg_attribute
         where attrelid = to_regclass(:table) and attacl is not null and not attisdropped)
 """)
-# A COPY, and an INSERT, of a view with this trigger. A generated column fills itself.
+# A COPY, and an INSERT, of a view with this trigger, which the view's check option does not see. A
+# generated column fills itself.
 _COPY_FUNCTION = """
 create or replace function {function}() returns trigger language plpgsql as ${tag}$
-begin
+begin{check}
     insert into {table} ({columns}) overriding system value values ({values});
     return new;
 end ${tag}$
 """
+_CHECK = """
+    if {is_in_scope} is not true then
+        raise with_check_option_violation
+            using message = 'the view takes no row outside of its filter';
+    end if;"""
 
 
 def view_name(migration: Migration) -> str:
@@ -94,7 +100,7 @@ def comment_on_view(migration: Migration, mark: str) -> str:
 def copy_sql(connection: sa.Connection, migration: Migration) -> Iterator[str]:
     """What lets an app COPY into the view. The view needs defaults of its own, because the trigger
     cannot tell a column that was left out from one that is NULL."""
-    plan, view = migration.plan, view_name(migration)
+    plan, view, where = migration.plan, view_name(migration), migration.terms.where
     listed, values = [], []
     for column in _columns(connection, migration):
         if column.name == plan.new.column or column.is_generated:
@@ -107,6 +113,7 @@ def copy_sql(connection: sa.Connection, migration: Migration) -> Iterator[str]:
     yield _COPY_FUNCTION.format(
         function=copy_function(migration), tag=short_name("body", migration.id),
         table=migration.quoted_table, columns=", ".join(listed), values=", ".join(values),
+        check=_CHECK.format(is_in_scope=where.of("new")) if where else "",
     ).strip()  # fmt: skip
     yield (
         f"create trigger {quote_identifier(short_name('copy', migration.id))} "

@@ -106,6 +106,22 @@ def test_a_view_by_hand_of_the_old_column_refuses_the_retirement(cut_over, engin
     assert retire(cut_over, App()).done
 
 
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ('alter table "Amenities" add norm float generated always as (vector_norm(embedding)) '
+         "stored", "default value for column norm"),
+        ('create trigger mine before update of embedding on "Amenities" for each row '
+         "execute function suppress_redundant_updates_trigger()", "trigger mine"),
+        ('create publication mine for table "Amenities" (id, embedding)', "publication mine"),
+    ],
+)  # fmt: skip
+def test_what_needs_the_old_column_refuses_the_retirement(cut_over, engine, statement, named):
+    run(engine, statement, 'alter table "Amenities" add check (embedding is not null or id > 0)')
+    with pytest.raises(GateError, match=f"{named}.* needs embedding: .*nothing was changed"):
+        retire(cut_over, App())
+
+
 def native(database):
     connection = pg8000.native.Connection(
         database.username, database=database.database, unix_sock=database.query["unix_sock"]

@@ -278,6 +278,17 @@ def test_with_a_filter_it_has_the_rows_that_are_migrated_and_takes_no_others(
         ]
 
 
+def test_no_copy_into_it_passes_the_filter(engine, plan, amenities):
+    changes = {**WAY, "table.where": "id <= 3 or id >= 60", "app.view_copy": True}
+    migration = Migration.open(changed(plan, changes), engine)
+    expand(migration)
+    prepare(migration)
+    insert = f"insert into {VIEW} (id, content) values (:id, 'x')"
+    rows(engine, insert, id=60)
+    with pytest.raises(sa.exc.DBAPIError, match="takes no row outside of its filter"):
+        rows(engine, insert, id=50)
+
+
 def test_again_it_changes_nothing_and_with_a_new_column_it_is_made_again(viewed, engine):
     oid = rows(engine, f"select '{VIEW}'::regclass::oid")
     make_view(viewed)
@@ -348,7 +359,7 @@ def test_a_missing_right_is_told_as_sql(ready, engine, admin):
 def test_the_view_of_another_migration_is_not_taken(viewed, engine, plan):
     other = with_plan(viewed, {"new.column": "third"})
     with pytest.raises(
-        SchemaError, match=r"not made by public\.Amenities: embedding -> new vector"
+        SchemaError, match=r"and made for public\.Amenities: embedding -> new vector"
     ):
         make_view(other)
     assert isinstance(Migration.open(viewed.plan, engine), Migration)

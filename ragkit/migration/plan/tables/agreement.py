@@ -29,7 +29,7 @@ def disagreements(plans: Sequence[Plan]) -> Iterator[str]:
                     f"{TABLES}, entry {number}: {name} is another one than entry 1's, but one app "
                     f"is switched once, with one budget: set it once, beside {TABLES}"
                 )
-    if plans[0].app.way == "swap":
+    if plans[0].app.way == "swap" and others:
         yield (
             "app.way: swap renames the columns of one table at a restart, and the app would meet "
             "some tables before and some after: use app.way: view for several tables"

@@ -39,7 +39,7 @@ where not exists (select from cleared where cleared.key = g.{k})"""
 # numbers, so that they may be renamed; while they have their names, the statements are prepared.
 _WATCH = """
 create or replace function {watch}() returns trigger language plpgsql
-security definer set search_path = pg_catalog, pg_temp as ${tag}$
+security definer set search_path = pg_catalog, pg_temp{settings} as ${tag}$
 declare
     key_name name;
     content_name name;
@@ -116,6 +116,7 @@ def create_sql(
     names = {**names_of(migration), **seeing}
     names |= {kind: quote_identifier(own_trigger(kind, migration.id)) for kind in KINDS}
     names |= {"key_attnum": f"{key_attnum}", "content_attnum": f"{content_attnum}"}
+    names["settings"] = migration.terms.key.settings
     parts = {"inserted": _INSERTED, "updated": _UPDATED, "deleted": _DELETED}
     here = {"k": names["key"], "c": names["content"], "old": "old", "new": "new"}
     renamed = {"k": "%1$I", "c": "%2$I", "old": "($1)", "new": "($2)"}

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from ragkit.database.identifiers import quote_identifier
+from ragkit.database.translate import sqlstate
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.privileges import missing_privileges
 from ragkit.migration.terms.lookup import Lookup
@@ -25,6 +27,8 @@ _INDEXED = sa.text("""
         where i.indrelid = to_regclass(:table) and a.attname = :column and i.indisvalid
           and i.indpred is null and (not :is_key or i.indisunique and i.indnkeyatts = 1))
 """)
+UNDEFINED_FUNCTION = "42883"
+"""The SQLSTATE of a comparison for which there is no operator."""
 
 
 def text_table_faults(connection: sa.Connection, plan: Plan, terms: Terms) -> Iterator[str]:
@@ -51,6 +55,11 @@ def text_table_faults(connection: sa.Connection, plan: Plan, terms: Terms) -> It
             f"content {texts.column!r} of {name} has a nondeterministic collation, under which two "
             'texts can be equal: give it COLLATE "default"'
         )
+    if texts.key in columns and not _compare(connection, plan, texts):
+        yield (
+            f"text_by {texts.by!r} of {plan.table.name} and text_key {texts.key!r} of {name} are "
+            "of types that do not compare: name columns of one type"
+        )
     schema, _, _ = name.rpartition(".")
     for fault in missing_privileges(connection, schema or "public", texts.table):
         yield f"{name}: {fault}"
@@ -65,3 +74,14 @@ def text_table_faults(connection: sa.Connection, plan: Plan, terms: Terms) -> It
             f"no index begins with {texts.by!r}, by which each change of a text finds its rows: "
             f"CREATE INDEX CONCURRENTLY ON {table} ({by});"
         )
+
+
+def _compare(connection: sa.Connection, plan: Plan, texts: Lookup) -> bool:
+    table = quote_identifier(plan.table.schema_name, plan.table.name)
+    query = f"select (select {texts.found} from {texts.joined('r')}) from {table} as r limit 0"
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(query)
+    except DBAPIError as error:
+        return sqlstate(error) != UNDEFINED_FUNCTION
+    return True

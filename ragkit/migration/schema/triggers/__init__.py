@@ -5,6 +5,7 @@ from ragkit.migration.schema.triggers.making import (
     add_triggers_sql,
     drop_triggers,
     drop_triggers_sql,
+    is_own,
     trigger_names,
 )
 
@@ -13,5 +14,6 @@ __all__ = [
     "add_triggers_sql",
     "drop_triggers",
     "drop_triggers_sql",
+    "is_own",
     "trigger_names",
 ]

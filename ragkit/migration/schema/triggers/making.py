@@ -18,6 +18,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.consistency import own_trigger, short_name
 from ragkit.migration.schema.side_table import triggers as beside
 from ragkit.migration.schema.text_table import triggers as text_table
+from ragkit.migration.schema.triggers.conditions import KINDS, conditions, functions_sql
 from ragkit.migration.schema.triggers.queueing import QUEUE, function_name, queueing
 from ragkit.migration.work.tables import (
     create_partition_sql,
@@ -73,7 +74,6 @@ _NUMBERS = sa.text("""
            (select relkind = 'p' from pg_class
             where oid = to_regclass(:table)) as is_partitioned
 """)
-_KINDS = ("content", "where")
 _ROOT = "coalesce(pg_catalog.pg_partition_root(tg_relid), tg_relid)"
 
 
@@ -103,37 +103,20 @@ def add_triggers_sql(
     if found_as:
         numbers[new] = found.by_name.get(found_as, found.next)
     names = {**_names(migration), "relation": _ROOT if found.is_partitioned else "tg_relid"}
-    names |= {**_conditions(migration), **queueing(migration, numbers, names)}
+    names |= {**conditions(migration), **queueing(migration, numbers, names)}
     insert = _BY_ROW if by_row else _BY_STATEMENT
     parts = (_CLEAR, _CLEAR_TRIGGER, QUEUE, insert, _UPDATE_TRIGGER, _ALWAYS)
     return [
-        *_functions_sql(migration),
+        *functions_sql(migration),
         *(part.format(**names).strip() for part in parts),
         *text_table.create_sql(connection, migration, found_as),
         create_partition_sql(migration.id),
     ]
 
 
-def _functions_sql(migration: Migration) -> list[str]:
-    """Of the expressions: a trigger's condition cannot hold a query."""
-    content, where = migration.terms.content, migration.terms.where
-    return [
-        *content.function_sql(function_name("content", migration)),
-        *(where.function_sql(function_name("where", migration)) if where else ()),
-    ]
-
-
-def _conditions(migration: Migration) -> dict[str, str]:
-    """Those of the triggers."""
-    content, where = migration.terms.content, migration.terms.where
-    before, after = (content.called(function_name("content", migration), r) for r in ("old", "new"))
-    is_changed, is_pending = f"{before} is distinct from {after}", "new.{column} is null"
-    if where:
-        before, after = (where.called(function_name("where", migration), r) for r in ("old", "new"))
-        is_changed = f"{is_changed} and ({before} or {after})"
-        is_pending = f"{is_pending} and {after}"
-    column = quote_identifier(migration.plan.new.column)
-    return {"is_changed": is_changed, "is_pending": is_pending.format(column=column)}
+def is_own(statement: str) -> bool:
+    """Whether one of `add_triggers_sql` locks nothing of the app's."""
+    return statement.startswith(("create table", "create or replace function", "grant"))
 
 
 def drop_triggers(connection: sa.Connection, migration: Migration) -> None:
@@ -152,7 +135,7 @@ def drop_triggers_sql(migration: Migration) -> list[str]:
         *(f"drop trigger if exists {trigger} on {names['table']}" for trigger in triggers),
         f"drop function if exists {names['clear']}()",
         f"drop function if exists {names['enqueue']}()",
-        *(f"drop function if exists {function_name(kind, migration)}" for kind in _KINDS),
+        *(f"drop function if exists {function_name(kind, migration)}" for kind in KINDS),
         drop_partition_sql(migration.id),
     ]
 

@@ -12,7 +12,7 @@ from ragkit.retrieval.contract import SCHEMA
 # that reads no table: a query would cost the app twice as much. 1259 is pg_class.
 QUEUE = """
 create or replace function {enqueue}() returns trigger language plpgsql
-security definer set search_path = pg_catalog, pg_temp as ${tag}$
+security definer set search_path = pg_catalog, pg_temp{settings} as ${tag}$
 declare
     fields name[];
 begin
@@ -55,13 +55,14 @@ def queueing(
     columns = list(dict.fromkeys([*key.names, migration.plan.new.column, *reads]))
 
     def fill(part: str, row: str, named: Mapping[str, str], migration_id: str) -> str:
-        called = (
-            f"{function_name('where', migration)}({', '.join(f'{row}.{named[c]}' for c in reads)})"
-        )
+        called = ""
+        if where:
+            function = function_name("where", migration)
+            called = f" and {where.called(function, row, [named[c] for c in reads])}"
         return part.format(
             queue=names["queue"], migration=migration_id,
             key=key.text_of(row, [named[c] for c in key.names]),
-            column=named[migration.plan.new.column], where=f" and {called}" if where else "",
+            column=named[migration.plan.new.column], where=called,
         )  # fmt: skip
 
     fixed = {name: quote_identifier(name) for name in columns}
@@ -74,6 +75,7 @@ def queueing(
         for name in columns
     )
     return {
+        "settings": key.settings,
         "attnum": str(numbers[migration.plan.new.column]),
         "has_names": "\n       and ".join(has_names),
         "attnums": ",".join(str(numbers[name]) for name in columns),

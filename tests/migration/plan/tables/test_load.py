@@ -51,6 +51,13 @@ def test_a_file_of_one_table_is_as_before():
     assert plans_of({**SHARED, **A}, ["tables=a"]) == plans_of({**SHARED, **A})
 
 
+def test_one_table_in_a_list_may_be_swapped():
+    swap = {"app": {"way": "swap", "target": "manual"}}
+    [plan] = plans_of({**SHARED, **swap, "tables": [A]})
+    assert plan.app.way == "swap"
+    assert any("view for several tables" in fault for fault in faults(A, P, **swap))
+
+
 def test_overrides_are_set_in_every_table():
     assert [p.gates.margin for p in plans(A, P, overrides=["gates.margin=0.5"])] == [0.5, 0.5]
 
