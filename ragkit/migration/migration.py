@@ -6,7 +6,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
-from sqlalchemy.types import TypeEngine
 
 from ragkit.database.connecting import describe
 from ragkit.database.translate import translate_errors
@@ -68,8 +67,6 @@ class Migration(Row):
             for kept in (name, f"known_{name}"):
                 if binding := here.get(kept):
                     here[kept] = replace(binding, column=side.column)
-        for made in ("_typed_table", "_untyped_table"):
-            here.pop(made, None)
         here["plan"] = plan
         return True
 
@@ -123,31 +120,34 @@ class Migration(Row):
 
     @property
     def table(self) -> sa.TableClause:
-        """The table with the columns that the plan names, as `.c[name]`."""
-        return self._typed_table if self._has_dimensions() else self._untyped_table
-
-    @cached_property
-    def _typed_table(self) -> sa.TableClause:
-        return self._table(
-            vector_type(self.old.space.dimension), vector_type(self.new.space.dimension)
-        )
-
-    @cached_property
-    def _untyped_table(self) -> sa.TableClause:
-        return self._table(VECTOR(), VECTOR())
+        """The table with the columns that the plan names, as `.c[name]`: one object, so that a
+        query never has it twice, also when another thread follows the names or learns a dimension
+        from a model."""
+        table, plan = self._made_table, self.plan
+        for name in (plan.old.column, plan.new.column):
+            if name not in table.c:
+                table.append_column(sa.column(name, VECTOR()))
+        if self._has_dimensions():
+            for name, binding in ((plan.old.column, self.old), (plan.new.column, self.new)):
+                table.c[name].type = vector_type(binding.space.dimension)
+        return table
 
     def _has_dimensions(self) -> bool:
         """Whether both are known without a call of a model."""
         asked = vars(self)
         return bool((self.known_old or "old" in asked) and (self.known_new or "new" in asked))
 
-    def _table(self, old: TypeEngine[Any], new: TypeEngine[Any]) -> sa.TableClause:
+    @cached_property
+    def _made_table(self) -> sa.TableClause:
+        return self._make_table()
+
+    def _make_table(self) -> sa.TableClause:
         names = self.plan.table
         content = names.content if self.terms.content.is_column else ""
         texts = (*names.keys, content, names.label, names.category)
         columns: dict[str, sa.ColumnClause[Any]] = {n: sa.column(n) for n in texts if n}
-        columns[self.plan.old.column] = sa.column(self.plan.old.column, old)
-        columns[self.plan.new.column] = sa.column(self.plan.new.column, new)
+        for side in (self.plan.old, self.plan.new):
+            columns[side.column] = sa.column(side.column, VECTOR())
         return sa.table(names.name, *columns.values(), schema=names.schema_name)
 
     def reversed(self) -> "Migration":

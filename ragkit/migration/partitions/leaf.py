@@ -7,11 +7,9 @@ tableoid: so ranges of blocks are read from the leaf itself.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import TypeEngine
 
 from ragkit.database.translate import sqlstate
 from ragkit.migration.migration import Migration
@@ -39,8 +37,8 @@ class LeafMigration(Migration):
     def quoted_table(self) -> str:
         return self.leaf.regclass
 
-    def _table(self, old: TypeEngine[Any], new: TypeEngine[Any]) -> sa.TableClause:
-        columns = (sa.column(c.name, c.type) for c in super()._table(old, new).columns)
+    def _make_table(self) -> sa.TableClause:
+        columns = (sa.column(c.name, c.type) for c in super()._make_table().columns)
         return sa.table(self.leaf.name, *columns, schema=self.leaf.schema)
 
 
