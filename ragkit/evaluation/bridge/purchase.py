@@ -27,7 +27,7 @@ class Purchase:
         metered = meter_requests(migration, embedder)
         self._model = for_rows(metered, migration.plan.new.long_texts)
         self._limits = RequestLimits.of(embedder.model, migration.plan.backfill.batch_size)
-        self._in_flight = InFlight(requests_in_flight(migration, embedder))
+        self._at_once = requests_in_flight(migration, embedder)
         self._throttle = throttle_for(migration, None)
 
     def fill(self, rows: Sequence[SampledRow]) -> None:
@@ -37,7 +37,8 @@ class Purchase:
         Raises ModelError, such as BudgetExceeded, when all that was answered is written, or
         DatabaseError.
         """
-        with Pipeline(self._migration, self._model, self._in_flight, self._throttle) as pipeline:
+        in_flight = InFlight(self._at_once)
+        with Pipeline(self._migration, self._model, in_flight, self._throttle) as pipeline:
             for _ in pipeline.run(self._batches(rows)):
                 pass
 

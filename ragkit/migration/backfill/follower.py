@@ -83,7 +83,10 @@ class _OldSide:
     def _fill_by_model(self, old: Embedder) -> bool:
         back = self._migration.reversed()
         try:
-            for _ in run_backfill(back, old, probe_log=self._probe_log, wait=False):
+            steps = run_backfill(
+                back, old, probe_log=self._probe_log, wait=False, steered_as=self._migration
+            )
+            for _ in steps:
                 pass
         except ModelError as error:
             log.warning("the old column is not kept current by its model: %s", error)

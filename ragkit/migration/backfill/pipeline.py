@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from ragkit.migration.backfill.old_snapshots import OldSnapshots
 from ragkit.migration.backfill.stages import MODEL_ATTEMPTS, Pipeline
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.backfill.waiting import Waiting
+from ragkit.migration.control.steering import Held, Steering
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.audit import audit
@@ -73,15 +75,17 @@ def run_backfill(
     probe_log: Path | None = None,
     *,
     wait: bool = True,
+    steered_as: Migration | None = None,
 ) -> Generator[Progress, None, None]:
     """Fills the new column; at the end, when the database says so, marks it ready.
 
     The first Progress tells where the run starts. `executor` runs the model (default: threads);
     `probe_log` is a running probe's, for the throttle; without `wait`, what others hold is left to
-    them, and so are the ranges and jobs of backfill.mode: batch. Raises ConfigError (no batch API),
-    SpaceMismatch (the embedder makes another space than the contract binds), ModelError,
-    DatabaseError, or PhaseError when others hold rows and nothing changes; what was written stays,
-    and the next run continues.
+    them, and so are the ranges and jobs of backfill.mode: batch, and it ends when it is paused.
+    `steered_as`: the migration whose settings count, where this is its way back.
+    Raises ConfigError (no batch API), SpaceMismatch (the embedder makes another space than the
+    contract binds), ModelError, DatabaseError, Stopped by somebody, or PhaseError when others hold
+    rows and nothing changes; what was written stays, and the next run continues.
     """
     migration.require_phase("backfill")
     require_bound_space(migration, embedder)
@@ -93,6 +97,10 @@ def run_backfill(
     start = tally.progress()
     log.info("backfill starts from %d of %d", start.done, start.total)
     yield start
+    steering = Steering(steered_as or migration, in_flight, in_flight.limit, follows=not wait)
+    if not wait and steering.hold:
+        yield tally.progress(reason=steering.hold)
+        return
     throttle = throttle_for(migration, probe_log)
     model = for_rows(meter_requests(migration, embedder, meter), migration.plan.new.long_texts)
     snapshots = OldSnapshots(migration)
@@ -101,16 +109,22 @@ def run_backfill(
         stage = BatchStage(migration, embedder, throttle, sweeps=is_by_jobs(migration))
     waiting = Waiting(migration, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds)
     with (
+        suppress(Held),
+        steering,
         working(migration.engine, "ragkit backfill") as worker,
         Pipeline(migration, model, in_flight, throttle, executor) as pipeline,
     ):
         retry_database(sweep.begin, migration)
         while True:
+            for reason in steering.waiting():
+                yield tally.progress(reason=reason)
             last = retry_database(start_pass, migration)
             landed_before = tally.landed
-            for landed in _pass(migration, worker, pipeline, stage, last.before):
-                reason = throttle.reason or meter.held
+            for landed in _pass(migration, worker, pipeline, stage, last.before, steering):
+                reason = steering.hold or throttle.reason or meter.held
                 yield tally.progress(landed, reason or snapshots.look())
+            if steering.hold:
+                continue
             audited = None
             if retry_database(needs_audit, migration, last):
                 tally.counted(audited := audit(migration))
@@ -129,19 +143,20 @@ def run_backfill(
     if stage:
         tally.looked_at(stage.counts())
         meter.usd = read_usd(migration)
-    yield tally.progress()
+    yield tally.progress(reason=steering.hold)
 
 
 def _pass(
-    migration: Migration, worker: str, pipeline: Pipeline, stage: BatchStage | None, before: int
-) -> Iterator[int]:
+    migration: Migration, worker: str, pipeline: Pipeline, stage: BatchStage | None, before: int,
+    steering: Steering,
+) -> Iterator[int]:  # fmt: skip
     """The rows that landed, after each write. `before` as of PassStart."""
     model = pipeline.model
     limits = RequestLimits.of(model, migration.plan.backfill.batch_size)
     if not is_by_jobs(migration):
-        yield from pipeline.run(sweep_batches(migration, worker, limits))
-    yield from pipeline.run(queue_batches(migration, worker, before, limits))
-    if stage:
+        yield from pipeline.run(sweep_batches(migration, worker, limits), steering.check)
+    yield from pipeline.run(queue_batches(migration, worker, before, limits), steering.check)
+    if stage and not steering.hold:
         yield from stage.advance(worker)
 
 
