@@ -14,7 +14,8 @@ from pathlib import Path
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import DatabaseError, DatabaseUnavailable, LostRace, ModelError
-from ragkit.migration.backfill.pipeline import Progress, run_backfill
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.backwards import NO_BRIDGE, Backwards
 from ragkit.migration.schema.expansion import keeps_both

@@ -6,11 +6,10 @@ runs at once share the work.
 """
 
 import logging
-import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ragkit.database.translate import translate_errors
@@ -19,12 +18,13 @@ from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ConfigError, DatabaseError, SpaceMismatch
 from ragkit.migration.backfill.batch.preparing import is_by_jobs
 from ragkit.migration.backfill.batch.stage import BatchStage
-from ragkit.migration.backfill.batches import RequestLimits, queue_batches, sweep_batches
 from ragkit.migration.backfill.model_calls.costs import read_usd
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
 from ragkit.migration.backfill.model_calls.metering import Reading, meter_requests
 from ragkit.migration.backfill.model_calls.quota import Quota
 from ragkit.migration.backfill.old_snapshots import OldSnapshots
+from ragkit.migration.backfill.progress import Progress, Tally
+from ragkit.migration.backfill.reading.batches import RequestLimits, queue_batches, sweep_batches
 from ragkit.migration.backfill.stages import MODEL_ATTEMPTS, Pipeline
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.backfill.waiting import Waiting
@@ -33,39 +33,13 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.progress.completion import complete, needs_audit, start_pass
-from ragkit.migration.progress.coverage import RowCounts
 from ragkit.migration.work import jobs, sweep
-from ragkit.migration.work.jobs import NO_JOBS, JobCounts
 from ragkit.migration.work.workers import working
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Space
 from ragkit.retry import retry_database
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """`done` of about `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is
-    what all runs of this migration have spent, `in_flight` the requests that are with the model
-    now, and `waiting` why the backfill is slowed down, or what makes its writes dear; "" when
-    nothing does. `jobs` are those of the provider's batch API."""
-
-    done: int
-    total: int
-    rate: float
-    seconds: float
-    usd: float = 0.0
-    in_flight: int = 0
-    waiting: str = ""
-    jobs: JobCounts = NO_JOBS
-
-    @property
-    def eta_seconds(self) -> float:
-        """Infinite where nobody knows: a batch takes as long as the provider likes."""
-        if self.jobs.rows:
-            return float("inf")
-        return (self.total - self.done) / self.rate if self.rate else float("inf")
 
 
 def run_backfill(
@@ -93,7 +67,7 @@ def run_backfill(
     in_flight = InFlight(requests_in_flight(migration, embedder))
     with translate_errors("backfill"), migration.engine.connect() as connection:
         counts = coverage.estimate_rows(connection, migration)
-        tally = _Tally(counts, meter, in_flight, jobs.count(connection, migration))
+        tally = Tally(counts, meter, in_flight, jobs.count(connection, migration))
     start = tally.progress()
     log.info("backfill starts from %d of %d", start.done, start.total)
     yield start
@@ -117,6 +91,7 @@ def run_backfill(
         retry_database(sweep.begin, migration)
         while True:
             for reason in steering.waiting():
+                waiting.restart()
                 yield tally.progress(reason=reason)
             last = retry_database(start_pass, migration)
             landed_before = tally.landed
@@ -137,13 +112,18 @@ def run_backfill(
                 waiting.wait()
     if pipeline.reused:
         migration.record("reused", rows=pipeline.reused)
+    _look_again(migration, tally, stage)
+    yield tally.progress(reason=steering.hold)
+
+
+def _look_again(migration: Migration, tally: Tally, stage: BatchStage | None) -> None:
+    """At the end: others have worked too."""
     if not tally.is_exact:
         with translate_errors("backfill"), migration.engine.connect() as connection:
             tally.counted(coverage.estimate_rows(connection, migration))
     if stage:
         tally.looked_at(stage.counts())
-        meter.usd = read_usd(migration)
-    yield tally.progress(reason=steering.hold)
+        tally.meter.usd = read_usd(migration)
 
 
 def _pass(
@@ -158,36 +138,6 @@ def _pass(
     yield from pipeline.run(queue_batches(migration, worker, before, limits), steering.check)
     if stage and not steering.hold:
         yield from stage.advance(worker)
-
-
-@dataclass
-class _Tally:
-    """`written` rows since `counts` were taken, of `landed` in this run."""
-
-    counts: RowCounts
-    meter: Reading
-    in_flight: InFlight
-    jobs: JobCounts
-    written: int = 0
-    landed: int = 0
-    is_exact: bool = False
-    start: float = field(default_factory=time.monotonic)
-
-    def counted(self, counts: RowCounts) -> None:
-        self.counts, self.written, self.is_exact = counts, 0, True
-
-    def looked_at(self, counted: JobCounts) -> JobCounts:
-        self.jobs = counted
-        return counted
-
-    def progress(self, landed: int = 0, reason: str = "") -> Progress:
-        self.landed, self.written = self.landed + landed, self.written + landed
-        seconds = time.monotonic() - self.start
-        total = self.counts.filled + self.counts.pending
-        # a row that is edited meanwhile is written again
-        done, rate = min(self.counts.filled + self.written, total), self.landed / max(seconds, 1e-6)
-        running = self.in_flight.running
-        return Progress(done, total, rate, seconds, self.meter.usd, running, reason, self.jobs)
 
 
 def requests_in_flight(migration: Migration, embedder: Embedder) -> int:

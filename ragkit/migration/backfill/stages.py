@@ -13,13 +13,13 @@ import numpy as np
 
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import ModelBusy, ModelError, Stopped
-from ragkit.migration.backfill.batches import Batch, Portion, RequestLimits
 from ragkit.migration.backfill.model_calls.embed import EmbeddingResult, embed_texts
 from ragkit.migration.backfill.model_calls.in_flight import InFlight, ObservedEmbedder
 from ragkit.migration.backfill.model_calls.vector_cache import VectorCache
-from ragkit.migration.backfill.prefetch import Prefetch
-from ragkit.migration.backfill.side_writer import open_writer
+from ragkit.migration.backfill.reading.batches import Batch, Portion, RequestLimits
+from ragkit.migration.backfill.reading.prefetch import Prefetch
 from ragkit.migration.backfill.throttle import Throttle
+from ragkit.migration.backfill.writing.side_writer import open_writer
 from ragkit.migration.control.settings import MAX_IN_FLIGHT
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters

@@ -11,7 +11,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger
 from ragkit.migration.backfill.model_calls.costs import SPENDING
 from ragkit.migration.backfill.model_calls.quota import QUOTA
-from ragkit.migration.backfill.write_size import MAX_ROWS
+from ragkit.migration.backfill.writing.write_size import MAX_ROWS
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.preview.ways import as_retired, retirement_statements, switch_statements
