@@ -163,6 +163,10 @@ class PhaseError(RagkitError):
     """A step does not fit the migration's phase, or another operator's step is running."""
 
 
+class Stopped(RagkitError):
+    """Somebody has stopped what was running, by `ragkit control stop`."""
+
+
 class DriftError(RagkitError):
     """A reviewed plan no longer fits the table, the contract or the code."""
 

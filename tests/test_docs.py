@@ -26,7 +26,7 @@ from ragkit.evaluation.judging.chance import SHARED
 from ragkit.evaluation.metrics.significance import MIN_QUESTIONS, POWER
 from ragkit.evaluation.questions import read_questions
 from ragkit.evaluation.slices import MIN_SLICE_QUESTIONS
-from ragkit.migration.backfill.write_size import TARGET_SECONDS
+from ragkit.migration.backfill.writing.write_size import TARGET_SECONDS
 from ragkit.migration.inspection.fidelity import FIDELITY_ROWS, MIN_FIDELITY_COSINE
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.app import AppSection, CanarySection

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ragkit.deploy.app import App, Revision
 from ragkit.errors import AppNotRecognised, DeployError
 from ragkit.migration import phases
+from ragkit.migration.control.steering import require_not_postponed
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import allow_missing_old, keep_old_column_current
@@ -43,6 +44,7 @@ def cut_over(migration: Migration, app: App, verdict: Verdict, question: str) ->
     migration.require_named_database("cut over")
     with exclusive(migration, "cut over", with_siblings=True):
         migration.require_phase("cut over")
+        require_not_postponed(migration)
         return _cut_over(migration, app, verdict, question)
 
 

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from ragkit.database.translate import translate_errors
+from ragkit.errors import ConfigError
 from ragkit.migration import ledger, phases
+from ragkit.migration.control.settings import read_settings
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.rescue.approximated import MAX_COUNTED, count_marks
@@ -29,7 +33,7 @@ class Status:
     or no more. `queue`: the keys of written rows that wait for a backfill or a follower. `serving`
     is the model that the app says it serves; None when it does not answer. `canary`: what its tests
     show, while one runs or when one went back; else None. `jobs` are those of a batch API; None
-    without any."""
+    without any. `control`: what people have set by `ragkit control`; None when it is the plan."""
 
     migration: str
     database: str
@@ -46,6 +50,7 @@ class Status:
     canary: str | None
     next_step: str
     jobs: str | None = None
+    control: str | None = None
 
 
 def read_status(migration: Migration, serving: str | None) -> Status:
@@ -67,6 +72,7 @@ def read_status(migration: Migration, serving: str | None) -> Status:
             old_kept_by = _by_bridge(marks)
         verdict = find_verdict(connection, migration)
         canary = last_canary(connection, migration.id)
+        control = _control(connection, migration)
     next_step = phases.NEXT_STEPS[phase]
     if phase == phases.COMPARED and verdict is None:
         next_step = "compare again (notebook 03): no verdict under these parameters"
@@ -88,7 +94,15 @@ def read_status(migration: Migration, serving: str | None) -> Status:
         canary=canary,
         next_step=next_step,
         jobs=batches,
+        control=control,
     )
+
+
+def _control(connection: sa.Connection, migration: Migration) -> str | None:
+    try:
+        return str(read_settings(connection, migration)) or None
+    except ConfigError as error:
+        return f"makes no sense: {error}; ragkit control reset"
 
 
 def _by_bridge(marks: int) -> str:

@@ -15,7 +15,7 @@ from IPython.display import DisplayHandle, display
 from pandas.io.formats.style import Styler
 
 from ragkit.deploy.canary.decision import CanaryLook
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.status import Status
 from ragkit.report import words

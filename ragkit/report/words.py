@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from humanize import naturalsize
 
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.status import IN_PLACE, Status
 from ragkit.migration.work.queue import EMPTY

@@ -19,7 +19,7 @@ from ragkit.database.engine import autocommit, engine_from_env
 from ragkit.errors import ConfigError
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan

@@ -10,7 +10,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from ragkit.errors import PlanError, SchemaError
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.progress.audit import audit

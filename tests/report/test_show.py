@@ -6,7 +6,7 @@ from IPython.utils.capture import capture_output
 
 from ragkit.deploy.canary.decision import ON, WAIT, CanaryLook, Standing
 from ragkit.errors import GateError
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.schema.index import BuildProgress, IndexState
 from ragkit.migration.status import Status
 from ragkit.migration.verdict import Gate

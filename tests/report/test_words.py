@@ -5,7 +5,7 @@ import pytest
 
 from ragkit.deploy.project_checks import Check
 from ragkit.evaluation.metrics.bootstrap import Interval
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.verdict import Gate
 from ragkit.report import words

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from ragkit.database.engine import autocommit
 from ragkit.errors import SpaceNotReady
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.backfill.side_writer import SideWriter
+from ragkit.migration.backfill.writing.side_writer import SideWriter
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand

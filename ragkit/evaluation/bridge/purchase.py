@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.evaluation.bridge.rows import SampledRow
-from ragkit.migration.backfill.batches import Batch, Portion, RequestLimits
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
 from ragkit.migration.backfill.model_calls.metering import meter_requests
 from ragkit.migration.backfill.pipeline import requests_in_flight, require_bound_space
+from ragkit.migration.backfill.reading.batches import Batch, Portion, RequestLimits
 from ragkit.migration.backfill.stages import Pipeline
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.migration import Migration
@@ -27,7 +27,7 @@ class Purchase:
         metered = meter_requests(migration, embedder)
         self._model = for_rows(metered, migration.plan.new.long_texts)
         self._limits = RequestLimits.of(embedder.model, migration.plan.backfill.batch_size)
-        self._in_flight = InFlight(requests_in_flight(migration, embedder))
+        self._at_once = requests_in_flight(migration, embedder)
         self._throttle = throttle_for(migration, None)
 
     def fill(self, rows: Sequence[SampledRow]) -> None:
@@ -37,7 +37,8 @@ class Purchase:
         Raises ModelError, such as BudgetExceeded, when all that was answered is written, or
         DatabaseError.
         """
-        with Pipeline(self._migration, self._model, self._in_flight, self._throttle) as pipeline:
+        in_flight = InFlight(self._at_once)
+        with Pipeline(self._migration, self._model, in_flight, self._throttle) as pipeline:
             for _ in pipeline.run(self._batches(rows)):
                 pass
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
 from ragkit.errors import DatabaseError, DatabaseUnavailable, LostRace, ModelError
-from ragkit.migration.backfill.pipeline import Progress, run_backfill
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue.backwards import NO_BRIDGE, Backwards
 from ragkit.migration.schema.expansion import keeps_both
@@ -83,7 +84,10 @@ class _OldSide:
     def _fill_by_model(self, old: Embedder) -> bool:
         back = self._migration.reversed()
         try:
-            for _ in run_backfill(back, old, probe_log=self._probe_log, wait=False):
+            steps = run_backfill(
+                back, old, probe_log=self._probe_log, wait=False, steered_as=self._migration
+            )
+            for _ in steps:
                 pass
         except ModelError as error:
             log.warning("the old column is not kept current by its model: %s", error)

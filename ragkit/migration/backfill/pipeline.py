@@ -6,10 +6,10 @@ runs at once share the work.
 """
 
 import logging
-import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ragkit.database.translate import translate_errors
@@ -18,52 +18,28 @@ from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.errors import ConfigError, DatabaseError, SpaceMismatch
 from ragkit.migration.backfill.batch.preparing import is_by_jobs
 from ragkit.migration.backfill.batch.stage import BatchStage
-from ragkit.migration.backfill.batches import RequestLimits, queue_batches, sweep_batches
 from ragkit.migration.backfill.model_calls.costs import read_usd
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
 from ragkit.migration.backfill.model_calls.metering import Reading, meter_requests
 from ragkit.migration.backfill.model_calls.quota import Quota
 from ragkit.migration.backfill.old_snapshots import OldSnapshots
+from ragkit.migration.backfill.progress import Progress, Tally
+from ragkit.migration.backfill.reading.batches import RequestLimits, queue_batches, sweep_batches
 from ragkit.migration.backfill.stages import MODEL_ATTEMPTS, Pipeline
 from ragkit.migration.backfill.throttle import throttle_for
 from ragkit.migration.backfill.waiting import Waiting
+from ragkit.migration.control.steering import Held, Steering
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.progress.completion import complete, needs_audit, start_pass
-from ragkit.migration.progress.coverage import RowCounts
 from ragkit.migration.work import jobs, sweep
-from ragkit.migration.work.jobs import NO_JOBS, JobCounts
 from ragkit.migration.work.workers import working
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import Space
 from ragkit.retry import retry_database
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """`done` of about `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is
-    what all runs of this migration have spent, `in_flight` the requests that are with the model
-    now, and `waiting` why the backfill is slowed down, or what makes its writes dear; "" when
-    nothing does. `jobs` are those of the provider's batch API."""
-
-    done: int
-    total: int
-    rate: float
-    seconds: float
-    usd: float = 0.0
-    in_flight: int = 0
-    waiting: str = ""
-    jobs: JobCounts = NO_JOBS
-
-    @property
-    def eta_seconds(self) -> float:
-        """Infinite where nobody knows: a batch takes as long as the provider likes."""
-        if self.jobs.rows:
-            return float("inf")
-        return (self.total - self.done) / self.rate if self.rate else float("inf")
 
 
 def run_backfill(
@@ -73,15 +49,17 @@ def run_backfill(
     probe_log: Path | None = None,
     *,
     wait: bool = True,
+    steered_as: Migration | None = None,
 ) -> Generator[Progress, None, None]:
     """Fills the new column; at the end, when the database says so, marks it ready.
 
     The first Progress tells where the run starts. `executor` runs the model (default: threads);
     `probe_log` is a running probe's, for the throttle; without `wait`, what others hold is left to
-    them, and so are the ranges and jobs of backfill.mode: batch. Raises ConfigError (no batch API),
-    SpaceMismatch (the embedder makes another space than the contract binds), ModelError,
-    DatabaseError, or PhaseError when others hold rows and nothing changes; what was written stays,
-    and the next run continues.
+    them, and so are the ranges and jobs of backfill.mode: batch, and it ends when it is paused.
+    `steered_as`: the migration whose settings count, where this is its way back.
+    Raises ConfigError (no batch API), SpaceMismatch (the embedder makes another space than the
+    contract binds), ModelError, DatabaseError, Stopped by somebody, or PhaseError when others hold
+    rows and nothing changes; what was written stays, and the next run continues.
     """
     migration.require_phase("backfill")
     require_bound_space(migration, embedder)
@@ -89,10 +67,14 @@ def run_backfill(
     in_flight = InFlight(requests_in_flight(migration, embedder))
     with translate_errors("backfill"), migration.engine.connect() as connection:
         counts = coverage.estimate_rows(connection, migration)
-        tally = _Tally(counts, meter, in_flight, jobs.count(connection, migration))
+        tally = Tally(counts, meter, in_flight, jobs.count(connection, migration))
     start = tally.progress()
     log.info("backfill starts from %d of %d", start.done, start.total)
     yield start
+    steering = Steering(steered_as or migration, in_flight, in_flight.limit, follows=not wait)
+    if not wait and steering.hold:
+        yield tally.progress(reason=steering.hold)
+        return
     throttle = throttle_for(migration, probe_log)
     model = for_rows(meter_requests(migration, embedder, meter), migration.plan.new.long_texts)
     snapshots = OldSnapshots(migration)
@@ -101,16 +83,23 @@ def run_backfill(
         stage = BatchStage(migration, embedder, throttle, sweeps=is_by_jobs(migration))
     waiting = Waiting(migration, MODEL_ATTEMPTS * migration.plan.backfill.model_seconds)
     with (
+        suppress(Held),
+        steering,
         working(migration.engine, "ragkit backfill") as worker,
         Pipeline(migration, model, in_flight, throttle, executor) as pipeline,
     ):
         retry_database(sweep.begin, migration)
         while True:
+            for reason in steering.waiting():
+                waiting.restart()
+                yield tally.progress(reason=reason)
             last = retry_database(start_pass, migration)
             landed_before = tally.landed
-            for landed in _pass(migration, worker, pipeline, stage, last.before):
-                reason = throttle.reason or meter.held
+            for landed in _pass(migration, worker, pipeline, stage, last.before, steering):
+                reason = steering.hold or throttle.reason or meter.held
                 yield tally.progress(landed, reason or snapshots.look())
+            if steering.hold:
+                continue
             audited = None
             if retry_database(needs_audit, migration, last):
                 tally.counted(audited := audit(migration))
@@ -123,56 +112,32 @@ def run_backfill(
                 waiting.wait()
     if pipeline.reused:
         migration.record("reused", rows=pipeline.reused)
+    _look_again(migration, tally, stage)
+    yield tally.progress(reason=steering.hold)
+
+
+def _look_again(migration: Migration, tally: Tally, stage: BatchStage | None) -> None:
+    """At the end: others have worked too."""
     if not tally.is_exact:
         with translate_errors("backfill"), migration.engine.connect() as connection:
             tally.counted(coverage.estimate_rows(connection, migration))
     if stage:
         tally.looked_at(stage.counts())
-        meter.usd = read_usd(migration)
-    yield tally.progress()
+        tally.meter.usd = read_usd(migration)
 
 
 def _pass(
-    migration: Migration, worker: str, pipeline: Pipeline, stage: BatchStage | None, before: int
-) -> Iterator[int]:
+    migration: Migration, worker: str, pipeline: Pipeline, stage: BatchStage | None, before: int,
+    steering: Steering,
+) -> Iterator[int]:  # fmt: skip
     """The rows that landed, after each write. `before` as of PassStart."""
     model = pipeline.model
     limits = RequestLimits.of(model, migration.plan.backfill.batch_size)
     if not is_by_jobs(migration):
-        yield from pipeline.run(sweep_batches(migration, worker, limits))
-    yield from pipeline.run(queue_batches(migration, worker, before, limits))
-    if stage:
+        yield from pipeline.run(sweep_batches(migration, worker, limits), steering.check)
+    yield from pipeline.run(queue_batches(migration, worker, before, limits), steering.check)
+    if stage and not steering.hold:
         yield from stage.advance(worker)
-
-
-@dataclass
-class _Tally:
-    """`written` rows since `counts` were taken, of `landed` in this run."""
-
-    counts: RowCounts
-    meter: Reading
-    in_flight: InFlight
-    jobs: JobCounts
-    written: int = 0
-    landed: int = 0
-    is_exact: bool = False
-    start: float = field(default_factory=time.monotonic)
-
-    def counted(self, counts: RowCounts) -> None:
-        self.counts, self.written, self.is_exact = counts, 0, True
-
-    def looked_at(self, counted: JobCounts) -> JobCounts:
-        self.jobs = counted
-        return counted
-
-    def progress(self, landed: int = 0, reason: str = "") -> Progress:
-        self.landed, self.written = self.landed + landed, self.written + landed
-        seconds = time.monotonic() - self.start
-        total = self.counts.filled + self.counts.pending
-        # a row that is edited meanwhile is written again
-        done, rate = min(self.counts.filled + self.written, total), self.landed / max(seconds, 1e-6)
-        running = self.in_flight.running
-        return Progress(done, total, rate, seconds, self.meter.usd, running, reason, self.jobs)
 
 
 def requests_in_flight(migration: Migration, embedder: Embedder) -> int:

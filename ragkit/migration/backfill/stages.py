@@ -5,21 +5,22 @@ No model is called inside a transaction. Identical texts are embedded once.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from typing import Any, Self
 
 import numpy as np
 
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import ModelBusy, ModelError
-from ragkit.migration.backfill.batches import Batch, Portion, RequestLimits
+from ragkit.errors import ModelBusy, ModelError, Stopped
 from ragkit.migration.backfill.model_calls.embed import EmbeddingResult, embed_texts
 from ragkit.migration.backfill.model_calls.in_flight import InFlight, ObservedEmbedder
 from ragkit.migration.backfill.model_calls.vector_cache import VectorCache
-from ragkit.migration.backfill.prefetch import Prefetch
-from ragkit.migration.backfill.side_writer import open_writer
+from ragkit.migration.backfill.reading.batches import Batch, Portion, RequestLimits
+from ragkit.migration.backfill.reading.prefetch import Prefetch
 from ragkit.migration.backfill.throttle import Throttle
+from ragkit.migration.backfill.writing.side_writer import open_writer
+from ragkit.migration.control.settings import MAX_IN_FLIGHT
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.work.rows import Row
@@ -54,7 +55,7 @@ class Pipeline:
         self._model, self.model = ObservedEmbedder(model, in_flight), model.model
         self._limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
         self._seconds = migration.plan.backfill.model_seconds
-        self._own = None if executor else ThreadPoolExecutor(in_flight.limit, "embed")
+        self._own = None if executor else ThreadPoolExecutor(MAX_IN_FLIGHT, "embed")
         self._submit_to: Executor = executor or self._own  # type: ignore[assignment]
         self._writer, self._cache = open_writer(migration), VectorCache()
         self._request: list[str] = []
@@ -75,18 +76,23 @@ class Pipeline:
     def __exit__(self, *_: object) -> None:
         self._write_in.shutdown(wait=False, cancel_futures=True)  # a database may hang, as a model
         self._writer.__exit__()
+        self._in_flight.close()
         if self._own:
             self._own.shutdown(wait=False, cancel_futures=True)
 
-    def run(self, batches: Iterator[Batch]) -> Iterator[int]:
+    def run(
+        self, batches: Iterator[Batch], check: Callable[[], None] = lambda: None
+    ) -> Iterator[int]:
         """The number of rows that landed, after each write; 0 when there was none for a second.
 
-        Raises ModelError, when all that had been answered is written, or DatabaseError.
+        Raises ModelError, or Stopped by `check`, when all that had been answered is written, or
+        DatabaseError.
         """
         source = Prefetch(batches, ahead=self._in_flight.limit)
         self._answered_at = time.monotonic()
         try:
             while True:
+                check()
                 self._collect()
                 self._fill(source)
                 self._start_writes()
@@ -96,7 +102,8 @@ class Pipeline:
                     return
                 elif batch := source.next(TICK_SECONDS):
                     self._add(batch)
-        except ModelError:
+        except (ModelError, Stopped):
+            self._in_flight.close()
             yield from self._write_answered()
             raise
         finally:
@@ -152,7 +159,9 @@ class Pipeline:
         if done or not self._futures:
             return
         limit = MODEL_ATTEMPTS * self._seconds
-        if time.monotonic() - self._answered_at > limit:
+        if self._in_flight.waits:
+            self._answered_at = time.monotonic()
+        elif time.monotonic() - self._answered_at > limit:
             raise ModelBusy(
                 f"the model did not answer in {limit:g} s: run this again, or raise "
                 "backfill.model_seconds"

@@ -30,6 +30,10 @@ class Waiting:
         self._left: object = None
         self._since, self._warned, self._pause = clock(), False, MIN_WAIT
 
+    def restart(self) -> None:
+        """Whoever held something was paused meanwhile."""
+        self._left = None
+
     def wait(self) -> None:
         """Raises PhaseError, which tells what is left and who holds it, or DatabaseError."""
         with translate_errors("waiting"), self._migration.engine.connect() as connection:

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ragkit.errors import ConfigError
+from ragkit.migration.control.window import Window
 from ragkit.migration.plan.section import OptionalIdentifier, Section, Share
 
 _FOLDER = r"^(gs://[a-z0-9][a-z0-9._-]+(/[\w.-]+)*)?$"
@@ -45,9 +47,22 @@ class BackfillSection(Section):
     batch_hours: Annotated[float, Field(gt=0)] = Field(
         26.0, description="how long one run waits for the jobs of a batch API, in hours"
     )
+    window: str = Field(
+        "",
+        description="the hours in which it runs, such as `22:00-06:00 Europe/Berlin`; empty: "
+        "always. Rows that people write meanwhile are embedded by `ragkit follow` at any hour",
+    )
     budget_usd: Annotated[float, Field(ge=0)] = Field(
         0.0, description="the backfill stops cleanly at this cost, in US dollars; 0: no limit"
     )
+
+    @field_validator("window")
+    @classmethod
+    def _is_window(cls, text: str) -> str:
+        try:
+            return str(Window.parse(text)) if text else ""
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
 
 class RescueSection(Section):

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
-from ragkit.migration.backfill.side_writer import open_writer
+from ragkit.migration.backfill.writing.side_writer import open_writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import count_blocks, has_text
 from ragkit.migration.schema import statements

@@ -11,7 +11,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger
 from ragkit.migration.backfill.model_calls.costs import SPENDING
 from ragkit.migration.backfill.model_calls.quota import QUOTA
-from ragkit.migration.backfill.write_size import MAX_ROWS
+from ragkit.migration.backfill.writing.write_size import MAX_ROWS
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import is_partitioned
 from ragkit.migration.preview.ways import as_retired, retirement_statements, switch_statements
@@ -24,12 +24,20 @@ from ragkit.migration.schema.index.partitioned import index_sql
 from ragkit.migration.schema.index.sizing import choose_sizing
 from ragkit.migration.schema.side_table import table as beside
 from ragkit.migration.schema.triggers import add_triggers_sql, drop_triggers_sql, is_own
-from ragkit.migration.work.tables import BATCH_JOB, CLAIM, LEASE, QUEUE, SWEEP, WORKER
+from ragkit.migration.work.tables import (
+    BATCH_JOB,
+    CLAIM,
+    CONTROL,
+    LEASE,
+    QUEUE,
+    SWEEP,
+    WORKER,
+)
 from ragkit.retrieval.contract import CONTRACT
 
 OWN_TABLES = (
     CONTRACT, ledger.MIGRATION, ledger.EVENT, DEAD_LETTER, SPENDING, QUOTA,
-    WORKER, LEASE, SWEEP, CLAIM, QUEUE, BATCH_JOB,
+    WORKER, LEASE, SWEEP, CLAIM, QUEUE, BATCH_JOB, CONTROL,
 )  # fmt: skip
 EXCLUSIVE = "ACCESS EXCLUSIVE: nobody reads or writes the table meanwhile"
 SHARE_ROW = "SHARE ROW EXCLUSIVE: nobody writes the table meanwhile"

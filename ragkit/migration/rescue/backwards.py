@@ -16,9 +16,14 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.types import as_array
 from ragkit.errors import BadVectors, DamagedContract
 from ragkit.migration import phases
-from ragkit.migration.backfill.batches import Batch, RequestLimits, queue_batches, sweep_batches
-from ragkit.migration.backfill.side_writer import open_writer
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.reading.batches import (
+    Batch,
+    RequestLimits,
+    queue_batches,
+    sweep_batches,
+)
+from ragkit.migration.backfill.writing.side_writer import open_writer
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.progress.completion import start_pass

@@ -83,6 +83,19 @@ BATCH_JOB = sa.Table(  # rows that a provider's batch API embeds, or will
     sa.Column("looked_at", _time),
     sa.Column("ended_at", _time),
 )
+CONTROL = sa.Table(  # what people set while a migration runs
+    "control",
+    METADATA,
+    sa.Column("migration", sa.Text, primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("pace", sa.Float, nullable=False, server_default="1"),
+    sa.Column("in_flight", sa.Integer),
+    sa.Column("window", sa.Text, nullable=False, server_default=""),
+    sa.Column("postponed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("stopped_at", _time),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", _time, nullable=False),
+)
 
 
 def queue_partition(migration_id: str) -> str:

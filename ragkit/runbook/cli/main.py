@@ -15,11 +15,12 @@ import click
 from ragkit import __version__
 from ragkit.errors import RagkitError
 from ragkit.report.words import clean
-from ragkit.runbook.cli import steps, tools
-from ragkit.runbook.cli.init import init_command
-from ragkit.runbook.cli.judge import judge_command
-from ragkit.runbook.cli.plan import apply_command, plan_command
-from ragkit.runbook.cli.rescue import rescue_command
+from ragkit.runbook.cli.commands import steps, tools
+from ragkit.runbook.cli.commands.control import control_command
+from ragkit.runbook.cli.commands.init import init_command
+from ragkit.runbook.cli.commands.judge import judge_command
+from ragkit.runbook.cli.commands.plan import apply_command, plan_command
+from ragkit.runbook.cli.commands.rescue import rescue_command
 from ragkit.runbook.cli.stopping import end
 from ragkit.runbook.cli.terminal import print_error, print_usage_error
 
@@ -51,6 +52,7 @@ for command in (
     plan_command,
     *steps.COMMANDS,
     rescue_command,
+    control_command,
     judge_command,
     apply_command,
     *tools.COMMANDS,

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.report import words
 
 

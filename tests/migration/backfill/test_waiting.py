@@ -51,3 +51,12 @@ def test_as_long_as_something_changes_it_waits(held):
         for _ in range(5):
             waiting.wait()
     assert clock.now > 100
+
+
+def test_a_pause_of_those_who_hold_something_is_not_counted(held):
+    clock = Clock()
+    waiting = Waiting(held, 10.0, clock.sleep, clock)
+    waiting.wait()
+    clock.now += 1000
+    waiting.restart()
+    waiting.wait()

@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.progress import dead_letters
 from ragkit.migration.progress.coverage import count_rows
 from ragkit.migration.schema.expansion import expand

@@ -12,7 +12,7 @@ from ragkit.errors import GateError, SchemaError
 from ragkit.migration import ledger, phases
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.retirement import drop_old_column
 from ragkit.migration.schema.expansion import expand, keep_old_column_current

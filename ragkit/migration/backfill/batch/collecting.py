@@ -17,7 +17,7 @@ from ragkit.embedding.embedder import fit_vectors
 from ragkit.errors import BadVectors, BatchLost, ModelUnavailable, WrongDimension
 from ragkit.migration.backfill.model_calls.costs import BATCHES, record_cost
 from ragkit.migration.backfill.throttle import Throttle
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.work import jobs, queue
 from ragkit.migration.work.jobs import Job

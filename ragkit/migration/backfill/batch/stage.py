@@ -15,9 +15,9 @@ from ragkit.errors import BatchLost, BudgetExceeded, ConfigError, ModelBusy
 from ragkit.migration.backfill.batch.collecting import Collector
 from ragkit.migration.backfill.batch.preparing import prepare
 from ragkit.migration.backfill.batch.submitting import Submitter
-from ragkit.migration.backfill.side_writer import open_writer
 from ragkit.migration.backfill.stages import MODEL_ATTEMPTS
 from ragkit.migration.backfill.throttle import Throttle
+from ragkit.migration.backfill.writing.side_writer import open_writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.work import jobs, queue
 from ragkit.migration.work.jobs import Job, JobCounts

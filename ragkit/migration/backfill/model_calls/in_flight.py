@@ -11,33 +11,70 @@ from contextlib import contextmanager
 import numpy as np
 
 from ragkit.embedding.embedder import Embedder
-from ragkit.errors import ModelBusy
+from ragkit.errors import ModelBusy, Stopped
 
+REST_SECONDS = 0.1
+"""How soon a slot is seen to have rested."""
 CALM_SECONDS = 1.0
 """Answers to requests that left together count as one."""
 
 
 class InFlight:
-    """`limit` requests at most; `allowed` now, of which `running` are with the model."""
+    """`limit` requests at most; `allowed` now, of which `running` are with the model. While `held`,
+    none starts. At a `pace` below 1, a slot rests after each request, so that it takes that share
+    of the time only."""
 
     def __init__(self, limit: int):
         self.limit = self.allowed = limit
-        self.running = 0
+        self.running, self.held, self.pace = 0, False, 1.0
         self._answered, self._lowered_at = 0, -CALM_SECONDS
+        self._resting: list[float] = []
+        self._closed = False
         self._changed = threading.Condition()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a person who keeps requests from starting, and not the model."""
+        return self.held or self.pace < 1
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Waits until one more request may run."""
+        """Waits until one more request may run. Raises Stopped when none may any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self.running < self.allowed)
+            while not self._has_room():
+                self._changed.wait(REST_SECONDS if self._resting else None)
             self.running += 1
+        start = time.monotonic()
         try:
             yield
         finally:
             with self._changed:
                 self.running -= 1
+                if self.pace < 1:
+                    end = time.monotonic()
+                    self._resting.append(end + (end - start) * (1 / self.pace - 1))
                 self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        if self._closed:
+            raise Stopped("no further request")
+        now = time.monotonic()
+        self._resting = [until for until in self._resting if until > now and self.pace < 1]
+        return not self.held and self.running + len(self._resting) < self.allowed
+
+    def steer(self, limit: int, pace: float, held: bool) -> None:
+        """As Steered."""
+        with self._changed:
+            if limit != self.limit:
+                self.limit = self.allowed = limit
+            self.pace, self.held = pace, held
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Requests that wait for a slot are given up."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def busy(self) -> None:
         """The model refused a request for now (429): half as many."""

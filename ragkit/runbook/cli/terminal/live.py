@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ragkit.deploy.canary.decision import CanaryLook
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.report import words
 from ragkit.report.words import clean

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.plan.tables.entries import TABLES
 from ragkit.report.words import PROBLEM, WARNING, Checked, severity
 from ragkit.runbook.cli.stopping import MESSAGE

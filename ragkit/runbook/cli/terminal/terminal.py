@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.report.words import Checked
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ragkit.errors import ModelBusy
+from ragkit.errors import ModelBusy, Stopped
 from ragkit.migration.backfill.model_calls import in_flight as module
 from ragkit.migration.backfill.model_calls.in_flight import InFlight, ObservedEmbedder
 from tests.stand_ins.recording import RecordingEmbedder
@@ -74,3 +74,45 @@ def test_the_embedder_tells_how_the_model_took_its_requests(new_embedder):
     for _ in range(2):
         observed.embed_documents(["fine"])
     assert slots.allowed == 3
+
+
+def test_while_held_no_request_starts_and_one_that_waits_can_be_given_up():
+    slots, given_up = InFlight(2), []
+    slots.steer(2, 1.0, held=True)
+
+    def work():
+        try:
+            with slots.slot():
+                given_up.append("ran")
+        except Stopped:
+            given_up.append("given up")
+
+    waiting = threading.Thread(target=work)
+    waiting.start()
+    waiting.join(0.2)
+    assert given_up == []
+    slots.close()
+    waiting.join(5)
+    assert given_up == ["given up"]
+
+
+def test_a_slot_rests_after_a_request_at_a_lower_pace():
+    slots = InFlight(1)
+    slots.steer(1, 0.25, held=False)
+    start = time.monotonic()
+    for _ in range(3):
+        with slots.slot():
+            time.sleep(0.05)
+    assert time.monotonic() - start >= 3 * 0.05 + 2 * 0.15
+    slots.steer(1, 1.0, held=False)  # and at the usual one it does not
+    start = time.monotonic()
+    with slots.slot():
+        pass
+    assert time.monotonic() - start < 0.1
+
+
+def test_another_limit_counts_at_once():
+    slots = InFlight(8)
+    slots.busy()
+    slots.steer(3, 1.0, held=False)
+    assert (slots.limit, slots.allowed) == (3, 3)

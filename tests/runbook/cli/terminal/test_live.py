@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 from ragkit.deploy.project_checks import Check
 from ragkit.evaluation.metrics.bootstrap import Interval
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.runbook.cli.terminal import live
 from tests.conftest import PYTHON, environment, make_plan

@@ -10,7 +10,7 @@ import pytest
 from ragkit.deploy.project_checks import Check
 from ragkit.errors import GateError
 from ragkit.evaluation.metrics.bootstrap import Interval
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.runbook.cli.terminal import open_terminal
 from ragkit.runbook.cli.terminal.machine import data
 

@@ -4,7 +4,7 @@ import pytest
 
 from ragkit.deploy.canary.decision import ON, WAIT, CanaryLook
 from ragkit.deploy.project_checks import Check
-from ragkit.migration.backfill.pipeline import Progress
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.schema.index import BuildProgress
 from ragkit.migration.verdict import Gate
 from ragkit.runbook.cli.terminal import open_terminal, plain

@@ -2,8 +2,8 @@
 
 import click
 
+from ragkit.runbook.cli.commands.steps import open_migration
 from ragkit.runbook.cli.options import with_runbook
-from ragkit.runbook.cli.steps import open_migration
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.runbook import Runbook
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from ragkit.migration.backfill.prefetch import Prefetch
+from ragkit.migration.backfill.reading.prefetch import Prefetch
 
 
 def read_all(source):

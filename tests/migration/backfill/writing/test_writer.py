@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragkit.errors import DatabaseError
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import queue

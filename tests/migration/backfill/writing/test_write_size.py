@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.migration.backfill.write_size import MAX_ROWS, TARGET_SECONDS, WriteSize
+from ragkit.migration.backfill.writing.write_size import MAX_ROWS, TARGET_SECONDS, WriteSize
 
 
 @given(st.lists(st.floats(0, 10), max_size=30))

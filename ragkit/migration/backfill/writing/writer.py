@@ -17,7 +17,7 @@ from ragkit.database.translate import translate_errors
 from ragkit.database.wire.arrays import encode_vectors
 from ragkit.database.wire.round_trip import ask
 from ragkit.errors import DatabaseError, LostRace
-from ragkit.migration.backfill.write_size import WriteSize
+from ragkit.migration.backfill.writing.write_size import WriteSize
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.writing import write_sql
 from ragkit.migration.work import queue

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, find_model
 from ragkit.embedding.requests import SAFETY
-from ragkit.migration.backfill.batches import (
+from ragkit.migration.backfill.reading.batches import (
     Portion,
     RequestLimits,
     queue_batches,

@@ -12,7 +12,7 @@ from ragkit.database.engine import autocommit
 from ragkit.database.types import as_array
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.pipeline import run_backfill
-from ragkit.migration.backfill.side_writer import SideWriter
+from ragkit.migration.backfill.writing.side_writer import SideWriter
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import queue

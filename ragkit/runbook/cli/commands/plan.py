@@ -13,8 +13,8 @@ from ragkit.migration.preview.reviewed import save
 from ragkit.migration.preview.steps import CONCURRENT, EXCLUSIVE, ROWS, SHARE_ROW
 from ragkit.migration.tables.costs import add_up
 from ragkit.migration.verdict import GO, read_verdict
+from ragkit.runbook.cli.commands.steps import backfill, compare_each, cut_over
 from ragkit.runbook.cli.options import for_each_table, with_runbooks, with_terminal
-from ragkit.runbook.cli.steps import backfill, compare_each, cut_over
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.extras import needs_extra

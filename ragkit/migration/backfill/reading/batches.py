@@ -6,7 +6,7 @@ from functools import partial
 
 from ragkit.embedding.catalogue import CHARACTERS_PER_TOKEN, Model
 from ragkit.embedding.requests import SAFETY
-from ragkit.migration.backfill.side_writer import tidy_keys
+from ragkit.migration.backfill.writing.side_writer import tidy_keys
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.leaf import of_leaf
 from ragkit.migration.work import queue, sweep

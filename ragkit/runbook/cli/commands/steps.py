@@ -10,7 +10,8 @@ from ragkit.errors import GateError
 from ragkit.migration import cutover, retirement
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.model_calls.costs import read_costs
-from ragkit.migration.backfill.pipeline import Progress, run_backfill
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.inspection import inventory
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.tables.choice import require_one

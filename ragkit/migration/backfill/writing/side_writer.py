@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.round_trip import ask
-from ragkit.migration.backfill.write_size import WriteSize
-from ragkit.migration.backfill.writer import Writer
+from ragkit.migration.backfill.writing.write_size import WriteSize
+from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.side_table.writing import tidy_sql, write_sql
 from ragkit.migration.work.rows import Row

@@ -1,0 +1,1 @@
+"""What a backfill reads: the rows of ranges and of the queue."""

@@ -1,0 +1,1 @@
+"""Steering while it runs: what people set, and every worker reads within a second."""
