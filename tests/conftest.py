@@ -31,7 +31,7 @@ from ragkit.migration.verdict import Gate, database_gates
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from ragkit.sandbox.sample import DATA, QUESTIONS
-from tests.stand_ins import vertex as stand_in
+from tests.plans import NEW, OLD, changed, make_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
@@ -39,7 +39,6 @@ ROLE = "retrieval-service"
 hypothesis.settings.register_profile("ragkit", deadline=None)  # the machine is busy
 hypothesis.settings.load_profile("ragkit")
 TEMPLATE = "with pgvector"
-OLD, NEW = "wordllama-256", "tests.stand_ins.letters:Letters"
 TEXTS = [
     "Harbour Grill is a restaurant. Fish and chips.",
     "Northlight is a shop. Wool jumpers and scarves.",
@@ -108,35 +107,6 @@ def engine(database) -> sa.Engine:
     engine.dispose()
 
 
-def make_plan(changes: Mapping[str, Any] | None = None) -> Plan:
-    """A plan of the table "Amenities": its mixed case shows a missing quote. `changes` are by
-    "section.field"."""
-    return changed(
-        Plan.of(
-            {
-                "table": {"name": "Amenities", "key": "id", "content": "content", "label": "name"},
-                "old": {"model": OLD, "column": "embedding"},
-                "new": {"model": NEW, "column": "new vector"},
-                "backfill": {"batch_size": 2, "in_flight": 1},
-                "evaluation": {"k": 3},
-                "app": {"smoke_question": "restaurants"},
-            }
-        ),
-        changes or {},
-    )
-
-
-def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
-    """The plan with other values, by "section.field"."""
-    for path, value in changes.items():
-        section, _, field = path.partition(".")
-        field = {"schema": "schema_name"}.get(field, field)
-        assert field in type(getattr(plan, section)).model_fields, path
-        part = getattr(plan, section).model_copy(update={field: value})
-        plan = plan.model_copy(update={section: part})
-    return plan
-
-
 @pytest.fixture
 def plan() -> Plan:
     return make_plan()
@@ -155,6 +125,8 @@ def migration(engine, plan, amenities) -> Migration:
 
 @pytest.fixture
 def vertex():
+    from tests.stand_ins import vertex as stand_in  # a second and more, for all of its services
+
     with stand_in.serving() as server:
         yield server
 

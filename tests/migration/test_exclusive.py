@@ -17,7 +17,7 @@ from tests.conftest import PYTHON, ROOT, environment
 HOLD = """
 import sys, sqlalchemy as sa
 from ragkit.migration.exclusive import exclusive
-from tests.conftest import make_plan
+from tests.plans import make_plan
 from ragkit.migration.migration import Migration
 with exclusive(Migration.open(make_plan(), sa.create_engine(sys.argv[1])), "cut over"):
     print("claimed", flush=True)

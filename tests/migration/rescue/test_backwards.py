@@ -210,7 +210,7 @@ import sqlalchemy as sa
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue import backwards
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
-from tests.conftest import make_plan
+from tests.plans import make_plan
 
 def slowly(self, vector, to_old=Bridge.to_old):
     time.sleep(0.02)

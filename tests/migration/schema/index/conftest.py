@@ -14,7 +14,7 @@ from tests.stand_ins import pgbouncer
 BUILD = """
 import json, sys, sqlalchemy as sa
 from ragkit.migration.schema import index
-from tests.conftest import make_plan
+from tests.plans import make_plan
 from ragkit.migration.migration import Migration
 changes = json.loads(sys.argv[2])
 built = index.build(Migration.open(make_plan(changes), sa.create_engine(sys.argv[1])))
