@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -56,6 +56,13 @@ SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "end_to_end/", "migration
 """They start first, so that no worker is left with a long file at the end."""
 
 
+@sa.event.listens_for(sa.Engine, "do_connect")
+def _load_no_certificates(_dialect, _record, _arguments, options) -> None:
+    """As ragkit.database.engine: pg8000 would load them for each session, 28 ms on a socket."""
+    if "unix_sock" in options:
+        options.setdefault("ssl_context", False)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         path = item.path.relative_to(ROOT / "tests").as_posix()
@@ -90,14 +97,17 @@ def admin(server) -> sa.Engine:
 
 
 @pytest.fixture
-def database(server, admin) -> sa.URL:
-    """A clone of a database that has pgvector."""
+def database(server, admin) -> Iterator[sa.URL]:
+    """A clone of a database that has pgvector. It is dropped: its pages would be written, and
+    thousands of folders be removed at the end."""
     name = f"test {next(_numbers)}"
     with autocommit(admin) as connection:
         connection.exec_driver_sql(
             f'create database "{name}" template "{TEMPLATE}" owner "{ROLE}" strategy file_copy'
         )
-    return server.url(ROLE, name)
+    yield server.url(ROLE, name)
+    with autocommit(admin) as connection:
+        connection.exec_driver_sql(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
