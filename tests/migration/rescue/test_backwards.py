@@ -1,7 +1,6 @@
 """Old vectors by the bridge, for a rollback to a rescued state, and told from the old model's."""
 
 import itertools
-import subprocess
 import time
 
 import hypothesis
@@ -35,8 +34,9 @@ from ragkit.retrieval.rescue.plan import write_plan
 from ragkit.retrieval.route import NATIVE, RESCUE
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
-from tests.conftest import PYTHON, ROOT, changed, column_of, environment, make_table, with_plan
+from tests.conftest import ROOT, changed, column_of, make_table, with_plan
 from tests.migration.partitions.tables import make_partitioned
+from tests.processes import Script
 from tests.retrieval.rescue.conftest import make_rescue
 
 WORDS = ("kiosk", "bakery", "lounge", "florist", "saloon", "bank", "museum", "chapel", "garage",
@@ -230,7 +230,7 @@ def test_a_process_that_is_killed_leaves_no_vector_without_its_mark(native, new_
         insert(native, key, f"{TEXT} {key}")
     fill_new(native, new_embedder)
     url = native.engine.url.render_as_string(hide_password=False)
-    process = subprocess.Popen([PYTHON, "-c", KILLED, url], env=environment(), cwd=ROOT)
+    process = Script(KILLED, url)
     try:
         deadline = time.monotonic() + 30
         while len(marks(native)) < 4:

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
@@ -8,7 +6,8 @@ import sqlalchemy as sa
 
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.index import current
-from tests.conftest import ROOT, environment, random_vectors
+from tests.conftest import random_vectors
+from tests.processes import Script
 from tests.stand_ins import pgbouncer
 
 BUILD = """
@@ -33,12 +32,8 @@ def builder(database):
     """Starts processes that build the index; `url` is their way to the database."""
     processes = []
 
-    def start(url: sa.URL = database, changes: str = "{}") -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", BUILD, url.render_as_string(hide_password=False), changes],
-            cwd=ROOT, text=True, env=environment(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+    def start(url: sa.URL = database, changes: str = "{}") -> Script:
+        process = Script(BUILD, url.render_as_string(hide_password=False), changes)
         processes.append(process)
         return process
 
