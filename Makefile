@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARAMS ?= params/sandbox.yaml
 BENCH_MINUTES ?= 60
-PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -p no:nbval --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 # Each command starts from compiled modules, also where the environment says otherwise.
 unexport PYTHONDONTWRITEBYTECODE
