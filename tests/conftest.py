@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -101,11 +101,19 @@ def database(server, admin) -> Iterator[sa.URL]:
     """A clone of a database that has pgvector. It is dropped: its pages would be written, and
     thousands of folders be removed at the end."""
     name = f"test {next(_numbers)}"
+    clone(admin, name, TEMPLATE)
+    yield server.url(ROLE, name)
+    drop(admin, name)
+
+
+def clone(admin: sa.Engine, name: str, template: str) -> None:
     with autocommit(admin) as connection:
         connection.exec_driver_sql(
-            f'create database "{name}" template "{TEMPLATE}" owner "{ROLE}" strategy file_copy'
+            f'create database "{name}" template "{template}" owner "{ROLE}" strategy file_copy'
         )
-    yield server.url(ROLE, name)
+
+
+def drop(admin: sa.Engine, name: str) -> None:
     with autocommit(admin) as connection:
         connection.exec_driver_sql(f'drop database "{name}" with (force)')
 
@@ -115,6 +123,28 @@ def engine(database) -> sa.Engine:
     engine = sa.create_engine(database, pool_pre_ping=True)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def restored(admin, engine) -> Callable[[str, Callable[[], object]], None]:
+    """A function that gives the database a state by its name. It is made by the first test that
+    asks for it; the databases of the others are clones."""
+
+    def restore(state: str, make: Callable[[], object]) -> None:
+        name, made = engine.url.database, f"state {state}"
+        with admin.connect() as connection:
+            query = sa.text("select 1 from pg_database where datname = :name")
+            is_made = connection.scalar(query, {"name": made})
+        if is_made:
+            engine.dispose()
+            drop(admin, name)
+            clone(admin, name, made)
+        else:
+            make()
+            engine.dispose()
+            clone(admin, made, name)
+
+    return restore
 
 
 @pytest.fixture

@@ -75,8 +75,16 @@ def placement(request):
 
 
 @pytest.fixture
-def native(engine, plan, new_embedder, placement) -> Migration:
+def native(engine, plan, new_embedder, placement, restored) -> Migration:
     """A rescued migration that is complete: its new column is full."""
+    beside = {"new.placement": "side_table"} if placement == "side_table" else {}
+    wide = {"backfill.batch_size": 0, "index.type": "none", **beside}  # an HNSW may miss a row
+    plan = changed(plan, wide)
+    restored(f"native {placement}", lambda: make_native(engine, plan, new_embedder, placement))
+    return Migration.open(plan, engine)
+
+
+def make_native(engine, plan, new_embedder, placement):
     if placement == "partitioned":
         make_partitioned(engine, plan, TEXTS)
     else:
@@ -87,13 +95,10 @@ def native(engine, plan, new_embedder, placement) -> Migration:
                 'alter table "Amenities" alter column embedding type halfvec(256) '
                 "using embedding::halfvec(256)"
             )
-    beside = {"new.placement": "side_table"} if placement == "side_table" else {}
-    wide = {"backfill.batch_size": 0, "index.type": "none", **beside}  # an HNSW may miss a row
-    migration = Migration.open(changed(plan, wide), engine)
+    migration = Migration.open(plan, engine)
     expand(migration)
     list(run_backfill(migration, new_embedder))
     rescue(migration, bridge_of(migration))
-    return migration
 
 
 def insert(migration, key, text=TEXT):

@@ -22,9 +22,10 @@ print(built.valid, built.settings or "somebody else's")
 
 
 @pytest.fixture
-def vectors(engine, plan) -> Migration:
+def vectors(engine, plan, restored) -> Migration:
     """A table whose index takes a moment to build."""
-    return random_vectors(engine, plan, 3000)
+    restored("3,000 vectors", lambda: random_vectors(engine, plan, 3000))
+    return Migration.open(plan, engine)
 
 
 @pytest.fixture
