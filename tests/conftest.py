@@ -52,7 +52,7 @@ REPEATED = 97
 _numbers = itertools.count()
 SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "end_to_end/", "migration/rescue/",
            "migration/schema/index/", "migration/test_", "function/", "runbook/test_", "sandbox/",
-           "runbook/")  # fmt: skip
+           "runbook/", "test_packaging", "migration/", "retrieval/")  # fmt: skip
 """They start first, so that no worker is left with a long file at the end."""
 
 
