@@ -4,8 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARAMS ?= params/sandbox.yaml
 BENCH_MINUTES ?= 60
-PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -p no:nbval --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
+# Each command starts from compiled modules, also where the environment says otherwise.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: runbook test transformers end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour frameworks vendor lab docs curl down lint lock install-check clean pictures

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from ragkit.migration.verdict import Gate, database_gates
 from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import Postgres
 from ragkit.sandbox.sample import DATA, QUESTIONS
-from tests.stand_ins import vertex as stand_in
+from tests.plans import NEW, OLD, changed, make_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
@@ -39,7 +39,6 @@ ROLE = "retrieval-service"
 hypothesis.settings.register_profile("ragkit", deadline=None)  # the machine is busy
 hypothesis.settings.load_profile("ragkit")
 TEMPLATE = "with pgvector"
-OLD, NEW = "wordllama-256", "tests.stand_ins.letters:Letters"
 TEXTS = [
     "Harbour Grill is a restaurant. Fish and chips.",
     "Northlight is a shop. Wool jumpers and scarves.",
@@ -53,8 +52,15 @@ REPEATED = 97
 _numbers = itertools.count()
 SLOWEST = ("notebooks/test_run", "notebooks/test_jss", "end_to_end/", "migration/rescue/",
            "migration/schema/index/", "migration/test_", "function/", "runbook/test_", "sandbox/",
-           "runbook/")  # fmt: skip
+           "runbook/", "test_packaging", "migration/", "retrieval/")  # fmt: skip
 """They start first, so that no worker is left with a long file at the end."""
+
+
+@sa.event.listens_for(sa.Engine, "do_connect")
+def _load_no_certificates(_dialect, _record, _arguments, options) -> None:
+    """As ragkit.database.engine: pg8000 would load them for each session, 28 ms on a socket."""
+    if "unix_sock" in options:
+        options.setdefault("ssl_context", False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,14 +97,25 @@ def admin(server) -> sa.Engine:
 
 
 @pytest.fixture
-def database(server, admin) -> sa.URL:
-    """A clone of a database that has pgvector."""
+def database(server, admin) -> Iterator[sa.URL]:
+    """A clone of a database that has pgvector. It is dropped: its pages would be written, and
+    thousands of folders be removed at the end."""
     name = f"test {next(_numbers)}"
+    clone(admin, name, TEMPLATE)
+    yield server.url(ROLE, name)
+    drop(admin, name)
+
+
+def clone(admin: sa.Engine, name: str, template: str) -> None:
     with autocommit(admin) as connection:
         connection.exec_driver_sql(
-            f'create database "{name}" template "{TEMPLATE}" owner "{ROLE}" strategy file_copy'
+            f'create database "{name}" template "{template}" owner "{ROLE}" strategy file_copy'
         )
-    return server.url(ROLE, name)
+
+
+def drop(admin: sa.Engine, name: str) -> None:
+    with autocommit(admin) as connection:
+        connection.exec_driver_sql(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
@@ -108,33 +125,26 @@ def engine(database) -> sa.Engine:
     engine.dispose()
 
 
-def make_plan(changes: Mapping[str, Any] | None = None) -> Plan:
-    """A plan of the table "Amenities": its mixed case shows a missing quote. `changes` are by
-    "section.field"."""
-    return changed(
-        Plan.of(
-            {
-                "table": {"name": "Amenities", "key": "id", "content": "content", "label": "name"},
-                "old": {"model": OLD, "column": "embedding"},
-                "new": {"model": NEW, "column": "new vector"},
-                "backfill": {"batch_size": 2, "in_flight": 1},
-                "evaluation": {"k": 3},
-                "app": {"smoke_question": "restaurants"},
-            }
-        ),
-        changes or {},
-    )
+@pytest.fixture
+def restored(admin, engine) -> Callable[[str, Callable[[], object]], None]:
+    """A function that gives the database a state by its name. It is made by the first test that
+    asks for it; the databases of the others are clones."""
 
+    def restore(state: str, make: Callable[[], object]) -> None:
+        name, made = engine.url.database, f"state {state}"
+        with admin.connect() as connection:
+            query = sa.text("select 1 from pg_database where datname = :name")
+            is_made = connection.scalar(query, {"name": made})
+        if is_made:
+            engine.dispose()
+            drop(admin, name)
+            clone(admin, name, made)
+        else:
+            make()
+            engine.dispose()
+            clone(admin, made, name)
 
-def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
-    """The plan with other values, by "section.field"."""
-    for path, value in changes.items():
-        section, _, field = path.partition(".")
-        field = {"schema": "schema_name"}.get(field, field)
-        assert field in type(getattr(plan, section)).model_fields, path
-        part = getattr(plan, section).model_copy(update={field: value})
-        plan = plan.model_copy(update={section: part})
-    return plan
+    return restore
 
 
 @pytest.fixture
@@ -155,6 +165,8 @@ def migration(engine, plan, amenities) -> Migration:
 
 @pytest.fixture
 def vertex():
+    from tests.stand_ins import vertex as stand_in  # a second and more, for all of its services
+
     with stand_in.serving() as server:
         yield server
 

@@ -10,6 +10,7 @@ from ragkit.embedding.catalogue.providers import PROVIDERS
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.providers.plugin import PluginEmbedder
 from ragkit.embedding.service.keys import read_key
+from ragkit.embedding.vertex_ai.service import project_and_location
 from ragkit.errors import ModelUnavailable, RagkitError
 
 
@@ -33,7 +34,9 @@ def load_embedder(
 
 def load_model(model: Model, env: Mapping[str, str] = os.environ) -> Embedder:
     """The embedder of a model of a provider. Raises ConfigError or ModelUnavailable."""
-    read_key(model, env)  # before an import that may take seconds
+    key = read_key(model, env)  # before an import that may take seconds
+    if not key and PROVIDERS[model.provider].is_google:
+        project_and_location(model, env)
     module = model.provider.replace("-", "_")
     try:
         embedder: Embedder = import_module(f"ragkit.embedding.providers.{module}").load(model, env)

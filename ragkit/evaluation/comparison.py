@@ -2,9 +2,9 @@
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ragkit.database.translate import translate_errors
 from ragkit.embedding.embedder import Embedder
@@ -17,6 +17,9 @@ from ragkit.evaluation.questions import QuestionSet
 from ragkit.evaluation.runs import RetrievalRun, retrieve
 from ragkit.evaluation.samples import labels_and_texts, require_filled
 from ragkit.migration.migration import Migration
+
+if TYPE_CHECKING:  # half a second, which only a comparison takes
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +40,12 @@ class Comparison:
     questions: QuestionSet
     old: RetrievalRun
     new: RetrievalRun
-    old_scores: pd.DataFrame
-    new_scores: pd.DataFrame
-    overlap: pd.Series
-    rbo: pd.Series
-    tau: pd.Series
-    first_row_changed: pd.Series
+    old_scores: "pd.DataFrame"
+    new_scores: "pd.DataFrame"
+    overlap: "pd.Series"
+    rbo: "pd.Series"
+    tau: "pd.Series"
+    first_row_changed: "pd.Series"
     labels: dict[str, str]
     texts: dict[str, str]
     duplicates: int = 0
@@ -77,13 +80,13 @@ class Comparison:
             unfindable=unfindable,
         )
 
-    def mean_agreement(self, series: pd.Series, seed: int) -> Interval:
+    def mean_agreement(self, series: "pd.Series", seed: int) -> Interval:
         """The mean of such a comparison. A question of a log is weighted by its count."""
         counts = self.questions.counts
         weights = np.array([counts.get(question, 1) for question in series.index], float)
         return bootstrap_interval(series.to_numpy(), seed, weights)
 
-    def change(self, metric: str) -> pd.Series:
+    def change(self, metric: str) -> "pd.Series":
         """New minus old score of each judged question, the largest loss first."""
         return (self.new_scores[metric] - self.old_scores[metric]).sort_values(kind="stable")
 

@@ -87,16 +87,26 @@ def _packaged() -> Path:
 
 
 def _copied(install: Path, target: Path) -> Path:
-    """A copy that another account may read, renamed into place when it is whole.
+    """A copy that another account may reach, renamed into place when it is whole.
 
     The programs find their libraries by a relative path, in the wheel's folder beside the package.
     """
     package = install.parent
     if not target.exists():
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            copy = Path(folder) / target.name
-            shutil.copytree(install, copy / package.name / INSTALL, symlinks=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
+            copy = Path(unfinished) / target.name
+            shutil.copytree(
+                install, copy / package.name / INSTALL, symlinks=True, copy_function=_link
+            )
             libraries = package.with_name(f"{package.name}.libs")
-            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+            shutil.copytree(libraries, copy / libraries.name, symlinks=True, copy_function=_link)
             copy.rename(target)
     return target / package.name / INSTALL
+
+
+def _link(source: str, target: str) -> None:
+    """38 MB less for each server, and half a second, unless it is another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

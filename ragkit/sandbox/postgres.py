@@ -92,7 +92,7 @@ class Postgres:
         engine = sa.create_engine(
             self.url(user, database),
             pool_pre_ping=True,
-            connect_args={"application_name": "ragkit"},
+            connect_args={"application_name": "ragkit", "ssl_context": False},
         )
         explain_failed_connects(engine, "start the sandbox: ragkit sandbox up")
         return engine

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
 
@@ -12,12 +11,12 @@ from ragkit.migration.cutover import roll_back
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.retirement import retire
 from ragkit.migration.schema.expansion import expand
-from tests.conftest import PYTHON, ROOT, environment
+from tests.processes import Script
 
 HOLD = """
 import sys, sqlalchemy as sa
 from ragkit.migration.exclusive import exclusive
-from tests.conftest import make_plan
+from tests.plans import make_plan
 from ragkit.migration.migration import Migration
 with exclusive(Migration.open(make_plan(), sa.create_engine(sys.argv[1])), "cut over"):
     print("claimed", flush=True)
@@ -29,10 +28,7 @@ with exclusive(Migration.open(make_plan(), sa.create_engine(sys.argv[1])), "cut 
 def other(migration, database):
     """Another operator's process, in the middle of a cut-over."""
     expand(migration)
-    process = subprocess.Popen(
-        [PYTHON, "-c", HOLD, database.render_as_string()], env=environment(), cwd=ROOT,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = Script(HOLD, database.render_as_string())
     assert process.stdout.readline() == "claimed\n"
     yield process
     process.kill()

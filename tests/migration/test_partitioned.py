@@ -1,7 +1,5 @@
 """A partitioned table, and what its partitions may do during a migration."""
 
-import subprocess
-
 import pytest
 import sqlalchemy as sa
 
@@ -22,17 +20,16 @@ from ragkit.migration.schema.writing import write_sql
 from ragkit.migration.status import read_status
 from ragkit.retrieval.guarded_write import SETTINGS
 from tests.conftest import (
-    PYTHON,
     TEXTS,
     changed,
     column_of,
-    environment,
     gates_of,
 )
 from tests.migration.backfill.test_follower import vector
 from tests.migration.backfill.test_together import BACKFILL, check_end, texts_of
 from tests.migration.backfill.vectors import check_vectors
 from tests.migration.partitions.tables import RANGE, expanded, make_partitioned, run
+from tests.processes import Script
 from tests.stand_ins.recording import RecordingEmbedder
 
 
@@ -59,13 +56,7 @@ def test_two_backfills_share_the_partitions(engine, plan, new_embedder):
     texts = [f"{text} {n}." for n in range(200) for text in TEXTS]
     migration = expanded(engine, plan, texts)
     arguments = [plan.model_dump_json(), engine.url.render_as_string()]
-    processes = [
-        subprocess.Popen(
-            [PYTHON, "-c", BACKFILL, *arguments], env=environment(), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
+    processes = [Script(BACKFILL, *arguments) for _ in range(2)]
     try:
         for process in processes:
             assert process.stdout.readline() == "ready\n"

@@ -2,19 +2,19 @@
 is better."""
 
 import math
-from collections.abc import Sequence
-
-import pandas as pd
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ragkit.evaluation.metrics.trec import Rankings
 
+if TYPE_CHECKING:  # half a second, which only a comparison takes
+    import pandas as pd
 
-def overlap(old: Rankings, new: Rankings, k: int) -> pd.Series:
+
+def overlap(old: Rankings, new: Rankings, k: int) -> "pd.Series":
     """The share of the old list's first k rows that are also in the new list's, by question."""
-    return pd.Series(
-        {q: len(set(old[q][:k]) & set(new[q][:k])) / max(min(k, len(old[q])), 1) for q in old},
-        name=f"overlap@{k}",
-    )
+    shares = {q: len(set(old[q][:k]) & set(new[q][:k])) / max(min(k, len(old[q])), 1) for q in old}
+    return _by_question(shares, f"overlap@{k}")
 
 
 def least_overlap(k: int, rows: int) -> float:
@@ -22,23 +22,23 @@ def least_overlap(k: int, rows: int) -> float:
     return min(max(2 * k - rows, 0) / k, 1.0)
 
 
-def first_row_changed(old: Rankings, new: Rankings) -> pd.Series:
+def first_row_changed(old: Rankings, new: Rankings) -> "pd.Series":
     """1.0 where the two lists start with different rows, else 0.0, by question."""
-    return pd.Series({q: float(old[q][:1] != new[q][:1]) for q in old}, name="first row changed")
+    return _by_question({q: float(old[q][:1] != new[q][:1]) for q in old}, "first row changed")
 
 
-def rbo(old: Rankings, new: Rankings, k: int) -> pd.Series:
+def rbo(old: Rankings, new: Rankings, k: int) -> "pd.Series":
     """`rank_biased_overlap` of the first k rows, by question."""
-    return pd.Series({q: rank_biased_overlap(old[q][:k], new[q][:k]) for q in old}, name=f"rbo@{k}")
+    return _by_question({q: rank_biased_overlap(old[q][:k], new[q][:k]) for q in old}, f"rbo@{k}")
 
 
-def kendall(old: Rankings, new: Rankings, k: int) -> pd.Series:
+def kendall(old: Rankings, new: Rankings, k: int) -> "pd.Series":
     """Kendall's tau-b over the first k rows of either list, by question.
 
     1.0 for the same order; negative for lists without a common row. Rows that one list lacks are
     tied behind its last row (Fagin et al. 2003).
     """
-    return pd.Series({q: _tau(old[q][:k], new[q][:k]) for q in old}, name=f"tau@{k}")
+    return _by_question({q: _tau(old[q][:k], new[q][:k]) for q in old}, f"tau@{k}")
 
 
 def rank_biased_overlap(old: Sequence[object], new: Sequence[object], p: float = 0.9) -> float:
@@ -53,6 +53,12 @@ def rank_biased_overlap(old: Sequence[object], new: Sequence[object], p: float =
     agreement = [len(set(old[:d]) & set(new[:d])) / d for d in range(1, depth + 1)]
     weighted_sum = sum(share * p**d for d, share in enumerate(agreement, 1))
     return agreement[-1] * p**depth + (1 - p) / p * weighted_sum
+
+
+def _by_question(values: Mapping[str, float], name: str) -> "pd.Series":
+    import pandas as pd
+
+    return pd.Series(values, name=name)
 
 
 def _tau(old: list[str], new: list[str]) -> float:

@@ -5,11 +5,14 @@ All of them use the differences by question, new minus old, so that easy and har
 
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ragkit.evaluation.metrics.bootstrap import Interval, bootstrap_interval
+
+if TYPE_CHECKING:  # half a second, which only a comparison takes
+    import pandas as pd
 
 PERMUTATIONS = 9_999
 ERROR, POWER = 0.05, 0.80
@@ -43,7 +46,9 @@ class MetricDifference:
     losses: int
 
 
-def metric_differences(old: pd.DataFrame, new: pd.DataFrame, seed: int) -> list[MetricDifference]:
+def metric_differences(
+    old: "pd.DataFrame", new: "pd.DataFrame", seed: int
+) -> list[MetricDifference]:
     """One difference for each column.
 
     Both frames have shape (questions, metrics), with the same index and the same columns.

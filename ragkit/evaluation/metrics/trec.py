@@ -3,8 +3,12 @@
 nDCG is trec_eval's ndcg_cut (Järvelin and Kekäläinen 2002) with linear gains.
 """
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import pytrec_eval
+
+if TYPE_CHECKING:  # half a second, which only a comparison takes
+    import pandas as pd
 
 Qrels = dict[str, dict[str, int]]
 """Grades by question and row. 0 means judged and not relevant; a larger grade is better."""
@@ -26,11 +30,13 @@ def metric_names(k: int) -> list[str]:
     return [f"{measure}@{k}" for measure in MEASURES]
 
 
-def score_questions(qrels: Qrels, rankings: Rankings, k: int) -> pd.DataFrame:
+def score_questions(qrels: Qrels, rankings: Rankings, k: int) -> "pd.DataFrame":
     """Scores of shape (judged questions, measures), with the columns `metric_names(k)`.
 
     A judged question with an empty or missing list scores 0. Lists are cut to k rows.
     """
+    import pandas as pd
+
     measures = {name if name == "recip_rank" else f"{name}.{k}" for name in MEASURES.values()}
     evaluator = pytrec_eval.RelevanceEvaluator(qrels, measures)
     # Scores are negative ranks: trec_eval sorts by score, and its order of ties would change

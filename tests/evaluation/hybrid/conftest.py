@@ -25,12 +25,16 @@ def new():
 
 
 @pytest.fixture
-def sample(engine, new):
+def sample(engine, new, restored):
     """The shipped sample, in a column with an index."""
     plan = make_plan({"new.model": new.model.name, "evaluation.k": 10})
+    restored("the sample with an index", lambda: make_sample(engine, plan, new))
+    return Migration.open(plan, engine)
+
+
+def make_sample(engine, plan, new):
     make_table(engine, plan, [row["content"] for row in sample_rows()])
     migration = Migration.open(plan, engine)
     expand(migration)
     list(run_backfill(migration, new))
     index.build(migration)
-    return migration

@@ -1,7 +1,6 @@
 """Backfills that are started together, as processes on one table, and run to the end."""
 
 import json
-import subprocess
 import time
 from collections import Counter
 from itertools import chain
@@ -17,8 +16,9 @@ from ragkit.migration.work.tables import CLAIM, QUEUE, WORKER
 from ragkit.migration.work.workers import LEASE_SECONDS
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import READY
-from tests.conftest import PYTHON, TEXTS, changed, environment, make_table
+from tests.conftest import TEXTS, changed, make_table
 from tests.migration.backfill.vectors import check_vectors
+from tests.processes import Script
 
 BACKFILL = """
 import json, sys, time
@@ -53,15 +53,12 @@ def wide(engine, plan) -> Migration:
 @pytest.fixture
 def start(wide):
     """Starts some backfills at the same moment."""
-    processes: list[subprocess.Popen] = []
+    processes: list[Script] = []
 
-    def start_together(count: int) -> list[subprocess.Popen]:
+    def start_together(count: int) -> list[Script]:
         for _ in range(count):
             url = wide.engine.url.render_as_string()
-            processes.append(subprocess.Popen(
-                [PYTHON, "-c", BACKFILL, wide.plan.model_dump_json(), url], env=environment(),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            ))  # fmt: skip
+            processes.append(Script(BACKFILL, wide.plan.model_dump_json(), url))
         for process in processes:
             assert process.stdout.readline() == "ready\n"
         for process in processes:
@@ -75,7 +72,7 @@ def start(wide):
         process.communicate()
 
 
-def texts_of(process: subprocess.Popen) -> list[str]:
+def texts_of(process: Script) -> list[str]:
     """What it has embedded."""
     output, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors

@@ -1,7 +1,6 @@
 """Old vectors by the bridge, for a rollback to a rescued state, and told from the old model's."""
 
 import itertools
-import subprocess
 import time
 
 import hypothesis
@@ -35,8 +34,9 @@ from ragkit.retrieval.rescue.plan import write_plan
 from ragkit.retrieval.route import NATIVE, RESCUE
 from ragkit.retrieval.service import SearchService
 from ragkit.retrieval.space import FILLING
-from tests.conftest import PYTHON, ROOT, changed, column_of, environment, make_table, with_plan
+from tests.conftest import ROOT, changed, column_of, make_table, with_plan
 from tests.migration.partitions.tables import make_partitioned
+from tests.processes import Script
 from tests.retrieval.rescue.conftest import make_rescue
 
 WORDS = ("kiosk", "bakery", "lounge", "florist", "saloon", "bank", "museum", "chapel", "garage",
@@ -75,8 +75,16 @@ def placement(request):
 
 
 @pytest.fixture
-def native(engine, plan, new_embedder, placement) -> Migration:
+def native(engine, plan, new_embedder, placement, restored) -> Migration:
     """A rescued migration that is complete: its new column is full."""
+    beside = {"new.placement": "side_table"} if placement == "side_table" else {}
+    wide = {"backfill.batch_size": 0, "index.type": "none", **beside}  # an HNSW may miss a row
+    plan = changed(plan, wide)
+    restored(f"native {placement}", lambda: make_native(engine, plan, new_embedder, placement))
+    return Migration.open(plan, engine)
+
+
+def make_native(engine, plan, new_embedder, placement):
     if placement == "partitioned":
         make_partitioned(engine, plan, TEXTS)
     else:
@@ -87,13 +95,10 @@ def native(engine, plan, new_embedder, placement) -> Migration:
                 'alter table "Amenities" alter column embedding type halfvec(256) '
                 "using embedding::halfvec(256)"
             )
-    beside = {"new.placement": "side_table"} if placement == "side_table" else {}
-    wide = {"backfill.batch_size": 0, "index.type": "none", **beside}  # an HNSW may miss a row
-    migration = Migration.open(changed(plan, wide), engine)
+    migration = Migration.open(plan, engine)
     expand(migration)
     list(run_backfill(migration, new_embedder))
     rescue(migration, bridge_of(migration))
-    return migration
 
 
 def insert(migration, key, text=TEXT):
@@ -210,7 +215,7 @@ import sqlalchemy as sa
 from ragkit.migration.migration import Migration
 from ragkit.migration.rescue import backwards
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
-from tests.conftest import make_plan
+from tests.plans import make_plan
 
 def slowly(self, vector, to_old=Bridge.to_old):
     time.sleep(0.02)
@@ -230,7 +235,7 @@ def test_a_process_that_is_killed_leaves_no_vector_without_its_mark(native, new_
         insert(native, key, f"{TEXT} {key}")
     fill_new(native, new_embedder)
     url = native.engine.url.render_as_string(hide_password=False)
-    process = subprocess.Popen([PYTHON, "-c", KILLED, url], env=environment(), cwd=ROOT)
+    process = Script(KILLED, url)
     try:
         deadline = time.monotonic() + 30
         while len(marks(native)) < 4:

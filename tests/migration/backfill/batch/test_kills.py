@@ -3,7 +3,6 @@ text is paid for twice."""
 
 import os
 import signal
-import subprocess
 
 import pytest
 import sqlalchemy as sa
@@ -12,15 +11,30 @@ from ragkit.migration.backfill.model_calls.costs import read_costs
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.progress.audit import audit
 from ragkit.migration.work import jobs
-from tests.conftest import PYTHON, environment
 from tests.migration.backfill.batch.conftest import PLACES
 from tests.migration.backfill.vectors import check_vectors
+from tests.processes import Script
 
 OF_ONE = ["upload", "create", "created", "look", "download"]
 POINTS = [
     *(("openai", point, n) for point in [*OF_ONE, "errors"] for n in (1, 2)),
     *((provider, point, 1) for provider in ("genai", "vertex") for point in OF_ONE),
 ]
+RUN = """
+import sys
+from pathlib import Path
+import sqlalchemy as sa
+from ragkit.embedding.load import load_embedder
+from ragkit.migration.backfill.batch import stage
+from ragkit.migration.backfill.pipeline import run_backfill
+from ragkit.migration.migration import Migration
+from ragkit.migration.plan import Plan
+stage.POLL_SECONDS = 0.02
+plan = Plan.model_validate_json(Path(sys.argv[1]).read_text())
+migration = Migration.open(plan, sa.create_engine(sys.argv[2]))
+for _ in run_backfill(migration, load_embedder(plan.new.model, plan.facts)):
+    pass
+"""
 
 
 def run_until(batched, tmp_path, point, times):
@@ -29,10 +43,7 @@ def run_until(batched, tmp_path, point, times):
     plan = tmp_path / "plan.json"
     plan.write_text(batched.migration.plan.model_dump_json(by_alias=True))
     url = batched.migration.engine.url.render_as_string(hide_password=False)
-    process = subprocess.Popen(
-        [PYTHON, "-m", "tests.migration.backfill.batch.one_run", str(plan), url],
-        env=environment(**batched.case.env(batched.live)),
-    )
+    process = Script(RUN, str(plan), url, env=batched.case.env(batched.live))
     left = [times]
 
     def kill(name):

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
@@ -8,13 +6,14 @@ import sqlalchemy as sa
 
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.index import current
-from tests.conftest import ROOT, environment, random_vectors
+from tests.conftest import random_vectors
+from tests.processes import Script
 from tests.stand_ins import pgbouncer
 
 BUILD = """
 import json, sys, sqlalchemy as sa
 from ragkit.migration.schema import index
-from tests.conftest import make_plan
+from tests.plans import make_plan
 from ragkit.migration.migration import Migration
 changes = json.loads(sys.argv[2])
 built = index.build(Migration.open(make_plan(changes), sa.create_engine(sys.argv[1])))
@@ -23,9 +22,10 @@ print(built.valid, built.settings or "somebody else's")
 
 
 @pytest.fixture
-def vectors(engine, plan) -> Migration:
+def vectors(engine, plan, restored) -> Migration:
     """A table whose index takes a moment to build."""
-    return random_vectors(engine, plan, 3000)
+    restored("3,000 vectors", lambda: random_vectors(engine, plan, 3000))
+    return Migration.open(plan, engine)
 
 
 @pytest.fixture
@@ -33,12 +33,8 @@ def builder(database):
     """Starts processes that build the index; `url` is their way to the database."""
     processes = []
 
-    def start(url: sa.URL = database, changes: str = "{}") -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", BUILD, url.render_as_string(hide_password=False), changes],
-            cwd=ROOT, text=True, env=environment(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+    def start(url: sa.URL = database, changes: str = "{}") -> Script:
+        process = Script(BUILD, url.render_as_string(hide_password=False), changes)
         processes.append(process)
         return process
 
