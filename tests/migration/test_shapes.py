@@ -218,8 +218,8 @@ def test_every_vector_belongs_to_its_text_in_any_order(server, new_embedder, par
 
         @invariant()
         def no_vector_is_stale(self):
-            for _, text, vector in shaped_rows(self.migration).values():
-                if vector is not None:
+            for collection, text, vector in shaped_rows(self.migration).values():
+                if collection == "a" and vector is not None:  # others are not searched by it
                     assert vector == pytest.approx(Letters().embed_query(text), abs=1e-6)
 
         def teardown(self):
