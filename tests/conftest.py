@@ -115,7 +115,7 @@ def clone(admin: sa.Engine, name: str, template: str) -> None:
 
 def drop(admin: sa.Engine, name: str) -> None:
     with autocommit(admin) as connection:
-        connection.exec_driver_sql(f'drop database "{name}" with (force)')
+        connection.exec_driver_sql(f'drop database if exists "{name}" with (force)')
 
 
 @pytest.fixture

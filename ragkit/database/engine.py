@@ -12,8 +12,8 @@ from sqlalchemy.exc import ArgumentError
 from ragkit.database.cloud_sql import connection_factory
 from ragkit.database.connecting import explain_failed_connects
 from ragkit.database.secret_manager import read_password
-from ragkit.database.sockets import tune
 from ragkit.database.wire.ask_again import replace_closed
+from ragkit.database.wire.sockets import tune
 from ragkit.errors import ConfigError
 
 _POOL: dict[str, Any] = {

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from ragkit.database.own_tables import create_own_tables
 from ragkit.migration import phases
 from ragkit.retrieval.contract import SCHEMA
 
@@ -49,7 +50,7 @@ class Event:
 
 def create_tables(connection: sa.Connection) -> None:
     """Safe to repeat."""
-    _metadata.create_all(connection)
+    create_own_tables(connection, _metadata)
 
 
 def exists(connection: sa.Connection) -> bool:

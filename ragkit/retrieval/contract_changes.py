@@ -6,6 +6,7 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier
+from ragkit.database.own_tables import create_own_tables
 from ragkit.errors import SpaceMismatch
 from ragkit.retrieval.contract import CONTRACT, SCHEMA, read_bindings, regclass
 from ragkit.retrieval.space import Binding
@@ -21,7 +22,7 @@ def bind(connection: sa.Connection, binding: Binding) -> None:
 
     Raises SpaceMismatch, and changes nothing, when the column is bound to another space.
     """
-    CONTRACT.metadata.create_all(connection)
+    create_own_tables(connection, CONTRACT.metadata)
     _add_missing_columns(connection)
     for bound in read_bindings(connection, binding.table):
         if (bound.column, bound.where) == (binding.column, binding.where):

@@ -1,1 +1,1 @@
-"""PostgreSQL's protocol, where the driver takes more round trips than needed."""
+"""The wire to PostgreSQL: its sockets, and where the driver takes more round trips than needed."""

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from ragkit.database.own_tables import create_own_tables
 from ragkit.database.translate import translate_errors
 from ragkit.migration.migration import Migration
 from ragkit.migration.work.tables import QUEUE, exist
@@ -36,7 +37,7 @@ class DeadLetter:
 
 def create_table(connection: sa.Connection) -> None:
     """Safe to repeat."""
-    _metadata.create_all(connection)
+    create_own_tables(connection, _metadata)
 
 
 def is_dead_letter(migration: Migration) -> sa.ColumnElement[bool]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ragkit.database.own_tables import create_own_tables
 from ragkit.database.types import CatalogType
 from ragkit.migration import ledger
 from ragkit.migration.migration import Migration
@@ -47,7 +48,7 @@ def open_event(
 ) -> int:
     """The event of the plan's bridge, recorded when it is the first time, in the caller's
     transaction."""
-    MARK.metadata.create_all(connection)
+    create_own_tables(connection, MARK.metadata)
     if events := find_events(connection, migration, plan.bridge):
         return events[-1]
     names = {"table": migration.plan.table.qualified_name, "column": migration.plan.old.column}

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
+from ragkit.database.own_tables import create_own_tables
 from ragkit.database.types import CatalogType
 from ragkit.migration.schema.consistency import short_name
 from ragkit.retrieval.contract import SCHEMA
@@ -116,7 +117,7 @@ def drop_partition_sql(migration_id: str) -> str:
 
 def create_tables(connection: sa.Connection) -> None:
     """Safe to repeat."""
-    METADATA.create_all(connection)
+    create_own_tables(connection, METADATA)
 
 
 def exist(connection: sa.Connection) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ragkit.database.own_tables import create_own_tables
 from ragkit.errors import DamagedContract
 from ragkit.retrieval.contract import SCHEMA
 from ragkit.retrieval.rescue.candidates.bridge import Bridge
@@ -65,7 +66,7 @@ def write_plan(
 ) -> None:
     """With a bridge into `old_column`, if there is one; in the caller's transaction. Replaces an
     earlier plan."""
-    RESCUE.metadata.create_all(connection)
+    create_own_tables(connection, RESCUE.metadata)
     remove_plan(connection, binding)
     data = bridge.to_bytes() if bridge else None
     checksum = hashlib.sha256(data).hexdigest() if data else ""

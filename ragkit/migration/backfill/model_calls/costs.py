@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from ragkit.database.own_tables import create_own_tables
 from ragkit.database.translate import translate_errors
 from ragkit.errors import BudgetExceeded
 from ragkit.migration.migration import Migration
@@ -41,7 +42,7 @@ class ModelCost:
 
 def create_table(connection: sa.Connection) -> None:
     """Safe to repeat."""
-    SPENDING.create(connection, checkfirst=True)
+    create_own_tables(connection, SPENDING.metadata)
 
 
 def require_budget(connection: sa.Connection, migration: Migration, usd: float) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from ragkit.database.own_tables import create_own_tables
 from ragkit.embedding.catalogue import Model
 from ragkit.migration.plan.steps import BackfillSection
 from ragkit.retrieval.contract import SCHEMA
@@ -51,7 +52,7 @@ class Quota:
 
 def open_quota(connection: sa.Connection, model: Model) -> None:
     """Its table, and the model's row. Safe to repeat."""
-    QUOTA.create(connection, checkfirst=True)
+    create_own_tables(connection, QUOTA.metadata)
     row = {"model": model.served_name, "free_at": sa.func.clock_timestamp()}
     connection.execute(insert(QUOTA).values(row).on_conflict_do_nothing())
 

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ragkit.database.engine import autocommit, engine_from_env
-from ragkit.database.sockets import wait_without_limit
 from ragkit.database.translate import translate_errors
+from ragkit.database.wire.sockets import wait_without_limit
 from ragkit.errors import ConfigError
 from ragkit.migration import ledger
 from ragkit.migration.migration import Migration

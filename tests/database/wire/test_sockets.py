@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
 
 from ragkit.database.engine import CONNECT_SECONDS, engine_from_env
-from ragkit.database.sockets import IDLE_SECONDS, wait_without_limit
 from ragkit.database.translate import translate_errors
+from ragkit.database.wire.sockets import IDLE_SECONDS, wait_without_limit
 from ragkit.errors import DatabaseUnavailable
 from tests.conftest import ROLE
 from tests.stand_ins import silent
