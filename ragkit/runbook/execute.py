@@ -12,6 +12,7 @@ from ragkit.migration.plan.tables.choice import require_one
 from ragkit.migration.plan.tables.entries import TABLES
 from ragkit.runbook.notebooks.run import NotebookRun, Outcome, Tell
 from ragkit.runbook.notebooks.watch import watch_app
+from ragkit.runbook.notifications import address
 from ragkit.runbook.parameters import Parameters, make_private
 from ragkit.runbook.report_pages.run_files import write_plan
 from ragkit.runbook.report_pages.tables_page import write_tables_page
@@ -40,6 +41,7 @@ def run_notebooks(parameters: Parameters, tell: Tell, runs: Path) -> list[Outcom
     plans = [runbook.plan for runbook in Runbook.all_of(parameters)]
     if plans[0].database.url == "sandbox":
         require_one(plans)
+    address(plans[0], os.environ)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     run_dir = make_private(runs.resolve() / f"{stamp}-{parameters.params.stem}")
     parameters = replace(parameters, params=parameters.params.resolve(), run_dir=run_dir)

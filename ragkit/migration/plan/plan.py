@@ -33,6 +33,7 @@ from ragkit.migration.plan.steps import (
     BackfillSection,
     EvaluationSection,
     GatesSection,
+    NotifySection,
     RescueSection,
 )
 from ragkit.retrieval.space import LONG_TEXTS
@@ -55,6 +56,7 @@ class Plan(Section):
     app: AppSection = Field(default_factory=AppSection)
     canary: CanarySection = Field(default_factory=CanarySection)
     check: CheckSection = Field(default_factory=CheckSection)
+    notify: NotifySection = Field(default_factory=NotifySection)
     model_facts: dict[str, ModelFacts] = Field(default_factory=dict)
     _siblings: tuple["Plan", ...] = PrivateAttr(())
     _number: int = PrivateAttr(1)

@@ -1,4 +1,4 @@
-"""Sections about the steps: backfill, evaluation, gates."""
+"""Sections about the steps: backfill, rescue, evaluation, gates, notifications."""
 
 from typing import Annotated, Literal, Self
 
@@ -154,4 +154,15 @@ class GatesSection(Section):
     )
     override: str = Field(
         "", description="a reason to cut over without a GO; it is recorded in the ledger"
+    )
+
+
+class NotifySection(Section):
+    """Who is told by a JSON POST when a step has ended: its outcome, the phase, the verdict. For
+    the step commands, and for the notebooks of `ragkit run`."""
+
+    url: Annotated[str, Field(pattern=r"^(|env|https?://[^\s@?#]+)$")] = Field(
+        "",
+        description="the address, without a secret in it; `env`: that of `NOTIFY_URL`; empty: "
+        "nobody is told",
     )

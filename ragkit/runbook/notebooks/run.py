@@ -1,5 +1,6 @@
 """A run of one table: its notebooks through papermill, into a folder, and the report of them."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from ragkit.migration.plan import Plan
 from ragkit.migration.rescue.service_log import ServiceState
 from ragkit.migration.verdict import GO, read_verdict
 from ragkit.runbook.kernels import private_kernel
+from ragkit.runbook.notifications import address, message, notify
 from ragkit.runbook.parameters import Parameters
 from ragkit.runbook.report_pages.first_page import write_index
 from ragkit.runbook.report_pages.notebook_page import write_page
@@ -23,6 +25,7 @@ from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.runbook import Answer, Runbook
 
 NOTEBOOKS = ROOT / "notebooks"
+TOLD = {"02_backfill", "03_compare", "04_cutover", "05_retire", "90_rollback", "rescue"}
 Tell = Callable[[str], object]
 
 
@@ -60,9 +63,17 @@ class NotebookRun:
             self.stopped = {"notebook": name, "reason": _reason(error)}
         self.phases.append((name, start, time.time()))
         write_page(output)
+        self._notify(notebook)
         if self.stopped is None:
             tell(f"{name}{table} done in {time.time() - start:.1f} s")
         return self.stopped is None
+
+    def _notify(self, notebook: str) -> None:
+        """Of a step that changes something, and of any failure."""
+        if self.stopped or notebook in TOLD:
+            runbook = Runbook(self.plan, self.parameters.run_dir)
+            failure = self.stopped["reason"] if self.stopped else ""
+            notify(address(self.plan, os.environ), message(runbook, notebook, failure))
 
     def close(self) -> Outcome:
         """Writes the figures, the pictures and the first page of whatever there is. The verdict is

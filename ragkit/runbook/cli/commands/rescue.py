@@ -5,12 +5,14 @@ import click
 from ragkit.runbook.cli.commands.steps import open_migration
 from ragkit.runbook.cli.options import with_runbook
 from ragkit.runbook.cli.terminal import Terminal
+from ragkit.runbook.notifications import notified
 from ragkit.runbook.runbook import Runbook
 
 
 @click.command("rescue")
 @with_runbook
 @click.option("--anyway", is_flag=True, help="Start although the app still answers.")
+@notified("rescue")
 def rescue_command(runbook: Runbook, terminal: Terminal, anyway: bool) -> None:
     """Answer by the new model at once, while its column is still filling."""
     from ragkit.runbook.rescue.report import write_rescue  # loads what few commands need

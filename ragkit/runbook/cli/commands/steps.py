@@ -23,6 +23,7 @@ from ragkit.runbook.cli.options import for_each_table, with_each_table, with_run
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, Seconds, changes, look_often
+from ragkit.runbook.notifications import notified
 from ragkit.runbook.report_pages.results import write_comparison, write_verdict
 from ragkit.runbook.rescue.service import service_states
 from ragkit.runbook.runbook import Runbook
@@ -56,6 +57,7 @@ def backfill_command(runbook: Runbook, terminal: Terminal, retry: bool) -> None:
     backfill(runbook, terminal, retry=retry)
 
 
+@notified("backfill")
 def backfill(runbook: Runbook, terminal: Terminal, *, retry: bool = False) -> None:
     migration = open_migration(runbook, terminal)
     terminal.line(runbook.check_questions(), "questions")
@@ -121,6 +123,7 @@ def compare_each(runbooks: Sequence[Runbook], terminal: Terminal) -> None:
         raise GateError("; ".join(named if len(runbooks) > 1 else refused.values()))
 
 
+@notified("compare")
 def compare(runbook: Runbook, terminal: Terminal) -> None:
     """Raises GateError unless GO, or overridden."""
     from ragkit.evaluation.cutoff import carry_cutoffs  # loads what only a comparison needs
@@ -146,6 +149,7 @@ def cutover_command(runbook: Runbook, terminal: Terminal) -> None:
     cut_over(runbook, terminal)
 
 
+@notified("cutover")
 def cut_over(runbook: Runbook, terminal: Terminal) -> None:
     verdict = recheck_verdict(open_migration(runbook, terminal))
     terminal.lines("commands", runbook.app.commands(runbook.plan.new.model))
@@ -157,6 +161,7 @@ def cut_over(runbook: Runbook, terminal: Terminal) -> None:
 
 @click.command("rollback")
 @with_each_table
+@notified("rollback")
 def rollback_command(runbook: Runbook, terminal: Terminal) -> None:
     """Put the app back on the old revision, and check its answer."""
     migration = open_migration(runbook, terminal)
@@ -167,6 +172,7 @@ def rollback_command(runbook: Runbook, terminal: Terminal) -> None:
 
 @click.command("retire")
 @with_each_table
+@notified("retire")
 def retire_command(runbook: Runbook, terminal: Terminal) -> None:
     """Drop the old column, if the plan says old.retire: true."""
     retired = retirement.retire(open_migration(runbook, terminal), runbook.app)
