@@ -45,7 +45,7 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "embedding/providers/sentence_transformers.py": "sentence-transformers",
     "runbook/notebooks/run.py": "notebooks",
     "runbook/judging/widget.py": "notebooks",
-    "runbook/kernels.py": "notebooks",
+    "runbook/notebooks/kernels.py": "notebooks",
     "runbook/report_pages/first_page.py": "notebooks",
     "runbook/report_pages/notebook_page.py": "notebooks",
     "runbook/report_pages/plan_page.py": "notebooks",

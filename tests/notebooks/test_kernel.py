@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from ragkit.runbook.interrupt import MESSAGE
-from ragkit.runbook.kernels import private_kernel
+from ragkit.runbook.notebooks.kernels import private_kernel
 from ragkit.runbook.notebooks.run import NOTEBOOKS
 from tests.conftest import PYTHON, ROOT, environment, few_questions, free_port
 

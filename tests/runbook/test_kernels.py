@@ -9,7 +9,7 @@ from tests.conftest import PYTHON, ROOT, environment
 
 EXECUTE = """
 import sys, pathlib, papermill
-from ragkit.runbook.kernels import private_kernel
+from ragkit.runbook.notebooks.kernels import private_kernel
 for _ in range(int(sys.argv[4])):
     with private_kernel(pathlib.Path(sys.argv[3])) as config:
         papermill.execute_notebook(

@@ -14,7 +14,7 @@ from ragkit.errors import RagkitError
 from ragkit.migration.plan import Plan
 from ragkit.migration.rescue.service_log import ServiceState
 from ragkit.migration.verdict import GO, read_verdict
-from ragkit.runbook.kernels import private_kernel
+from ragkit.runbook.notebooks.kernels import private_kernel
 from ragkit.runbook.notifications import address, message, notify
 from ragkit.runbook.parameters import Parameters
 from ragkit.runbook.report_pages.first_page import write_index
