@@ -157,9 +157,11 @@ def test_a_build_that_ended_without_an_index_is_taken_over(
 def test_an_index_that_a_person_builds_is_not_dropped(vectors, server, write_in_progress, role):
     """Without ragkit's claim; of a superuser's session, this role sees little."""
     person = sa.create_engine(vectors.engine.url.set(username=role or vectors.engine.url.username))
+    with vectors.engine.connect() as connection:  # closed: the build waits for its snapshot
+        name = index.state(connection, vectors).name
     sql = (
-        f'create index concurrently "{index.state(vectors.engine.connect(), vectors).name}" on '
-        f'{vectors.quoted_table} using hnsw ("new vector" vector_cosine_ops)'
+        f'create index concurrently "{name}" on {vectors.quoted_table} '
+        'using hnsw ("new vector" vector_cosine_ops)'
     )
     with ThreadPoolExecutor(2) as executor, person.connect() as connection:
         manual = connection.execution_options(isolation_level="AUTOCOMMIT")
