@@ -190,5 +190,6 @@ def _status(status: Status) -> dict[str, str]:
         **({"queue": status.queue} if status.queue not in (None, EMPTY) else {}),
         **({"jobs": status.jobs} if status.jobs else {}),
         **({"canary": status.canary} if status.canary else {}),
+        **({"control": status.control} if status.control else {}),
         "next": status.next_step,
     }

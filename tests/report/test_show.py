@@ -34,12 +34,14 @@ def test_the_status_card_shows_rows_app_and_next_step(shown):
         serving=None,
         canary="5 % of the traffic waits, 312 answers",
         next_step="go on <b>",
+        control="paused (by ana:4711, 14:03 UTC)",
     )
     html, text = shown(show.card, status)
     assert "database: shop at db.example.com · phase: expanded" in text
     assert "12,400 of 50,000 (3 without text)" in text
     assert "queue: 12 keys, the oldest for 90 s" in text
     assert "canary: 5 % of the traffic waits, 312 answers" in text
+    assert "control: paused (by ana:4711, 14:03 UTC)" in text
     assert "dead letters" not in text
     assert "without an old vector: 2 rows" in text
     assert "old column kept by: the bridge" in text
