@@ -162,10 +162,10 @@ def test_ivfflat_has_the_lists_of_each_partition(engine, plan, new_embedder):
     assert index.build(migration).valid
 
 
-def test_a_partition_that_others_hold_is_waited_for_with_a_deadline(filled, engine):
+def test_a_table_that_others_write_is_waited_for_with_a_deadline(filled, engine):
     plan = changed(filled.plan, {"database.ddl_seconds": 1.0, "database.lock_timeout_ms": 100})
     with engine.connect() as connection:
-        connection.exec_driver_sql('select * from "Part 1"')
+        connection.exec_driver_sql(f"update {filled.quoted_table} set name = name where id = 1")
         with pytest.raises(DatabaseError, match="the table was locked by others for 1 s"):
             index.build(replace(filled, plan=plan))
     assert index.build(filled).valid
