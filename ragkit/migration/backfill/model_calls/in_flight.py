@@ -35,7 +35,7 @@ class InFlight:
     @property
     def waits(self) -> bool:
         """Whether it is a person who keeps requests from starting, and not the model."""
-        return self.held or self.pace < 1
+        return self.held or (self.pace < 1 and not self.running)
 
     @contextmanager
     def slot(self) -> Iterator[None]:

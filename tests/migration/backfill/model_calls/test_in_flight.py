@@ -116,3 +116,13 @@ def test_another_limit_counts_at_once():
     slots.busy()
     slots.steer(3, 1.0, held=False)
     assert (slots.limit, slots.allowed) == (3, 3)
+
+
+def test_a_request_that_is_with_the_model_has_its_deadline_at_any_pace():
+    slots = InFlight(1)
+    slots.steer(1, 0.25, held=False)
+    assert slots.waits
+    with slots.slot():
+        assert not slots.waits
+    slots.steer(1, 1.0, held=False)
+    assert not slots.waits
