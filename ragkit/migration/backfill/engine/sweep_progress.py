@@ -12,7 +12,7 @@ from ragkit.migration.progress.claimed import missing_in_claims
 from ragkit.migration.work import sweep
 from ragkit.retry import retry_database
 
-SHARE = 0.02
+SHARE = 0.05
 """Of the time that the database may spend on counting."""
 
 
