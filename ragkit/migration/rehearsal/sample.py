@@ -48,6 +48,13 @@ _INDEXES = sa.text("""
     join pg_namespace n on n.oid = c.relnamespace
     where i.indrelid = to_regclass(:table) and i.indisvalid and i.indisready order by i.indexrelid
 """)
+# A check that is not valid may not hold for rows that are there: then no update of them works.
+_CHECKS = sa.text("""
+    select format('alter table %s add constraint %I %s', cast(:copy as text), conname,
+                  regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '') || ' not valid')
+    from pg_constraint where conrelid = to_regclass(:table) and contype = 'c'
+    and pg_get_constraintdef(oid) !~ ' NOT ENFORCED$' order by oid
+""")
 
 
 @dataclass(frozen=True)
@@ -114,13 +121,16 @@ def copy_sample(
 
 
 def index_sample(migration: Migration, copied: Migration) -> int:
-    """Every valid index that the table has, on the copy, and its statistics; answers the rows of
-    the copy. Raises DatabaseError."""
-    names = {"table": migration.quoted_table, "on": f" ON {copied.quoted_table} USING "}
+    """Every valid index that the table has, on the copy, its checks and statistics; answers the
+    rows of the copy. Raises DatabaseError."""
+    table, copy = migration.quoted_table, copied.quoted_table
+    indexes = {"table": table, "on": f" ON {copy} USING "}
     with translate_errors("indexing the sample"), migration.engine.begin() as connection:
-        for statement in connection.scalars(_INDEXES, names).all():
+        made = connection.scalars(_INDEXES, indexes).all()
+        made += connection.scalars(_CHECKS, {"table": table, "copy": copy}).all()
+        for statement in made:
             connection.exec_driver_sql(statement)
-        connection.exec_driver_sql(f"analyze {copied.quoted_table}")
+        connection.exec_driver_sql(f"analyze {copy}")
         count = sa.select(sa.func.count()).select_from(copied.table)
         return connection.scalars(count).one()
 
@@ -139,7 +149,7 @@ def place(migration: Migration, schema: str) -> Migration:
 
 def _create(connection: sa.Connection, migration: Migration, copied: Migration) -> list[str]:
     """Answers the columns that can be given a value. Defaults and identities would hold on to the
-    table's own sequences; checks may not hold for rows that are there."""
+    table's own sequences."""
     table = {"table": migration.quoted_table}
     fill = connection.scalar(_FILLFACTOR, table)
     connection.exec_driver_sql(

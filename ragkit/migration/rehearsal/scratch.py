@@ -136,8 +136,9 @@ def _remove(connection: sa.Connection) -> Iterator[costs.ModelCost]:
         rows = sa.table(name, sa.column("migration"), schema=SCHEMA)
         of_scratch = rows.c.migration.startswith(_OF_SCRATCH, autoescape=True)
         connection.execute(sa.delete(rows).where(of_scratch))
-    leases = sa.delete(LEASE).where(LEASE.c.name.startswith(_OF_SCRATCH, autoescape=True))
-    connection.execute(leases)
+    for column in (ledger.MIGRATION.c.id, LEASE.c.name):
+        of_scratch = column.startswith(_OF_SCRATCH, autoescape=True)
+        connection.execute(sa.delete(column.table).where(of_scratch))
     if has_contract(connection):
         of_scratch = CONTRACT.c.table_name.startswith(_OF_SCRATCH, autoescape=True)
         bound = sa.delete(CONTRACT).where(of_scratch).returning(CONTRACT.c.side_table)
