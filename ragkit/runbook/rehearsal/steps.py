@@ -19,7 +19,7 @@ from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.progress import coverage
-from ragkit.migration.rehearsal import forecast, sample
+from ragkit.migration.rehearsal import copying, forecast, sample
 from ragkit.migration.rehearsal.fitness import require_rehearsable, scratch_plan
 from ragkit.migration.rehearsal.forecast import Forecast, Measured, extrapolate, size
 from ragkit.migration.rehearsal.pace import Pace
@@ -93,10 +93,10 @@ class Rehearsal:
     def copy(self) -> sample.Sample:
         """The sample, with every index of the table. Raises DatabaseError."""
         migration = self.place.migration
-        copied = sample.place(migration, SCRATCH)
+        copied = copying.place(migration, SCRATCH)
         by_blocks = sample.is_by_blocks(migration, self.share)
-        added = sample.copy_sample(migration, copied, self.share, self._judged(), by_blocks)
-        rows = sample.index_sample(migration, copied)
+        added = copying.copy_rows(migration, copied, self.share, self._judged(), by_blocks)
+        rows = copying.index_copy(migration, copied)
         self.sample = sample.Sample(rows, max(self._total, rows), added, by_blocks)
         return self.sample
 

@@ -1,123 +1,23 @@
-"""Which rows are copied, and what a copy waits for."""
-
-import threading
+"""Which rows are a sample, and how many must be there."""
 
 import pytest
-import sqlalchemy as sa
 
-from ragkit.errors import ConfigError, DatabaseError
-from ragkit.migration.migration import Migration
+from ragkit.errors import ConfigError
 from ragkit.migration.rehearsal import sample
-from ragkit.migration.rehearsal.scratch import SCRATCH
-from tests.conftest import changed, make_table
-
-ROWS = 600
+from tests.migration.rehearsal.conftest import ROWS
 
 
-@pytest.fixture
-def migration(engine, plan):
-    """Of one row a page."""
-    make_table(engine, plan, [f"Place {n}." for n in range(ROWS)])
-    with engine.begin() as connection:
-        connection.exec_driver_sql('alter table "Amenities" add pad text, set (fillfactor = 10)')
-        connection.exec_driver_sql('alter table "Amenities" alter pad set storage plain')
-        connection.exec_driver_sql("update \"Amenities\" set pad = repeat('x', 5000)")
-        connection.exec_driver_sql(f"create schema {SCRATCH}")
-    return Migration.open(changed(plan, {"database.lock_timeout_ms": 200}), engine)
+def test_enough_blocks_are_a_sample_of_their_own(pages):
+    assert sample.is_by_blocks(pages, 0.5)
+    assert not sample.is_by_blocks(pages, 0.01)
 
 
-def copy(migration, share, judged=(), by_blocks=None):
-    copied = sample.place(migration, SCRATCH)
-    by_blocks = sample.is_by_blocks(migration, share) if by_blocks is None else by_blocks
-    added = sample.copy_sample(migration, copied, share, judged, by_blocks)
-    sample.index_sample(migration, copied)
-    with migration.engine.connect() as connection:
-        return added, set(connection.scalars(sa.select(copied.key_text)))
-
-
-def test_enough_blocks_are_a_sample_of_their_own(migration):
-    assert sample.is_by_blocks(migration, 0.5)
-    assert not sample.is_by_blocks(migration, 0.01)
-
-
-@pytest.mark.parametrize("by_blocks", [True, False])
-def test_the_share_is_random_and_the_same_each_time(migration, by_blocks):
-    _, keys = copy(migration, 0.3, by_blocks=by_blocks)
-    assert len(keys) == pytest.approx(0.3 * ROWS, rel=0.4)
-    assert max(map(int, keys)) > 0.9 * ROWS
-    with migration.engine.begin() as connection:
-        connection.exec_driver_sql(f'drop table {SCRATCH}."Amenities"')
-    assert copy(migration, 0.3, by_blocks=by_blocks)[1] == keys
-
-
-def test_rows_of_judged_questions_are_added_once(migration):
-    judged = [str(n) for n in range(1, 101)]
-    added, keys = copy(migration, 0.3, judged)
-    assert {*judged} < keys
-    assert 0 < added < 100
-
-
-def test_a_filter_holds_for_both(engine, migration):
-    filtered = Migration.open(changed(migration.plan, {"table.where": "mod(id, 2) = 0"}), engine)
-    _, keys = copy(filtered, 0.5, ["1", "2", "4"])
-    assert {"2", "4"} <= keys
-    assert not [key for key in keys if int(key) % 2]
-
-
-def test_an_empty_table_and_a_small_share_are_refused(engine, migration):
-    assert sample.require_enough(migration, 0.5) == pytest.approx(ROWS, rel=0.01)
-    assert sample.require_enough(migration, 1.0) == pytest.approx(ROWS, rel=0.01)
+def test_an_empty_table_and_a_small_share_are_refused(engine, pages):
+    assert sample.require_enough(pages, 0.5) == pytest.approx(ROWS, rel=0.01)
+    assert sample.require_enough(pages, 1.0) == pytest.approx(ROWS, rel=0.01)
     with pytest.raises(ConfigError, match=r"about 60 of 59\d rows.*--share 0\.33\d or more"):
-        sample.require_enough(migration, 0.1)
+        sample.require_enough(pages, 0.1)
     with engine.begin() as connection:
         connection.exec_driver_sql('delete from "Amenities"')
     with pytest.raises(ConfigError, match="has no row"):
-        sample.require_enough(migration, 1.0)
-
-
-def test_a_copy_waits_for_nobody(engine, migration):
-    with engine.begin() as other:
-        other.exec_driver_sql('lock table "Amenities" in access exclusive mode')
-        with pytest.raises(DatabaseError, match="was locked by others, even against reading"):
-            copy(migration, 0.5, by_blocks=True)
-
-
-def test_a_copy_takes_no_longer_than_it_may(migration, monkeypatch):
-    monkeypatch.setattr(sample, "COPY_SECONDS", 1)
-    with migration.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "create function slow(text) returns boolean language plpgsql immutable as "
-            "'begin perform pg_sleep(0.1); return true; end'"
-        )
-    slow = Migration.open(changed(migration.plan, {"table.where": "slow(pad)"}), migration.engine)
-    with pytest.raises(DatabaseError, match="take a smaller --share"):
-        copy(slow, 0.9, by_blocks=True)
-
-
-def test_nobody_waits_for_a_copy(engine, migration, monkeypatch):
-    """It holds the lock of a SELECT until its transaction ends: the app reads and writes."""
-    began, written = threading.Event(), threading.Event()
-    seen = []
-    create = sample._create
-
-    def create_and_stay(connection, *arguments):
-        columns = create(connection, *arguments)
-        began.set()
-        assert written.wait(10)
-        modes = "select mode from pg_locks where relation = '\"Amenities\"'::regclass"
-        seen.extend(connection.scalars(sa.text(f"{modes} and pid = pg_backend_pid()")))
-        return columns
-
-    def write():
-        assert began.wait(10)
-        with engine.begin() as other:
-            other.exec_driver_sql("set local lock_timeout = 1000")
-            other.exec_driver_sql("update \"Amenities\" set name = 'new' where id = 1")
-        written.set()
-
-    monkeypatch.setattr(sample, "_create", create_and_stay)
-    writer = threading.Thread(target=write)
-    writer.start()
-    copy(migration, 0.5, by_blocks=True)
-    writer.join()
-    assert seen == ["AccessShareLock"]
+        sample.require_enough(pages, 1.0)
