@@ -88,6 +88,7 @@ def index_copy(migration: Migration, copied: Migration) -> int:
     """Every valid index that the table has, its checks, and statistics; answers the rows of the
     copy. By one process, whose memory is that of the new index. Raises DatabaseError."""
     table, copy = migration.quoted_table, copied.quoted_table
+    _ = copied.new  # a plug-in may ask its model, which is not for a transaction
     with _bounded(migration, "indexing") as connection:
         count = sa.select(sa.func.count()).select_from(
             sa.table(copied.plan.table.name, schema=copied.plan.table.schema_name)

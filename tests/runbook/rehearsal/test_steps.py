@@ -202,6 +202,24 @@ def test_a_filter_and_an_expression_are_rehearsed(runbook, leftovers):
     assert leftovers() == []
 
 
+def test_a_partitioned_table_is_rehearsed_as_a_plain_one(runbook, engine, leftovers):
+    with engine.begin() as connection:
+        for sql in (
+            'create table parts (like "Amenities") partition by hash (id)',
+            "create table one partition of parts for values with (modulus 2, remainder 0)",
+            "create table two partition of parts for values with (modulus 2, remainder 1)",
+            "insert into parts (id, name, content, embedding, number) "
+            'select id, name, content, embedding, number from "Amenities"',
+            "alter table parts add primary key (id)",
+            "create index on parts using hnsw (embedding vector_cosine_ops)",
+        ):
+            connection.exec_driver_sql(sql)
+    rehearsal, forecast = rehearse(runbook(table__name="parts"), share=0.6)
+    assert 0.4 * ROWS < rehearsal.measured.rows < 0.8 * ROWS
+    assert forecast.rows == pytest.approx(ROWS, rel=0.01)
+    assert leftovers() == []
+
+
 def test_a_key_that_has_expired_is_found_out_and_nothing_is_left(paid, vertex, leftovers, seen):
     vertex.refuse = [StatusCode.UNAUTHENTICATED] * 50
     before = seen()
