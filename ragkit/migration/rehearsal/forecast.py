@@ -103,7 +103,7 @@ def explain(migration: Migration, sample: Sample, forecast: Forecast) -> list[st
         f"the time of the backfill is that of {forecast.limited_by}",
         "an index takes rows · log(rows)" + ("" if kind != "ivfflat" else ", IVFFlat more"),
         "not rehearsed: the app's own traffic, its triggers on the table, a table that is larger "
-        "than the cache",
+        "than the cache, free room in its pages",
         "among fewer rows both models find more, and so does the index: quality and recall are "
         "those of the sample",
     ]

@@ -11,8 +11,8 @@ from ragkit.migration.progress.coverage import count_blocks, estimate_rows
 
 MIN_ROWS = 200
 """Fewer rows say little about speed, and next to nothing about two models."""
-MIN_BLOCKS = 100
-"""Fewer sampled blocks may be all alike."""
+MIN_BLOCKS, MAX_READ = 100, 16_384
+"""Fewer sampled blocks may be all alike; of a larger table (128 MB) single rows cost too much."""
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,15 @@ def require_enough(migration: Migration, share: float) -> int:
 def is_by_blocks(migration: Migration, share: float) -> bool:
     """Whether the share has blocks enough to be a sample of them. Raises DatabaseError."""
     with translate_errors("looking at the table"), migration.engine.connect() as connection:
-        return count_blocks(connection, migration) * share >= MIN_BLOCKS
+        blocks = count_blocks(connection, migration)
+    return blocks * share >= MIN_BLOCKS or blocks > MAX_READ
+
+
+def require_rows(sample: Sample, share: float) -> Sample:
+    """Raises ConfigError for one that has far too few rows, by chance."""
+    if share < 1 and sample.rows < MIN_ROWS / 2:
+        raise ConfigError(
+            f"the sample has {sample.rows:,} rows by chance, expected about "
+            f"{share * sample.total_rows:,.0f}: take a larger --share; the table was not changed"
+        )
+    return sample

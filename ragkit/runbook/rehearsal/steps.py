@@ -24,7 +24,13 @@ from ragkit.migration.rehearsal.fitness import require_rehearsable, scratch_plan
 from ragkit.migration.rehearsal.forecast import Forecast, Measured, extrapolate, size
 from ragkit.migration.rehearsal.pace import Pace
 from ragkit.migration.rehearsal.record import record
-from ragkit.migration.rehearsal.scratch import SCRATCH, make_own_tables, make_scratch, remove
+from ragkit.migration.rehearsal.scratch import (
+    SCRATCH,
+    make_own_tables,
+    make_scratch,
+    rehearsed,
+    remove,
+)
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import Verdict
@@ -69,6 +75,9 @@ class Rehearsal:
     def clean(self) -> str | None:
         """The migration whose rehearsal was left behind, and is removed now; None where there was
         none. Raises PhaseError while one runs, SchemaError or DatabaseError."""
+        with translate_errors("looking for a rehearsal"), self.place.engine.connect() as connection:
+            if rehearsed(connection) is None:
+                return None
         with self._alone():
             return self._remove()
 
@@ -91,13 +100,15 @@ class Rehearsal:
         self._stack.close()
 
     def copy(self) -> sample.Sample:
-        """The sample, with every index of the table. Raises DatabaseError."""
+        """The sample, with every index of the table. Raises ConfigError when it has too few rows by
+        chance, or DatabaseError."""
         migration = self.place.migration
         copied = copying.place(migration, SCRATCH)
         by_blocks = sample.is_by_blocks(migration, self.share)
         added = copying.copy_rows(migration, copied, self.share, self._judged(), by_blocks)
         rows = copying.index_copy(migration, copied)
-        self.sample = sample.Sample(rows, max(self._total, rows), added, by_blocks)
+        copy = sample.Sample(rows, max(self._total, rows), added, by_blocks)
+        self.sample = sample.require_rows(copy, self.share)
         return self.sample
 
     def fill(self) -> Generator[Progress, None, None]:

@@ -104,6 +104,16 @@ def test_the_forecast_is_shown_beside_the_run(paid):
     assert run.backfill_minutes > 0 < run.index_minutes
 
 
+def test_texts_that_the_model_refuses_are_foretold(paid, engine):
+    with engine.begin() as connection:
+        long = "update \"Amenities\" set content = repeat('word ', 4000) where id <= 8"
+        connection.exec_driver_sql(long)
+    rehearsal, forecast = rehearse(paid())
+    assert (rehearsal.measured.dead_letters, rehearsal.measured.rows) == (8, ROWS - 8)
+    assert forecast.dead_letters == 8
+    assert rehearsal.verdict.verdict == "NO-GO"
+
+
 def test_a_quota_limits_the_forecast_whatever_the_rate_is(paid):
     few = paid(backfill__requests_per_minute=6, backfill__batch_size=100)
     rehearsal, forecast = rehearse(few, share=0.5)
@@ -149,6 +159,12 @@ def test_what_a_copy_does_not_show_is_refused(runbook, changes, said):
     named = {name.replace("__", "."): value for name, value in changes.items()}
     with pytest.raises(ConfigError, match=said):
         require_rehearsable(with_plan(runbook().migration, named))
+
+
+def test_there_is_nothing_to_clean_where_nothing_was_rehearsed(runbook, engine):
+    assert Rehearsal(runbook(), 1).clean() is None
+    with engine.connect() as connection:
+        assert not connection.scalar(sa.text("select to_regnamespace('ragkit')"))
 
 
 def test_a_schema_that_somebody_else_made_is_never_dropped(runbook, engine):
