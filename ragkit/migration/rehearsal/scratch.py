@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ragkit.database.identifiers import quote_identifier, quote_literal
-from ragkit.database.translate import LOCK_NOT_AVAILABLE, sqlstate, translate_errors
+from ragkit.database.translate import LOST_RACES, sqlstate, translate_errors
 from ragkit.errors import SchemaError
 from ragkit.migration import ledger
 from ragkit.migration.backfill.model_calls import costs
@@ -40,7 +40,7 @@ _MAY_CREATE = sa.text("""
 _BY_MIGRATION = sa.text("""
     select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'migration' and not a.attisdropped
-    where n.nspname = :own and c.relkind in ('r', 'p') and not c.relispartition
+    where n.nspname = :own and c.relkind = 'r' and not c.relispartition  -- those are dropped
     order by c.relname
 """)
 _FUNCTIONS = sa.text("""
@@ -153,4 +153,4 @@ def _remove(connection: sa.Connection) -> Iterator[costs.ModelCost]:
 
 
 def _is_blocked(error: BaseException) -> bool:
-    return isinstance(error, DBAPIError) and sqlstate(error) == LOCK_NOT_AVAILABLE
+    return isinstance(error, DBAPIError) and sqlstate(error) in LOST_RACES

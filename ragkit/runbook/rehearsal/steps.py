@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Self
 
 from ragkit.database.translate import translate_errors
-from ragkit.errors import ConfigError, ModelError, SpaceNotReady
+from ragkit.errors import ConfigError, ModelError, RagkitError, SpaceNotReady
 from ragkit.evaluation.evidence import Evidence
 from ragkit.migration.backfill.model_calls.costs import ModelCost, read_costs
 from ragkit.migration.backfill.model_calls.quota import Quota
@@ -61,7 +61,8 @@ class Rehearsal:
         if not self.clone:
             return self.runbook
         plan = self.runbook.plan
-        values = plan.model_dump(by_alias=True) | {"database": {"url": self.clone}}
+        values = plan.model_dump(by_alias=True)
+        values["database"] |= {"url": self.clone, "expect": "", "direct": ""}
         return Runbook(type(plan).of(values).beside(plan.siblings), self.runbook.run_dir)
 
     @cached_property
@@ -96,8 +97,14 @@ class Rehearsal:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raises DatabaseError when it cannot be removed, unless a step has failed: that is told."""
+        try:
+            self._stack.close()
+        except RagkitError as left:
+            if error is None:
+                raise
+            log.warning("%s", left)
 
     def copy(self) -> sample.Sample:
         """The sample, with every index of the table. Raises ConfigError when it has too few rows by

@@ -19,7 +19,7 @@ def copy(migration, share, judged=(), by_blocks=None):
     added = copying.copy_rows(migration, copied, share, judged, by_blocks)
     copying.index_copy(migration, copied)
     with migration.engine.connect() as connection:
-        return added, set(connection.scalars(sa.select(copied.key_text)))
+        return added, set(connection.scalars(copied.select(copied.key_text)))
 
 
 @pytest.mark.parametrize("by_blocks", [True, False])
@@ -44,6 +44,18 @@ def test_a_filter_holds_for_both(engine, pages):
     _, keys = copy(filtered, 0.5, ["1", "2", "4"])
     assert {"2", "4"} <= keys
     assert not [key for key in keys if int(key) % 2]
+
+
+def test_rows_of_judged_questions_are_found_by_a_key_of_several_columns(engine, pages):
+    with engine.begin() as connection:
+        connection.exec_driver_sql('alter table "Amenities" alter name set not null')
+        connection.exec_driver_sql('create unique index on "Amenities" (id, name)')
+    both = Migration.open(changed(pages.plan, {"table.key": ("id", "name")}), engine)
+    with engine.connect() as connection:
+        judged = connection.scalars(both.select(both.key_text).where(both.table.c.id <= 50)).all()
+    added, keys = copy(both, 0.3, judged)
+    assert {*judged} < keys
+    assert 0 < added < 50
 
 
 def test_a_copy_waits_for_nobody(engine, pages):

@@ -218,6 +218,17 @@ def test_a_filter_and_an_expression_are_rehearsed(runbook, leftovers):
     assert leftovers() == []
 
 
+def test_what_failed_is_told_also_where_the_copy_cannot_be_removed(runbook, engine, caplog):
+    mine = runbook(database__lock_timeout_ms=20, database__ddl_seconds=0.2)
+    rehearsal = Rehearsal(mine, 1.0)
+    with engine.begin() as other, pytest.raises(RuntimeError, match="the model"), rehearsal:
+        rehearsal.copy()
+        other.exec_driver_sql('select from ragkit_rehearsal."Amenities"')
+        raise RuntimeError("the model")
+    assert "ragkit rehearse --clean tries again" in caplog.text
+    assert rehearsal.clean() == mine.migration.id
+
+
 def test_a_partitioned_table_is_rehearsed_as_a_plain_one(runbook, engine, leftovers):
     with engine.begin() as connection:
         for sql in (
