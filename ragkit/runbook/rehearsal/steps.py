@@ -98,7 +98,7 @@ class Rehearsal:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raises DatabaseError when it cannot be removed, unless a step has failed: that is told."""
+        """Raises DatabaseError when it cannot be removed, unless a step has failed."""
         try:
             self._stack.close()
         except RagkitError as left:
