@@ -22,6 +22,7 @@ from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.schema.trigger_faults import trigger_faults
 from ragkit.migration.status import read_status
 from ragkit.retrieval.contract import read_bindings
+from ragkit.retrieval.search import nearest_values
 from tests.conftest import ROLE, changed, make_plan
 from tests.migration.backfill.machine import Backfilling
 from tests.migration.shapes import insert, make_shaped, shaped_plan, shaped_rows
@@ -383,3 +384,26 @@ def test_a_filter_is_not_asked_for_long_while_nobody_can_read(engine):
         assert drop_old_column(connection, migration)
         assert time.monotonic() - start < 2
     assert "embedding" not in columns(engine)
+
+
+@pytest.mark.parametrize("partitioned", [False, True], ids=["plain", "partitioned"])
+def test_percent_signs_are_taken_as_they_are(engine, new_embedder, partitioned):
+    """pg8000 has a meaning of its own for them in a query with bound values."""
+    make_shaped(engine, partitioned)
+    percent = {
+        "table.where": "id % 2 = 0 and coalesce(\"100%%\", '') not like '%s\\'",
+        "table.content": "(title || ' 100% ' || (id % 3)::text)",
+    }
+    plan = shaped_plan(**percent)
+    migration = Migration.open(plan, engine)
+    assert run_trial(migration).placements.column.seconds > 0
+    assert len(sample_old(migration).keys) == 3
+    expand(migration)
+    fill(migration, new_embedder)
+    index.build(migration)
+    run(migration, "update \"Amenities\" set title = 'New', tenant = 'u' where id in (2, 3)")
+    fill(migration, new_embedder)
+    assert audit(migration).filled == 3
+    vector = new_embedder.embed_query("New 100% 2")
+    with engine.connect() as connection:
+        assert nearest_values(connection, migration.new, vector, ["r.id"], 9)[0] == [2]

@@ -9,6 +9,7 @@ from ragkit.database.identifiers import quote_identifier
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.bindings import place_beside
 from ragkit.migration.schema.side_table.lookup import look_up
+from ragkit.migration.terms.beside_values import as_column
 from ragkit.migration.terms.terms import Terms
 from ragkit.retrieval import side_table
 from ragkit.retrieval.contract import regclass
@@ -76,7 +77,7 @@ class Row:
     def content(self) -> sa.ColumnElement[Any]:
         if self.terms.content.is_column:
             return self.table.c[self.plan.table.content]
-        return sa.literal_column(self.terms.content.of(self.quoted_table), sa.Text())
+        return as_column(self.terms.content.of(self.quoted_table), sa.Text())
 
     @property
     def where(self) -> str:
@@ -87,7 +88,7 @@ class Row:
     def is_in_scope(self) -> sa.ColumnElement[bool]:
         """Whether a row is one of those that are migrated."""
         if where := self.terms.where:
-            return sa.literal_column(where.of(self.quoted_table), sa.Boolean())
+            return as_column(where.of(self.quoted_table), sa.Boolean())
         return sa.true()
 
     @property

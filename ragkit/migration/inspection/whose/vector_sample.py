@@ -15,6 +15,7 @@ from ragkit.database.types import as_array
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import TREE
 from ragkit.migration.rescue.approximated import find_events, is_marked
+from ragkit.migration.terms.beside_values import as_column
 from ragkit.migration.terms.expression import Expression
 
 SAMPLE_ROWS = 32
@@ -78,13 +79,13 @@ def read_sample(
         key_text, vector = sa.literal_column(key.text_of(row), sa.Text()), source.c[column]
         # by number: a column of the table may have any name
         sql = (f"{text.of(row)}::text" for text in texts.values())
-        columns = [key_text, vector, *(sa.literal_column(text, sa.Text()) for text in sql)]
+        columns = [key_text, vector, *(as_column(text, sa.Text()) for text in sql)]
         lengths = (sa.func.coalesce(sa.func.length(c), 0) for c in columns[2:])
         is_long = sum(lengths, start=sa.literal(0)) > SHORT_CHARACTERS
         query = sa.select(*(c.label(f"c{n}") for n, c in enumerate(columns)))
         query = query.where(vector.is_not(None), ~is_marked(marked, key_text, vector))
         if where:
-            query = query.where(sa.literal_column(where.of(row), sa.Boolean()))
+            query = query.where(as_column(where.of(row), sa.Boolean()))
         query = query.order_by(is_long, sa.func.md5(key_text)).limit(SAMPLE_ROWS)
         found: list[Sequence[Any]] = [tuple(row) for row in connection.execute(query)]
     rows = [row for row in found if any((text or "").strip() for text in row[2:])]
