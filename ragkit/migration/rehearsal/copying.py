@@ -20,6 +20,7 @@ from ragkit.database.translate import (
 )
 from ragkit.errors import DatabaseError
 from ragkit.migration.migration import Migration
+from ragkit.migration.rehearsal.scratch import mark_sql
 from ragkit.migration.schema.index.sizing import choose_sizing
 
 COPY_SECONDS = 300
@@ -116,6 +117,7 @@ def _create(connection: sa.Connection, migration: Migration, copied: Migration) 
         "including compression including generated)"
         + (f" with (fillfactor = {fill:d})" if fill else "")
     )
+    connection.exec_driver_sql(mark_sql("table", copied.quoted_table, migration.id))
     return list(connection.scalars(_COLUMNS, table))
 
 

@@ -24,12 +24,13 @@ from ragkit.migration.rehearsal.fitness import require_rehearsable, scratch_plan
 from ragkit.migration.rehearsal.forecast import Forecast, Measured, extrapolate, size
 from ragkit.migration.rehearsal.pace import Pace
 from ragkit.migration.rehearsal.record import record
+from ragkit.migration.rehearsal.removal import remove
 from ragkit.migration.rehearsal.scratch import (
     SCRATCH,
     make_own_tables,
     make_scratch,
     rehearsed,
-    remove,
+    require_room,
 )
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
@@ -87,6 +88,7 @@ class Rehearsal:
         DatabaseError."""
         for runbook in (self.runbook, self.place):
             require_rehearsable(runbook.migration)
+        require_room(self.place.engine)
         self._total = sample.require_enough(self.place.migration, self.share)
         with ExitStack() as stack:
             stack.enter_context(self._alone())
