@@ -40,6 +40,7 @@ def table_clause(qualified_name: str) -> sa.TableClause:
 
 
 def split_name(qualified_name: str) -> tuple[str | None, str]:
-    """Schema (None when there is none) and table of "schema.table"."""
-    schema, _, table = qualified_name.rpartition(".")
-    return schema or None, table
+    """Schema (None when there is none) and table of "schema.table"; of several dots the first one
+    is between them."""
+    schema, dot, table = qualified_name.partition(".")
+    return (schema, table) if dot else (None, qualified_name)

@@ -3,7 +3,7 @@ import sqlalchemy as sa
 
 from ragkit.database.identifiers import quote_identifier, split_name, table_clause
 
-NAMES = ['a"b', "Mixed Case", "select", "a:b", "a%b", "ä"]
+NAMES = ['a"b', "Mixed Case", "select", "a:b", "a%b", "ä", "v2.docs"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -95,6 +95,13 @@ class TableSection(Section):
         "cosine", description="how the app measures distance"
     )
 
+    @field_validator("schema_name")
+    @classmethod
+    def _is_one_part(cls, schema: str) -> str:
+        if "." in schema:
+            raise ValueError("has a dot, which is what separates it from the table: rename it")
+        return schema
+
     @field_validator("content")
     @classmethod
     def _is_name_or_expression(cls, content: str) -> str:

@@ -35,6 +35,13 @@ def test_the_table_and_both_models_are_required():
     assert faults({**MINIMAL, "new": {"model": "wordllama-64"}}) == ["new.column is required"]
 
 
+def test_a_dot_is_in_the_name_of_a_table_only():
+    plan = Plan.of({**MINIMAL, "table": {**TABLE, "name": "v2.docs"}})
+    assert plan.table.qualified_name == "public.v2.docs"
+    [fault] = faults({**MINIMAL, "table": {**TABLE, "schema": "my.docs"}})
+    assert fault.startswith("table.schema: has a dot")
+
+
 def test_all_faults_are_reported_together():
     sections = {**MINIMAL, "backfill": {"batch_size": "many"}, "evaluation": {"k": 0}, "gate": {}}
     messages = faults(sections, "gates.margn=1", "margin=1", "gates.margin=[")
