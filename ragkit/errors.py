@@ -89,6 +89,11 @@ class LostRace(DatabaseError):
     serialisation failure. It may be tried again."""
 
 
+class BrokenConstraint(DatabaseError):
+    """A row breaks a CHECK or a NOT NULL of its table, as a row may whose constraint is NOT VALID:
+    no UPDATE of it works."""
+
+
 class SchemaError(DatabaseError):
     """A table, column, key, extension or privilege is not as required. `faults`: one text for each,
     with the way out."""

@@ -8,7 +8,13 @@ import pg8000
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ragkit.errors import ConfigError, DatabaseError, DatabaseUnavailable, LostRace
+from ragkit.errors import (
+    BrokenConstraint,
+    ConfigError,
+    DatabaseError,
+    DatabaseUnavailable,
+    LostRace,
+)
 
 _UNAVAILABLE = ("08", "57P", "53300")
 """SQLSTATE prefixes of a server that is starting, stopping or full, or of a broken connection."""
@@ -22,14 +28,16 @@ LOCK_NOT_AVAILABLE = "55P03"
 """The SQLSTATE of a statement that lock_timeout has ended."""
 QUERY_CANCELED = "57014"
 """Of one that statement_timeout has ended."""
+BROKEN_CONSTRAINTS = ("23514", "23502")
+"""Of a CHECK, and of a NOT NULL."""
 LOST_RACES = (LOCK_NOT_AVAILABLE, "40P01", "40001")
 """With a deadlock's, and a serialisation failure's."""
 
 
 @contextmanager
 def translate_errors(action: str) -> Iterator[None]:
-    """Raises DatabaseError, LostRace or DatabaseUnavailable in place of a driver's error, or
-    ConfigError for a pooler without transactions.
+    """Raises DatabaseError, LostRace, BrokenConstraint or DatabaseUnavailable in place of a
+    driver's error, or ConfigError for a pooler without transactions.
 
     The message is `action` and the server's primary message.
     """
@@ -46,8 +54,13 @@ def translate_errors(action: str) -> Iterator[None]:
         if is_unavailable(error):
             raise DatabaseUnavailable(f"{action}: {_why_unavailable(error)}") from None
         reason = server_fields(error).get("M", f"{type(error).__name__} of the driver")
-        kind = LostRace if sqlstate(error) in LOST_RACES else DatabaseError
-        raise kind(f"{action}: {reason}") from None
+        raise _kind(sqlstate(error))(f"{action}: {reason}") from None
+
+
+def _kind(state: str | None) -> type[DatabaseError]:
+    if state in LOST_RACES:
+        return LostRace
+    return BrokenConstraint if state in BROKEN_CONSTRAINTS else DatabaseError
 
 
 def is_unavailable(error: Exception) -> bool:

@@ -44,6 +44,7 @@ RULES = {
     "RK051": ("UPDATE triggers", "triggers or rules that fire for each row of the backfill"),
     "RK052": ("publications", "logical replication sends each row again"),
     "RK053": ("isolation", "transactions that fail when the backfill writes one of their rows"),
+    "RK054": ("constraints", "rows that break a constraint that is not valid: no UPDATE works"),
     "RK060": ("APIs? .*|roles/.*", "APIs and roles of the Google Cloud project"),
     "RK099": (".*", "any other check"),
 }

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from ragkit.database.identifiers import quote_identifier
 from ragkit.database.translate import translate_errors
 from ragkit.deploy.project_checks import Check
 from ragkit.migration import phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import TREE
+from ragkit.migration.terms.beside_values import as_column
 
 _ALL_COLUMNS = (
     r"select\s+(\w+\.)?\*|insert\s+into\s+[\w.\"]+\s+(select|values)|copy\s+[\w.\"]+\s+(from|to)"
@@ -37,6 +39,15 @@ _TRIGGERS = sa.text(f"""{TREE}
     union
     select rulename from pg_rewrite where ev_class = to_regclass(:table) and ev_type = '2'
     order by 1
+""")
+_NOT_VALID = sa.text(f"""{TREE}
+    select c.conname, string_agg(distinct coalesce(
+        pg_get_expr(c.conbin, c.conrelid), format('%I is not null', a.attname)), ' and ')
+    from pg_constraint c join tree on tree.oid = c.conrelid
+    left join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+    where c.contype in ('c', 'n') and not c.convalidated
+    and pg_get_constraintdef(c.oid) !~ ' NOT ENFORCED$'
+    group by c.conname order by c.conname
 """)
 _PUBLICATIONS = sa.text(f"""{TREE}
     select distinct pubname from pg_publication_tables t
@@ -78,6 +89,7 @@ def side_effects(migration: Migration) -> list[Check]:
             *_update_triggers(names(_TRIGGERS)),
             *_publications(names(_PUBLICATIONS), migration),
             *_isolation(names(_ISOLATION)),
+            *_constraints(connection, migration),
         ]
 
 
@@ -121,6 +133,20 @@ def _publications(names: list[str], migration: Migration) -> Iterator[Check]:
         )
         fix = "add the column at the subscriber first, or leave it out by a column list"
         yield Check("publications", observed, None, fix)
+
+
+def _constraints(connection: sa.Connection, migration: Migration) -> Iterator[Check]:
+    """Those that are not valid, and that some row breaks."""
+    for name, rule in connection.execute(_NOT_VALID, {"table": migration.quoted_table}).all():
+        breaks = as_column(f"({rule}) is false", sa.Boolean())
+        if rows := connection.scalar(migration.select(sa.func.count()).where(breaks)):
+            observed = (
+                f"{rows:,} rows break {name}, which is NOT VALID: no UPDATE of them works, so that "
+                "they become dead letters once they are embedded"
+            )
+            table = migration.quoted_table
+            fix = f"mend the rows, then: ALTER TABLE {table} VALIDATE CONSTRAINT "
+            yield Check("constraints", observed, None, f"{fix}{quote_identifier(name)};")
 
 
 def _isolation(roles: list[str]) -> Iterator[Check]:

@@ -7,7 +7,10 @@ from ragkit.database.translate import sqlstate
 from ragkit.migration import phases
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.inspection.side_effects import side_effects
+from ragkit.migration.progress import dead_letters
+from ragkit.migration.progress.audit import audit
 from ragkit.migration.schema.expansion import expand
+from tests.conftest import TEXTS
 
 
 def told(migration):
@@ -104,3 +107,24 @@ def test_a_stricter_isolation_is_named_and_its_transaction_fails(
         with pytest.raises(sa.exc.DBAPIError) as error:
             connection.execute(sa.update(migration.table).values({"name": "x"}))
         assert sqlstate(error.value) == "40001"
+
+
+def test_rows_that_no_update_works_on_are_counted_and_become_dead_letters(
+    migration, engine, new_embedder
+):
+    table = migration.quoted_table
+    run(
+        engine,
+        f"alter table {table} add constraint kept check (id > 0) not valid",
+        f"alter table {table} add constraint late check (id % 3 <> 2) not valid",
+    )
+    assert told(migration)["constraints"].startswith("2 rows break late")
+    expand(migration)
+    list(run_backfill(migration, new_embedder))
+    assert {letter.key for letter in dead_letters.list_all(migration)} == {"2", "5"}
+    assert migration.phase() == phases.BACKFILLED
+    run(engine, f"alter table {table} drop constraint late")
+    dead_letters.clear(migration)
+    list(run_backfill(migration, new_embedder))
+    assert dead_letters.list_all(migration) == []
+    assert audit(migration).filled == len(TEXTS)

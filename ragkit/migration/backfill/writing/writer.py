@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from ragkit.database.translate import translate_errors
 from ragkit.database.wire.arrays import encode_vectors
 from ragkit.database.wire.round_trip import ask
-from ragkit.errors import DatabaseError, LostRace
+from ragkit.errors import BrokenConstraint, DatabaseError, LostRace
 from ragkit.migration.backfill.writing.write_size import WriteSize
 from ragkit.migration.migration import Migration
+from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema.writing import write_sql
 from ragkit.migration.work import queue
 from ragkit.migration.work.rows import Row
@@ -26,6 +27,8 @@ from ragkit.retrieval.guarded_write import SETTINGS, encode_texts
 from ragkit.retry import lost_race, retry_database
 
 _VECTOR = "select 'vector'::regtype::oid::bigint"
+MOST_BROKEN = 100
+"""Rows that break a constraint before any row is written: it is not these rows that are wrong."""
 log = logging.getLogger(__name__)
 
 
@@ -43,21 +46,36 @@ class Writer:
         self._round_trip, self._vector_oid = 0.0, 0
         self._free: list[sa.Connection] = []
         self._keeps = False
+        self._landed = self._broken = 0
         self.size = WriteSize()
 
     def write(self, rows: Sequence[Row], vectors: np.ndarray) -> int:
         """How many vectors of shape (len(rows), dimension) landed.
 
         The other rows were deleted, edited or filled since they were read, or somebody else has
-        locked them: their keys are in the queue. Raises DatabaseError.
+        locked them: their keys are in the queue. A row that no UPDATE works on is a dead letter.
+        Raises DatabaseError.
         """
         try:
             landed: int = lost_race()(retry_database, self._write, rows, vectors)
+            self._landed += landed
             return landed
         except LostRace as error:
             log.warning("%d rows come later: %s", len(rows), error)
             retry_database(queue.put_back, self._migration, [row.key for row in rows])
             return 0
+        except BrokenConstraint as error:
+            if (half := len(rows) // 2) == 0:
+                self._set_aside(rows[0], error)
+                return 0
+            return self.write(rows[:half], vectors[:half]) + self.write(rows[half:], vectors[half:])
+
+    def _set_aside(self, row: Row, error: BrokenConstraint) -> None:
+        if self._broken == MOST_BROKEN and not self._landed:
+            raise DatabaseError(f"{error}: so do the first {MOST_BROKEN} rows, none was written")
+        self._broken += 1
+        reason = f"no UPDATE of this row works: {error}; mend it, then: ragkit backfill --retry"
+        retry_database(dead_letters.add, self._migration, {row.key: (row.text, reason)})
 
     def __enter__(self) -> Self:
         """Keeps its connections until the end of the block: the pool would ask the server before

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ragkit.errors import DatabaseError
 from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.migration import Migration
+from ragkit.migration.progress import dead_letters
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import queue
 from ragkit.migration.work.rows import Row
@@ -151,3 +152,31 @@ def test_a_trigger_that_removes_the_vectors_is_an_error(migration, engine):
         )
     with pytest.raises(DatabaseError, match="a trigger of the table removes the vectors of new"):
         Writer(migration).write(ROWS, ONES)
+
+
+def late_check(migration, rule):
+    with migration.engine.begin() as connection:
+        statement = f"alter table {migration.quoted_table} add constraint late check ({rule})"
+        connection.exec_driver_sql(f"{statement} not valid")
+
+
+def test_a_row_that_no_update_works_on_is_set_aside(migration):
+    expand(migration)
+    late_check(migration, "id not in (2, 5)")
+    writer = Writer(migration)
+    assert writer.write(ROWS, ONES) == 4
+    assert writer.write(ROWS, ONES) == 0
+    [one, other] = dead_letters.list_all(migration)
+    assert (one.key, other.key) == ("2", "5")
+    assert 'violates check constraint "late"' in one.reason
+    assert "Northlight" not in one.reason
+    assert queued(migration) == []
+
+
+def test_a_constraint_that_every_row_breaks_ends_the_run(migration, monkeypatch):
+    monkeypatch.setattr("ragkit.migration.backfill.writing.writer.MOST_BROKEN", 3)
+    expand(migration)
+    late_check(migration, "id < 0")
+    with pytest.raises(DatabaseError, match='constraint "late": so do the first 3 rows'):
+        Writer(migration).write(ROWS, ONES)
+    assert len(dead_letters.list_all(migration)) == 3
