@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Self
 
 from ragkit.database.translate import translate_errors
-from ragkit.errors import ConfigError, ModelError, RagkitError, SpaceNotReady
+from ragkit.errors import ConfigError, ModelError, PlanError, RagkitError, SpaceNotReady
 from ragkit.evaluation.evidence import Evidence
 from ragkit.migration.backfill.model_calls.costs import ModelCost, read_costs
 from ragkit.migration.backfill.model_calls.quota import Quota
@@ -58,13 +58,18 @@ class Rehearsal:
 
     @cached_property
     def place(self) -> Runbook:
-        """Where the copy is made. Raises PlanError for a clone whose address is not one."""
+        """Where the copy is made. Raises ConfigError for a clone whose address is not one."""
         if not self.clone:
             return self.runbook
         plan = self.runbook.plan
         values = plan.model_dump(by_alias=True)
         values["database"] |= {"url": self.clone, "expect": "", "direct": ""}
-        return Runbook(type(plan).of(values).beside(plan.siblings), self.runbook.run_dir)
+        try:
+            there = type(plan).of(values).beside(plan.siblings)
+        except PlanError as error:
+            faults = "; ".join(fault.removeprefix("database.url: ") for fault in error.faults)
+            raise ConfigError(f"--clone: {faults}; nothing was changed") from None
+        return Runbook(there, self.runbook.run_dir)
 
     @cached_property
     def scratch(self) -> Runbook:
