@@ -17,6 +17,9 @@ from ragkit.retrieval.rescue.coverage import NOT_BLANK
 PAGES, STRETCHES = 256, 16
 """What an estimate reads: so many pages, in so many stretches."""
 
+COUNTED = 64 * PAGES
+"""So many pages (128 MB) are read in a moment. Rows of a filter may be in few of them."""
+
 
 @dataclass(frozen=True)
 class RowCounts:
@@ -54,8 +57,9 @@ def count_rows(
 def estimate_rows(
     connection: sa.Connection, migration: Migration, *, expanded: bool = True
 ) -> RowCounts:
-    """By reading PAGES pages, spread over the table; exact for a smaller one. Before `expanded`,
-    there is no new column, and every row is pending."""
+    """By reading PAGES pages, spread over the table; exact for a smaller one, and up to COUNTED
+    pages where the read ones have no row. Before `expanded`, there is no new column, and every row
+    is pending."""
     counts_of = _counts if expanded else _counts_before
     leaves = of_leaves(connection, migration)
     blocks = sum(leaf.leaf.blocks for leaf in leaves)
@@ -65,6 +69,8 @@ def estimate_rows(
     parts = [counts_of(leaf, *in_blocks(first, end)) for leaf, first, end in stretches]
     some = sa.union_all(*parts).subquery()
     seen = connection.execute(sa.select(*(sa.func.sum(column) for column in some.c))).one()
+    if blocks <= COUNTED and not any(seen):
+        return RowCounts(*connection.execute(counts_of(migration)).one())
     pages = sum(end - first for _, first, end in stretches)
     return RowCounts(*(int(count * blocks // pages) for count in seen))
 

@@ -4,6 +4,8 @@ table; of a smaller table single rows."""
 from dataclasses import dataclass
 from math import ceil
 
+import sqlalchemy as sa
+
 from ragkit.database.translate import translate_errors
 from ragkit.errors import ConfigError
 from ragkit.migration.migration import Migration
@@ -37,6 +39,8 @@ def require_enough(migration: Migration, share: float) -> int:
     share has too few of them for a comparison, or DatabaseError."""
     with translate_errors("looking at the table"), migration.engine.connect() as connection:
         total = estimate_rows(connection, migration, expanded=False).rows
+        if not total:  # no page of the estimate has one
+            total = connection.scalar(migration.select(sa.func.count())) or 0
     if not total:
         raise ConfigError(f"{migration.plan.table.qualified_name} has no row: nothing to rehearse")
     if share < 1 and share * total < MIN_ROWS:

@@ -3,7 +3,10 @@
 import pytest
 
 from ragkit.errors import ConfigError
+from ragkit.migration.migration import Migration
+from ragkit.migration.progress import coverage
 from ragkit.migration.rehearsal import sample
+from tests.conftest import changed
 from tests.migration.rehearsal.conftest import ROWS
 
 
@@ -22,6 +25,14 @@ def test_chance_may_leave_too_few_rows():
     assert sample.require_rows(few, 1.0) is few
     with pytest.raises(ConfigError, match="has 90 rows by chance, expected about 300"):
         sample.require_rows(few, 0.03)
+
+
+def test_rows_that_are_in_few_pages_are_found(pages, monkeypatch):
+    monkeypatch.setattr(coverage, "COUNTED", 0)
+    last = Migration.open(changed(pages.plan, {"table.where": f"id > {ROWS - 10}"}), pages.engine)
+    with pages.engine.connect() as connection:
+        assert coverage.estimate_rows(connection, last, expanded=False).rows == 0
+    assert sample.require_enough(last, 1.0) == 10
 
 
 def test_an_empty_table_and_a_small_share_are_refused(engine, pages):
