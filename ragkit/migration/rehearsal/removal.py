@@ -113,7 +113,7 @@ def _drop(connection: sa.Connection) -> None:
             raise
         others = "; ".join(server_fields(error).get("D", "").splitlines())
         raise SchemaError(
-            f"the rehearsal is not removed, because ragkit did not make all of it: {others}. Move "
+            f"the rehearsal is not removed, because others made something in it: {others}. Move "
             "or drop that, then: ragkit rehearse --clean"
         ) from None
 
