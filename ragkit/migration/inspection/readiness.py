@@ -128,11 +128,9 @@ def _index_bytes(migration: Migration, vector_bytes: int) -> float:
 def _connections(migration: Migration) -> Check:
     """For how many processes at once the server has room."""
     room = read_room(migration)
-    if room.processes or room.pooler:
-        return Check("connections", str(room), None)
-    return Check(
-        "connections", str(room), False, f"set {POOL_SIZE} to {MIN_POOL}, or raise {room.limit}"
-    )
+    has_room = room.pooler or room.processes
+    advice = "" if has_room else f"set {POOL_SIZE} to {MIN_POOL}, or raise {room.limit}"
+    return Check("connections", str(room), None, advice)
 
 
 def _standbys(migration: Migration) -> Iterator[Check]:
