@@ -1,6 +1,7 @@
 """One operator at a time: steps that must not run beside one another.
 
-Backfills and followers need no such lease; they share the work.
+Backfills and followers need no such lease; they share the work. Of the jobs of a migration, one
+leads: its first task leases the part that is done once.
 """
 
 import time
@@ -17,15 +18,29 @@ from ragkit.migration.work.tables import LEASE, WORKER, exist
 from ragkit.migration.work.workers import LEASE_SECONDS, Worker, is_alive, working
 
 POLL_SECONDS = 0.25
+LEAD = " backfill"
+"""Behind the migration's id: the lease of what is done once in a backfill of many processes."""
+
+
+class Taken(PhaseError):
+    """By `holder`, who is at work."""
+
+    def __init__(self, step: str, holder: Worker):
+        self.holder = holder
+        super().__init__(
+            f"{step} is refused: {holder} is running; wait for its end; nothing was changed"
+        )
 
 
 @contextmanager
-def exclusive(migration: Migration, step: str, *, with_siblings: bool = False) -> Iterator[None]:
+def exclusive(
+    migration: Migration, step: str, *, with_siblings: bool = False, part: str = ""
+) -> Iterator[None]:
     """Leases the migration, and its siblings where one app is switched for all of them, for `step`
-    while the block runs.
+    while the block runs; only its `part`, such as LEAD, where one is named.
 
-    Raises PhaseError, which names the other operator's step, or DatabaseError. Waits for the
-    lease of a process that was killed; before expand there is nothing to lease.
+    Raises Taken, which names the other operator's step, or DatabaseError. Waits for the lease of a
+    process that was killed; before expand there is nothing to lease.
     """
     with translate_errors(step), migration.engine.connect() as connection:
         is_expanded = exist(connection)
@@ -37,7 +52,7 @@ def exclusive(migration: Migration, step: str, *, with_siblings: bool = False) -
         try:
             # in one order, so that of two operators one gets all
             for name in sorted(plan.migration_id for plan in plans):
-                _lease(migration, name, worker, step)
+                _lease(migration, name + part, worker, step)
             yield
         finally:
             with translate_errors(step), migration.engine.begin() as connection:
@@ -53,10 +68,7 @@ def _lease(migration: Migration, name: str, worker: str, step: str) -> None:
             holder = connection.execute(holds.where(LEASE.c.name == name)).first()
         renewed = holder is not None and holder.until != (seen_until := seen_until or holder.until)
         if holder and (renewed or time.monotonic() > deadline):
-            other = Worker(holder.name, holder.since)
-            raise PhaseError(
-                f"{step} is refused: {other} is running; wait for its end; nothing was changed"
-            )
+            raise Taken(step, Worker(holder.name, holder.since))
         time.sleep(POLL_SECONDS)
 
 
