@@ -22,6 +22,8 @@ RagkitError
 │   ├── SpaceNotReady
 │   ├── SpaceMismatch
 │   └── DamagedContract  was changed by hand, or made by another version
+├── EngineError          the workers of a backfill cannot do the work
+│   └── EngineAway       cannot be reached, or has no worker; this may pass
 ├── PhaseError           a step does not fit the phase, or another operator's step is running
 ├── DriftError           a reviewed plan no longer fits the table, the contract or the code
 ├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
@@ -30,13 +32,18 @@ RagkitError
 └── SandboxError         the embedded default cannot run here
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 
 class RagkitError(Exception):
-    """The root of ragkit's errors."""
+    """The root of ragkit's errors. They may be pickled: a worker's reach the process that waits for
+    it."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _restore, (type(self), self.args, vars(self))
 
     def _render_traceback_(self) -> list[str]:
         """One line in JupyterLab, in papermill's output and in the HTML report (IPython hook)."""
@@ -159,6 +166,14 @@ class DamagedContract(ContractError):
     """What is kept was changed by hand, or made by another version."""
 
 
+class EngineError(RagkitError):
+    """The workers of a backfill cannot do the work."""
+
+
+class EngineAway(EngineError):
+    """What runs the workers cannot be reached, or has none. This may pass."""
+
+
 class PhaseError(RagkitError):
     """A step does not fit the migration's phase, or another operator's step is running."""
 
@@ -186,3 +201,12 @@ class AppNotRecognised(DeployError):
 
 class SandboxError(RagkitError):
     """The embedded default cannot run here."""
+
+
+def _restore(
+    kind: type[RagkitError], arguments: tuple[Any, ...], attributes: dict[str, Any]
+) -> RagkitError:
+    """Without the constructor, which may want other arguments than those of the exception."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error

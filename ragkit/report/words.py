@@ -137,6 +137,7 @@ def progress_line(step: Progress) -> str:
         _time(step),
         money(step.usd) if step.usd else "",
         f"{step.in_flight:,} in flight" if step.in_flight else "",
+        f"{step.workers:,} workers" if step.workers else "",
         f"slowed down: {step.waiting}" if step.waiting else "",
         f"jobs: {step.jobs}" if step.jobs.rows else "",
     ]

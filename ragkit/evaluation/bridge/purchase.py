@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from ragkit.embedding.embedder import Embedder
 from ragkit.embedding.long_texts.embedder import for_rows
 from ragkit.evaluation.bridge.rows import SampledRow
+from ragkit.migration.backfill.filling import requests_in_flight, require_bound_space
 from ragkit.migration.backfill.model_calls.in_flight import InFlight
 from ragkit.migration.backfill.model_calls.metering import meter_requests
-from ragkit.migration.backfill.pipeline import requests_in_flight, require_bound_space
 from ragkit.migration.backfill.reading.batches import Batch, Portion, RequestLimits
 from ragkit.migration.backfill.stages import Pipeline
 from ragkit.migration.backfill.throttle import throttle_for

@@ -14,7 +14,8 @@ class Progress:
     """`done` of about `total` rows have a vector; `rate` is that of this run, in rows/s. `usd` is
     what all runs of this migration have spent, `in_flight` the requests that are with the model
     now, and `waiting` why the backfill is slowed down, or what makes its writes dear; "" when
-    nothing does. `jobs` are those of the provider's batch API."""
+    nothing does. `jobs` are those of the provider's batch API; `workers` the processes that fill,
+    where they are others than this one."""
 
     done: int
     total: int
@@ -24,6 +25,7 @@ class Progress:
     in_flight: int = 0
     waiting: str = ""
     jobs: JobCounts = NO_JOBS
+    workers: int = 0
 
     @property
     def eta_seconds(self) -> float:

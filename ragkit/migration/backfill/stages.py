@@ -6,7 +6,7 @@ No model is called inside a transaction. Identical texts are embedded once.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Self
 
 import numpy as np
@@ -49,14 +49,12 @@ class Pipeline:
         model: Embedder,
         in_flight: InFlight,
         throttle: Throttle,
-        executor: Executor | None = None,
     ):
         self._migration, self._in_flight = migration, in_flight
         self._model, self.model = ObservedEmbedder(model, in_flight), model.model
         self._limits = RequestLimits.of(model.model, migration.plan.backfill.batch_size)
         self._seconds = migration.plan.backfill.model_seconds
-        self._own = None if executor else ThreadPoolExecutor(MAX_IN_FLIGHT, "embed")
-        self._submit_to: Executor = executor or self._own  # type: ignore[assignment]
+        self._embed_in = ThreadPoolExecutor(MAX_IN_FLIGHT, "embed")
         self._writer, self._cache = open_writer(migration), VectorCache()
         self._request: list[str] = []
         self._request_bytes = self._rows = 0
@@ -77,8 +75,7 @@ class Pipeline:
         self._write_in.shutdown(wait=False, cancel_futures=True)  # a database may hang, as a model
         self._writer.__exit__()
         self._in_flight.close()
-        if self._own:
-            self._own.shutdown(wait=False, cancel_futures=True)
+        self._embed_in.shutdown(wait=False, cancel_futures=True)
 
     def run(
         self, batches: Iterator[Batch], check: Callable[[], None] = lambda: None
@@ -143,7 +140,7 @@ class Pipeline:
 
     def _submit(self) -> None:
         texts, self._request, self._request_bytes = self._request, [], 0
-        self._futures[self._submit_to.submit(self._embed, texts)] = texts
+        self._futures[self._embed_in.submit(self._embed, texts)] = texts
 
     def _embed(self, texts: list[str]) -> EmbeddingResult:
         with self._in_flight.slot():

@@ -4,9 +4,13 @@ import logging
 import time
 from collections.abc import Callable
 
+import sqlalchemy as sa
+
 from ragkit.database.translate import translate_errors
 from ragkit.errors import PhaseError
 from ragkit.migration.migration import Migration
+from ragkit.migration.partitions.leaf import of_leaf
+from ragkit.migration.progress.coverage import in_blocks
 from ragkit.migration.work import queue, sweep, workers
 
 MIN_WAIT, MAX_WAIT = 0.25, 2.0
@@ -16,7 +20,8 @@ log = logging.getLogger(__name__)
 
 
 class Waiting:
-    """Longer each time, while nothing changes; after `patience` seconds it is an error."""
+    """Longer each time, while nothing changes; after `patience` seconds it is an error. What is
+    held changes also when rows of a range get their vectors: a slow model works on one for long."""
 
     def __init__(
         self,
@@ -28,6 +33,7 @@ class Waiting:
         self._migration, self._patience = migration, patience
         self._sleep, self._clock = sleep, clock
         self._left: object = None
+        self._missing: int | None = None
         self._since, self._warned, self._pause = clock(), False, MIN_WAIT
 
     def restart(self) -> None:
@@ -35,15 +41,26 @@ class Waiting:
         self._left = None
 
     def wait(self) -> None:
+        """Raises as `look`."""
+        self.look()
+        self._sleep(self._pause)
+        self._pause = min(2 * self._pause, MAX_WAIT)
+
+    def look(self) -> None:
         """Raises PhaseError, which tells what is left and who holds it, or DatabaseError."""
         with translate_errors("waiting"), self._migration.engine.connect() as connection:
             walked = sweep.state(connection, self._migration)
             waiting = queue.depth(connection, self._migration)
+            if (left := (walked, waiting.keys)) != self._left:
+                self._left, self._missing = left, None
+                self._changed()
+            seconds = self._clock() - self._since
+            if seconds < WARN_SECONDS:
+                return
+            if (missing := _missing_in_claims(connection, self._migration)) != self._missing:
+                self._missing = missing
+                return self._changed()
             holders = workers.at_work(connection, self._migration.id)
-        if (left := (walked, waiting.keys)) != self._left:
-            self._left = left
-            self._since, self._warned, self._pause = self._clock(), False, MIN_WAIT
-        seconds = self._clock() - self._since
         said = (
             f"{walked.claims} ranges of the table and {waiting.keys} rows are left for "
             f"{seconds:.0f} s, "
@@ -51,8 +68,20 @@ class Waiting:
         )
         if seconds >= self._patience:
             raise PhaseError(f"{said}: let them end, or end them, and run this again")
-        if seconds >= WARN_SECONDS and not self._warned:
+        if not self._warned:
             log.warning(said)
             self._warned = True
-        self._sleep(self._pause)
-        self._pause = min(2 * self._pause, MAX_WAIT)
+
+    def _changed(self) -> None:
+        self._since, self._warned, self._pause = self._clock(), False, MIN_WAIT
+
+
+def _missing_in_claims(connection: sa.Connection, migration: Migration) -> int:
+    """Rows without a vector in the ranges that workers are busy with."""
+    missing = 0
+    for claimed in sweep.claims(connection, migration):
+        leaf = of_leaf(migration, claimed.leaf)
+        blocks = in_blocks(claimed.first, claimed.end)
+        rows = leaf.select(sa.func.count()).where(*blocks, leaf.new_vector.is_(None))
+        missing += connection.scalar(rows) or 0
+    return missing

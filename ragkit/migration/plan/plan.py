@@ -16,6 +16,7 @@ from ragkit.embedding.catalogue.names import split_dimension
 from ragkit.errors import PlanError
 from ragkit.migration.plan import load
 from ragkit.migration.plan.app import AppSection, CanarySection, CheckSection
+from ragkit.migration.plan.backfill import BackfillSection
 from ragkit.migration.plan.data import (
     ColumnSection,
     DatabaseSection,
@@ -30,7 +31,6 @@ from ragkit.migration.plan.models.facts import ModelFacts
 from ragkit.migration.plan.models.named import batch_faults, model_faults
 from ragkit.migration.plan.section import Section, fields, is_text
 from ragkit.migration.plan.steps import (
-    BackfillSection,
     EvaluationSection,
     GatesSection,
     NotifySection,

@@ -42,12 +42,24 @@ _STATE = sa.text(f"""{TREE}
     left join {SWEEP} s on s.migration = :id and s.relation = c.oid
     where c.relkind = 'r'
 """)
+_LEFT = sa.text(f"""{TREE}
+    select (coalesce(sum(coalesce(s.blocks, {BLOCKS}) - coalesce(s.next_block, 0)), 0)
+        + (select coalesce(sum(end_block - first_block), 0) from {CLAIM} where migration = :id)
+    )::bigint
+    from tree join pg_class c using (oid)
+    left join {SWEEP} s on s.migration = :id and s.relation = c.oid
+    where c.relkind = 'r'
+""")
 _MARKS = f"""
     select s.relation, n.nspname as schema, c.relname as name, s.filenode, s.blocks, s.next_block
     from {SWEEP} s join pg_class c on c.oid = s.relation
     join pg_namespace n on n.oid = c.relnamespace
     where s.migration = :id
 """
+_CLAIMS = sa.text(f"""
+    select m.*, k.first_block, k.end_block from ({_MARKS}) m
+    join {CLAIM} k on k.migration = :id and k.relation = m.relation
+""")
 _NEXT = sa.text(f"{_MARKS} and s.next_block < s.blocks order by s.relation limit 1")
 _MARK = sa.text(f"{_MARKS} and s.relation = :relation")
 
@@ -104,6 +116,17 @@ def restart(connection: sa.Connection, migration: Migration) -> None:
 def state(connection: sa.Connection, migration: Migration) -> SweepState:
     """Of the leaves that the table has now, also of those that nobody has begun to walk."""
     return SweepState(*connection.execute(_STATE, _names(migration)).one())
+
+
+def blocks_left(connection: sa.Connection, migration: Migration) -> int:
+    """Those that nobody has claimed, and those of claims."""
+    return connection.scalar(_LEFT, _names(migration)) or 0
+
+
+def claims(connection: sa.Connection, migration: Migration) -> list[Range]:
+    """What workers are busy with."""
+    rows = connection.execute(_CLAIMS, {"id": migration.id})
+    return [Range(_leaf(row), row.first_block, row.end_block) for row in rows]
 
 
 def claim(migration: Migration, worker: str) -> Range | None:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ragkit.database.own_tables import create_own_tables
 from ragkit.embedding.catalogue import Model
-from ragkit.migration.plan.steps import BackfillSection
+from ragkit.migration.plan.backfill import BackfillSection
 from ragkit.retrieval.contract import SCHEMA
 
 QUOTA = sa.Table(

@@ -66,9 +66,12 @@ class RequestLimits:
             yield found[start:]
 
 
-def sweep_batches(migration: Migration, worker: str, limits: RequestLimits) -> Iterator[Batch]:
-    """Until no range is left to claim. Raises DatabaseError."""
-    while claimed := retry_database(sweep.claim, migration, worker):
+def sweep_batches(
+    migration: Migration, worker: str, limits: RequestLimits,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> Iterator[Batch]:  # fmt: skip
+    """Claims ranges while it `goes_on`, until none is left. Raises DatabaseError."""
+    while goes_on() and (claimed := retry_database(sweep.claim, migration, worker)):
         leaf = of_leaf(migration, claimed.leaf)
         found = retry_database(places, leaf, claimed)
         if found is None:

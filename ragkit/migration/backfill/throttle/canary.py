@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -39,8 +39,8 @@ class Canary:
     """A Watch. `ask` returns the query's time in ms; `scans` how often the app's index has been
     used, None where there is none: then the app counts as busy.
 
-    Its baseline is taken when it is first due, while the writes stand still: a short backfill is
-    over by then.
+    Its baseline, where none is given, is taken when it is first due, while the writes stand still:
+    a short backfill is over by then.
     """
 
     def __init__(
@@ -49,19 +49,21 @@ class Canary:
         scans: Callable[[], int | None],
         factor: float,
         clock: Callable[[], float] = time.monotonic,
+        baseline: Sequence[float] = (),
     ):
         self._ask, self._scans, self._clock = ask, scans, clock
         self._factor = factor
-        self._baseline: Baseline | None = None
+        self._baseline = Baseline(baseline, factor) if baseline else None
         self._asked, self._spent, self._since = 0, 0.0, clock()
         self._due = self._since + EVERY_SECONDS
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._seen_scans, self._looked_at, self._busy_at = scans(), clock(), float("-inf")
 
     @classmethod
-    def of(cls, migration: Migration, factor: float) -> "Canary":
+    def of(cls, migration: Migration, factor: float, baseline: Sequence[float] = ()) -> "Canary":
         """Raises DatabaseError."""
-        return cls(_query(migration), lambda: _scans(migration), factor)
+        ask = _query(migration)
+        return cls(ask, lambda: _scans(migration), factor, baseline=baseline)
 
     def __call__(self) -> str | None:
         if self._clock() < self._due:
@@ -72,7 +74,7 @@ class Canary:
             return ""
         if self._baseline is None:
             measured = self._timed(BASELINE_QUERIES)
-            self._baseline = Baseline(measured[1:] or measured, self._factor)  # caches are filled
+            self._baseline = Baseline(_warm(measured), self._factor)
             return ""
         [latest] = self._timed(1)
         self._recent.append(latest)
@@ -105,6 +107,20 @@ class Canary:
             self._busy_at = now
         self._seen_scans, self._looked_at = scans, now
         return now - self._busy_at < BUSY_SECONDS
+
+
+def measure_baseline(migration: Migration) -> list[float]:
+    """For canaries of processes that will write at once, and find no moment without writes, in ms.
+    Raises DatabaseError."""
+    ask, start, measured = _query(migration), time.monotonic(), list[float]()
+    while len(measured) < BASELINE_QUERIES and time.monotonic() - start < BASELINE_SECONDS:
+        measured.append(ask())
+    return _warm(measured)
+
+
+def _warm(measured: list[float]) -> list[float]:
+    """Without the first one, which fills caches."""
+    return measured[1:] or measured
 
 
 def _query(migration: Migration) -> Callable[[], float]:

@@ -67,11 +67,14 @@ class Throttle:
                 log.warning("at full speed again")
 
 
-def throttle_for(migration: Migration, probe_log: Path | None) -> Throttle:
-    """By the log of a probe where one is writing it, else by a canary. Raises DatabaseError."""
+def throttle_for(
+    migration: Migration, probe_log: Path | None, baseline: Sequence[float] = ()
+) -> Throttle:
+    """By the log of a probe where one is writing it, else by a canary, which may be given its
+    `baseline` in ms. Raises DatabaseError."""
     factor = migration.plan.backfill.slow_factor
     probe = ProbeWatch(probe_log, factor) if probe_log is not None else None
-    app: Watch = probe if probe and probe.is_alive() else Canary.of(migration, factor)
+    app: Watch = probe if probe and probe.is_alive() else Canary.of(migration, factor, baseline)
     return Throttle([app, ReplicaLag.of(migration)])
 
 

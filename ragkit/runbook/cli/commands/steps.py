@@ -10,7 +10,6 @@ from ragkit.errors import GateError
 from ragkit.migration import cutover, retirement
 from ragkit.migration.backfill.follower import follow
 from ragkit.migration.backfill.model_calls.costs import read_costs
-from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.inspection import inventory
 from ragkit.migration.migration import Migration
@@ -23,6 +22,7 @@ from ragkit.runbook.cli.options import for_each_table, with_each_table, with_run
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.cli.watch import MIN_SECONDS, WATCH_SECONDS, Seconds, changes, look_often
+from ragkit.runbook.engines.fill import fill
 from ragkit.runbook.notifications import notified
 from ragkit.runbook.report_pages.results import write_comparison, write_verdict
 from ragkit.runbook.rescue.service import service_states
@@ -67,7 +67,7 @@ def backfill(runbook: Runbook, terminal: Terminal, *, retry: bool = False) -> No
     added = expand(migration, runbook.new_embedder)
     column = f"column {migration.plan.new.column}: {'added' if added else 'was there'}"
     terminal.line(column, "column")
-    steps = run_backfill(migration, runbook.new_embedder, probe_log=runbook.probe_log)
+    steps = fill(runbook)
     terminal.progress("progress", steps)
     with terminal.working("building the index") as report:
         built = index.build(migration, report)

@@ -1,0 +1,57 @@
+"""The workers of a Dask scheduler. https://distributed.dask.org/en/stable/client.html"""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Executor
+from contextlib import contextmanager
+from typing import Any
+
+from ragkit.errors import EngineAway
+from ragkit.runbook.extras import needs_extra
+
+CONNECT_SECONDS = 10.0
+
+
+class Dask:
+    """An Engine. One unit for each worker process; `limit` at once at most, 0: all."""
+
+    def __init__(self, address: str, limit: int):
+        """Raises ConfigError without the extra."""
+        with needs_extra("dask"):
+            import distributed
+        self.name, self._address, self._limit = f"Dask at {address}", address, limit
+        self._connect: Any = distributed.Client
+        self._client: Any = None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its losses are told here
+
+    @property
+    def workers(self) -> int:
+        """Raises EngineAway."""
+        if self._client is None:
+            with self.start():
+                return self.workers
+        count = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return min(count, self._limit or count)
+
+    @contextmanager
+    def start(self) -> Iterator[Executor]:
+        """Raises EngineAway without a scheduler or a worker."""
+        try:
+            client = self._connect(self._address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except OSError:
+            raise EngineAway(
+                f"{self.name}: no scheduler answers in {CONNECT_SECONDS:.0f} s: check "
+                "backfill.address, that `dask scheduler` runs there, and the network"
+            ) from None
+        with client:
+            self._client = client
+            try:
+                if not self.workers:
+                    raise EngineAway(f"{self.name} has no worker: start `dask worker` processes")
+                yield client.get_executor(pure=False)
+            finally:
+                self._client = None
+
+    def is_lost(self, error: BaseException) -> bool:
+        is_of_dask = type(error).__module__.startswith("distributed.")
+        return is_of_dask or isinstance(error, CancelledError)
