@@ -67,3 +67,10 @@ def line_prefix(env: Mapping[str, str] = os.environ) -> str:
     """Before each line that a task prints; "" outside of a job."""
     task = current_task(env)
     return f"{task}: " if task else ""
+
+
+def session_name(env: Mapping[str, str] = os.environ) -> str:
+    """The application_name of this process's sessions: those of the tasks of one execution are
+    told from those of others by it."""
+    task = current_task(env)
+    return f"ragkit {task.execution}".rstrip()[:63] if task else "ragkit"
