@@ -70,8 +70,8 @@ def backfill_command(runbooks: Sequence[Runbook], terminal: Terminal, retry: boo
 def backfill(
     runbook: Runbook, terminal: Terminal, *, retry: bool = False, added: bool | None = None
 ) -> None:
-    """`added`: what expand has answered, where that is done."""
-    migration = open_migration(runbook, terminal)
+    """`added`: what expand has answered, where that is done, and the database was named."""
+    migration = runbook.migration if added is not None else open_migration(runbook, terminal)
     terminal.line(runbook.check_questions(), "questions")
     if retry:
         terminal.fact("dead letters pending again", dead_letters.clear(migration))
