@@ -198,7 +198,7 @@ def test_four_tasks_of_which_one_is_killed_and_started_again(migration, api, sta
     paid_twice = {text for text in PLACES if times[text] > 1}
     assert max(times[text] for text in PLACES) <= 2
     assert paid_twice <= lost
-    assert len(in_flight) <= IN_FLIGHT
+    assert len(in_flight) <= 2 * IN_FLIGHT  # with the model, or answered and being written
 
 
 @pytest.mark.timeout(120)
