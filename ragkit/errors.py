@@ -20,11 +20,13 @@ RagkitError
 │       └── PartialRefusal  some rows of a request; the others have vectors
 ├── ContractError
 │   ├── SpaceNotReady
+│   ├── RescueRefused    a rescued search would find too little
 │   ├── SpaceMismatch
 │   └── DamagedContract  was changed by hand, or made by another version
 ├── EngineError          the workers of a backfill cannot do the work
 │   └── EngineAway       cannot be reached, or has no worker; this may pass
 ├── PhaseError           a step does not fit the phase, or another operator's step is running
+├── Stopped              by `ragkit control stop`
 ├── DriftError           a reviewed plan no longer fits the table, the contract or the code
 ├── GateError            NO-GO or INCONCLUSIVE: nothing was switched
 ├── DeployError          a revision did not start; the previous one still serves

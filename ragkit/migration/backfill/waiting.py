@@ -55,10 +55,10 @@ class Waiting:
                 self._left, self._missing = left, None
                 self._changed()
             seconds = self._clock() - self._since
-            if seconds < WARN_SECONDS:
+            if seconds < min(WARN_SECONDS, self._patience / 2):
                 return
-            if (missing := _missing_in_claims(connection, self._migration)) != self._missing:
-                self._missing = missing
+            before, self._missing = self._missing, _missing_in_claims(connection, self._migration)
+            if before not in (None, self._missing):
                 return self._changed()
             holders = workers.at_work(connection, self._migration.id)
         said = (

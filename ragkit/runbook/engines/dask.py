@@ -1,12 +1,14 @@
 """The workers of a Dask scheduler. https://distributed.dask.org/en/stable/client.html"""
 
 import logging
+import platform
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
-from ragkit.errors import EngineAway
+from ragkit.errors import EngineAway, EngineError
 from ragkit.runbook.extras import needs_extra
 
 CONNECT_SECONDS = 10.0
@@ -35,7 +37,8 @@ class Dask:
 
     @contextmanager
     def start(self) -> Iterator[Executor]:
-        """Raises EngineAway without a scheduler or a worker."""
+        """Raises EngineAway without a scheduler or a worker, EngineError when a worker cannot read
+        what it is given: it would end without an answer."""
         try:
             client = self._connect(self._address, timeout=CONNECT_SECONDS, set_as_default=False)
         except OSError:
@@ -48,6 +51,7 @@ class Dask:
             try:
                 if not self.workers:
                     raise EngineAway(f"{self.name} has no worker: start `dask worker` processes")
+                self._require_able()
                 yield client.get_executor(pure=False)
             finally:
                 self._client = None
@@ -55,3 +59,20 @@ class Dask:
     def is_lost(self, error: BaseException) -> bool:
         is_of_dask = type(error).__module__.startswith("distributed.")
         return is_of_dask or isinstance(error, CancelledError)
+
+    def _require_able(self) -> None:
+        workers = self._client.get_versions()["workers"]
+        pythons = {name: said["host"]["python"] for name, said in workers.items() if said}
+        ours = ".".join(platform.python_version_tuple()[:2])
+        others = {name: text for name, text in pythons.items() if not text.startswith(f"{ours}.")}
+        if others:
+            raise EngineError(
+                f"workers of {self.name} have another Python than the driver's {ours}: "
+                f"{', '.join(f'{name} {text}' for name, text in others.items())}"
+            )
+        found = self._client.run(find_spec, "ragkit", on_error="ignore")
+        if bare := [name for name, spec in found.items() if spec is None]:
+            raise EngineError(
+                f"workers of {self.name} without ragkit: {', '.join(bare)}; install it in their "
+                "environment"
+            )

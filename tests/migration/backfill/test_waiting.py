@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -6,6 +7,7 @@ from ragkit.migration.backfill.waiting import MAX_WAIT, Waiting
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import sweep
 from ragkit.migration.work.workers import working
+from tests.conftest import TEXTS
 
 
 class Clock:
@@ -60,3 +62,25 @@ def test_a_pause_of_those_who_hold_something_is_not_counted(held):
     clock.now += 1000
     waiting.restart()
     waiting.wait()
+
+
+def test_it_waits_while_rows_of_a_held_range_get_their_vectors(held):
+    clock = Clock()
+    waiting = Waiting(held, 60.0, clock.sleep, clock)
+    waiting.wait()
+    for key in range(1, len(TEXTS) + 1):  # of a slow model: each is later than half the patience
+        clock.now += 35
+        waiting.wait()
+        fill(held, key)
+    assert clock.now > 3 * 60
+    with pytest.raises(PhaseError, match="1 ranges"):
+        for _ in range(3):
+            clock.now += 35
+            waiting.wait()
+
+
+def fill(migration, key):
+    vector = np.ones(migration.new.space.dimension)
+    row = sa.update(migration.table).where(migration.table.c.id == key)
+    with migration.engine.begin() as connection:
+        connection.execute(row.values({migration.plan.new.column: vector}))

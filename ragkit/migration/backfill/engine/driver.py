@@ -66,14 +66,17 @@ class Driver:
                 self._patience.restart()
                 yield self._progress.look(reason)
             if not self._is_last:
+                if not self._engine.workers:
+                    raise EngineAway(f"{self._engine.name} has no worker any more")
                 missing = self._engine.workers - len(running)
                 running |= {executor.submit(self._unit) for _ in range(missing)}
+            yield self._progress.look(workers=len(running))
             done, running = wait(running, TICK_SECONDS, FIRST_COMPLETED)
             for future in done:
                 self._is_last |= _result(future, self._engine).is_last
                 self._well_at = time.monotonic()
             self._patience.look()
-            yield self._progress.look(workers=len(running))
+        yield self._progress.look()
 
     def _require_lost(self, error: Exception) -> None:
         """Raises the error unless the engine is to be started again."""

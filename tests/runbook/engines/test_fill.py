@@ -1,0 +1,42 @@
+import pytest
+
+from ragkit.errors import PhaseError
+from ragkit.migration import phases
+from ragkit.runbook.engines.fill import fill
+from ragkit.runbook.runbook import Runbook
+from tests.conftest import changed
+from tests.migration.backfill.vectors import check_vectors
+from tests.runbook.engines.conftest import ROWS
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def of(runbook: Runbook, **settings) -> Runbook:
+    changes = {f"backfill.{name}": value for name, value in settings.items()}
+    return Runbook(changed(runbook.plan, changes), runbook.run_dir)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_the_column_is_complete_by_processes_of_this_machine(runbook, new_embedder, workers):
+    runbook = of(runbook, workers=workers)
+    steps = list(fill(runbook))
+    assert max(step.workers for step in steps) == (workers if workers > 1 else 0)
+    assert steps[-1].done == ROWS
+    assert runbook.migration.phase() == phases.BACKFILLED
+    check_vectors(runbook.migration, new_embedder)
+
+
+def test_the_column_is_complete_by_dask(runbook, cluster, new_embedder):
+    runbook = of(runbook, engine="dask", address=cluster.address)
+    steps = list(fill(runbook))
+    assert max(step.workers for step in steps) == 2
+    assert runbook.migration.phase() == phases.BACKFILLED
+    check_vectors(runbook.migration, new_embedder)
+    assert [step.workers for step in fill(runbook)][-1] == 0  # a second run finds nothing to do
+
+
+def test_before_expand_nobody_is_started(engine, plan, amenities, tmp_path):
+    url = engine.url.render_as_string()
+    plan = changed(plan, {"database.url": url, "backfill.workers": 2})
+    with pytest.raises(PhaseError):
+        list(fill(Runbook(plan, tmp_path)))
