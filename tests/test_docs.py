@@ -137,6 +137,7 @@ PAGES = [
     README, CHANGELOG, Page(ROOT / "CONTRIBUTING.md"),
     REFERENCE, COMPARISON, GUARANTEES, OWN_DATABASE, SOLUTION, FIRST_HOUR, WHAT_HAPPENS,
     BENCHMARKS, Page(ROOT / "docs" / "fixed-column.md"), Page(ROOT / "docs" / "frameworks.md"),
+    Page(ROOT / "docs" / "cloud-run-job.md"),
 ]  # fmt: skip
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)

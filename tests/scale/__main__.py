@@ -46,9 +46,8 @@ def prove(sizes: Sizes, runs: Path) -> dict[str, Any]:
     start, folder = time.monotonic(), runs / f"scale-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder.mkdir(parents=True)
     os.environ.update(KEY)
-    with tempfile.TemporaryDirectory() as scratch:
-        with BenchServer(scratch) as server:
-            found = _measure(server, sizes, Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch, BenchServer(scratch) as server:
+        found = _measure(server, sizes, Path(scratch))
     found = {"environment": environment(), **found, "seconds": round(time.monotonic() - start, 1)}
     found["missed"] = report.missed(found["figures"])
     (folder / "scale.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -69,7 +69,11 @@ def checked(small: Measured, large: Measured, per_minute: int) -> dict[str, dict
         "index_minutes": (foretold.index_minutes, large.index_seconds / 60),
     }
     return {
-        name: {"foretold": round(told, 4), "measured": round(came, 4), "ratio": round(told / came, 3)}
+        name: {
+            "foretold": round(told, 4),
+            "measured": round(came, 4),
+            "ratio": round(told / came, 3),
+        }
         for name, (told, came) in pairs.items()
     }
 

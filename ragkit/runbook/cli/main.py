@@ -14,6 +14,7 @@ import click
 
 from ragkit import __version__
 from ragkit.errors import RagkitError
+from ragkit.migration.work.task import Task, line_prefix
 from ragkit.report.words import clean
 from ragkit.runbook.cli.commands import steps, tools
 from ragkit.runbook.cli.commands.control import control_command
@@ -41,7 +42,9 @@ class _Log(logging.Handler):
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:
-    logging.basicConfig(handlers=[_Log()], level=logging.WARNING, format="%(message)s")
+    Task.of()  # what means nothing there is told first
+    form = f"{line_prefix()}%(message)s"
+    logging.basicConfig(handlers=[_Log()], level=logging.WARNING, format=form)
     # When a server dies, the pool logs a traceback for each connection; our own error is enough.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     if context.invoked_subcommand is None:
