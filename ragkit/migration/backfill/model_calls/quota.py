@@ -63,3 +63,11 @@ def reserve(connection: sa.Connection, model: Model, seconds: float) -> float:
     statement, values = (_RESERVE, {"seconds": seconds}) if seconds else (_LOOK, {})
     wait = connection.scalar(statement, {"model": model.served_name, **values})
     return max(0.0, float(wait or 0))
+
+
+def waits(connection: sa.Connection, model: Model) -> float:
+    """How long a request would wait now, in seconds; 0.0 before the first one."""
+    found = sa.select(sa.func.to_regclass(QUOTA.fullname))
+    if connection.scalar(found) is None:
+        return 0.0
+    return max(0.0, float(connection.scalar(_LOOK, {"model": model.served_name}) or 0))
