@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from ragkit.database.own_tables import create_own_tables
 from ragkit.database.translate import translate_errors
+from ragkit.database.wire.round_trip import ask, ask_alone, integer, number
 from ragkit.errors import BudgetExceeded
+from ragkit.migration.backfill.model_calls.quota import SETTINGS
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.progress import coverage
@@ -24,6 +25,12 @@ SPENDING = sa.Table(
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("usd", sa.Float, nullable=False),
 )
+_RECORD = f"""
+    insert into {SPENDING} as s (migration, model, requests, tokens, usd)
+    values ($1::text, $2::text, 1, $3::bigint, $4::float8)
+    on conflict (migration, model) do update set requests = s.requests + 1,
+        tokens = s.tokens + excluded.tokens, usd = s.usd + excluded.usd
+"""
 QUESTIONS = ", questions"
 """Behind the model's name in the ledger: what the questions of a rescue have used of it."""
 BATCHES = ", batches"
@@ -89,14 +96,20 @@ def read_spent(connection: sa.Connection, migration: Migration) -> Spent:
 def record_cost(
     connection: sa.Connection, migration: Migration, name: str, tokens: int, usd: float
 ) -> None:
-    """Adds a request to what is recorded under this name."""
-    row = {
-        "migration": migration.id, "model": name, "requests": 1, "tokens": tokens, "usd": usd,
-    }  # fmt: skip
-    entry = insert(SPENDING).values(row)
-    sums = {name: SPENDING.c[name] + row[name] for name in ("requests", "tokens", "usd")}
-    update = entry.on_conflict_do_update(index_elements=["migration", "model"], set_=sums)
-    connection.execute(update)
+    """Adds a request to what is recorded under this name, in the caller's transaction, in which
+    something was asked before."""
+    ask(connection, _RECORD, _values(migration, name, tokens, usd), {})
+
+
+def record_alone(
+    connection: sa.Connection, migration: Migration, name: str, tokens: int, usd: float
+) -> None:
+    """The same in a transaction of its own, in which no worker can be killed."""
+    ask_alone(connection, _RECORD, _values(migration, name, tokens, usd), SETTINGS)
+
+
+def _values(migration: Migration, name: str, tokens: int, usd: float) -> list[bytes]:
+    return [migration.id.encode(), name.encode(), integer(tokens), number(usd)]
 
 
 def read_usd(migration: Migration, *, with_siblings: bool = False) -> float:
