@@ -16,6 +16,9 @@ from ragkit.migration.backfill.model_calls.quota import Quota, open_quota, reser
 from ragkit.migration.migration import Migration
 from ragkit.retry import retry_database
 
+Sleep = Callable[[float], bool | None]
+"""True when the time that a request was given has gone by meanwhile, so that it needs another."""
+
 
 @dataclass
 class Reading:
@@ -33,12 +36,15 @@ class Reading:
 
 
 def meter_requests(
-    migration: Migration, embedder: Embedder, reading: Reading | None = None
+    migration: Migration,
+    embedder: Embedder,
+    reading: Reading | None = None,
+    sleep: Sleep = time.sleep,
 ) -> Embedder:
     """The embedder with its requests held to quota and budget and recorded, if it is metered;
     `reading` is kept current."""
     if isinstance(embedder, MeteredEmbedder):
-        return embedder.with_meter(CostMeter(migration, embedder.model, reading=reading))
+        return embedder.with_meter(CostMeter(migration, embedder.model, sleep, reading))
     return embedder
 
 
@@ -61,7 +67,7 @@ class CostMeter:
         self,
         migration: Migration,
         model: Model,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = time.sleep,
         reading: Reading | None = None,
         are_questions: bool = False,
     ):
@@ -76,11 +82,13 @@ class CostMeter:
 
     def before(self, tokens: int) -> None:
         """Raises BudgetExceeded when `tokens` more would exceed the budget, DatabaseError."""
-        wait = retry_database(self._reserve, tokens, tokens + self._take_difference())
-        self._asking.tokens = tokens
-        if wait:
+        charged = tokens + self._take_difference()
+        while wait := retry_database(self._reserve, tokens, charged):
             self._reading.held_until = time.monotonic() + wait
-            self._sleep(wait)
+            if not self._sleep(wait):
+                break
+            charged = tokens
+        self._asking.tokens = tokens
 
     def _reserve(self, tokens: int, charged: int) -> float:
         """How long to wait. Done twice, it costs its time twice."""
