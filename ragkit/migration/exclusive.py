@@ -34,10 +34,10 @@ class Taken(PhaseError):
 
 @contextmanager
 def exclusive(
-    migration: Migration, step: str, *, with_siblings: bool = False, part: str = ""
+    migration: Migration, step: str, *, with_siblings: bool = False, name: str = ""
 ) -> Iterator[None]:
-    """Leases the migration, and its siblings where one app is switched for all of them, for `step`
-    while the block runs; only its `part`, such as LEAD, where one is named.
+    """Leases the migration, and its siblings where one app is switched for all of them, or what
+    `name` stands for instead, for `step` while the block runs.
 
     Raises Taken, which names the other operator's step, or DatabaseError. Waits for the lease of a
     process that was killed; before expand there is nothing to lease.
@@ -48,11 +48,12 @@ def exclusive(
         yield
         return
     plans = (migration.plan, *(migration.plan.siblings if with_siblings else ()))
+    names = [name] if name else sorted(plan.migration_id for plan in plans)
     with working(migration.engine, f"ragkit {step}") as worker:
         try:
             # in one order, so that of two operators one gets all
-            for name in sorted(plan.migration_id for plan in plans):
-                _lease(migration, name + part, worker, step)
+            for leased in names:
+                _lease(migration, leased, worker, step)
             yield
         finally:
             with translate_errors(step), migration.engine.begin() as connection:

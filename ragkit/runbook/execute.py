@@ -20,7 +20,7 @@ from ragkit.runbook.rescue.need import needs_rescue
 from ragkit.runbook.runbook import Runbook
 from ragkit.runbook.tables.folders import table_folder
 
-REHEARSAL = (
+SANDBOX = (
     "00_sandbox", "01_inspect", "02_backfill", "03_compare", "04_cutover", "90_rollback",
     "04_cutover", "05_retire",
 )  # fmt: skip
@@ -66,11 +66,11 @@ def run_notebooks(parameters: Parameters, tell: Tell, runs: Path) -> list[Outcom
 
 
 def _run_table(run: NotebookRun, tell: Tell) -> Outcome:
-    is_rehearsal = run.plan.database.url == "sandbox"
+    is_sandbox = run.plan.database.url == "sandbox"
     with ExitStack() as stack:
-        if not is_rehearsal:
+        if not is_sandbox:
             watch_app(stack, run.parameters, tell)
-        for notebook in REHEARSAL if is_rehearsal else _notebooks(run.parameters, tell):
+        for notebook in SANDBOX if is_sandbox else _notebooks(run.parameters, tell):
             if not run.execute(notebook, tell):
                 break
             if notebook == "00_sandbox":

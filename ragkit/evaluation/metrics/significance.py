@@ -105,10 +105,11 @@ def questions_needed(interval: Interval, limit: float, n: int) -> int | None:
 
 
 def _randomisation_test(values: np.ndarray, seed: int) -> float:
-    """The two-sided p of a mean difference under random changes of sign."""
+    """The two-sided p of a mean difference under random changes of sign; of one question, either
+    sign is as likely."""
     from scipy.stats import permutation_test
 
-    if not values.any():
+    if len(values) < 2 or not values.any():
         return 1.0
     result = permutation_test(
         (values, np.zeros_like(values)),

@@ -4,13 +4,10 @@ import logging
 import time
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
 from ragkit.database.translate import translate_errors
 from ragkit.errors import PhaseError
 from ragkit.migration.migration import Migration
-from ragkit.migration.partitions.leaf import of_leaf
-from ragkit.migration.progress.coverage import in_blocks
+from ragkit.migration.progress.claimed import missing_in_claims
 from ragkit.migration.work import queue, sweep, workers
 
 MIN_WAIT, MAX_WAIT = 0.25, 2.0
@@ -57,7 +54,7 @@ class Waiting:
             seconds = self._clock() - self._since
             if seconds < min(WARN_SECONDS, self._patience / 2):
                 return
-            before, self._missing = self._missing, _missing_in_claims(connection, self._migration)
+            before, self._missing = self._missing, missing_in_claims(connection, self._migration)
             if before not in (None, self._missing):
                 return self._changed()
             holders = workers.at_work(connection, self._migration.id)
@@ -74,14 +71,3 @@ class Waiting:
 
     def _changed(self) -> None:
         self._since, self._warned, self._pause = self._clock(), False, MIN_WAIT
-
-
-def _missing_in_claims(connection: sa.Connection, migration: Migration) -> int:
-    """Rows without a vector in the ranges that workers are busy with."""
-    missing = 0
-    for claimed in sweep.claims(connection, migration):
-        leaf = of_leaf(migration, claimed.leaf)
-        blocks = in_blocks(claimed.first, claimed.end)
-        rows = leaf.select(sa.func.count()).where(*blocks, leaf.new_vector.is_(None))
-        missing += connection.scalar(rows) or 0
-    return missing

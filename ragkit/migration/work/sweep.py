@@ -43,9 +43,7 @@ _STATE = sa.text(f"""{TREE}
     where c.relkind = 'r'
 """)
 _LEFT = sa.text(f"""{TREE}
-    select (coalesce(sum(coalesce(s.blocks, {BLOCKS}) - coalesce(s.next_block, 0)), 0)
-        + (select coalesce(sum(end_block - first_block), 0) from {CLAIM} where migration = :id)
-    )::bigint
+    select coalesce(sum(coalesce(s.blocks, {BLOCKS}) - coalesce(s.next_block, 0)), 0)::bigint
     from tree join pg_class c using (oid)
     left join {SWEEP} s on s.migration = :id and s.relation = c.oid
     where c.relkind = 'r'
@@ -119,7 +117,7 @@ def state(connection: sa.Connection, migration: Migration) -> SweepState:
 
 
 def blocks_left(connection: sa.Connection, migration: Migration) -> int:
-    """Those that nobody has claimed, and those of claims."""
+    """Those that nobody has claimed yet."""
     return connection.scalar(_LEFT, _names(migration)) or 0
 
 

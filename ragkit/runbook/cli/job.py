@@ -77,7 +77,7 @@ def _lead(runbook: Runbook, terminal: Terminal, whole: Whole) -> None:
     added = expand(migration, runbook.new_embedder)  # which makes what is leased
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(migration, "backfill", part=LEAD))
+            stack.enter_context(exclusive(migration, "backfill", name=migration.id + LEAD))
         except Taken as taken:
             terminal.line(f"{taken.holder} begins and completes this backfill: sharing it", "lead")
             _share(runbook, terminal)

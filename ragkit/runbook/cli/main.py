@@ -21,6 +21,7 @@ from ragkit.runbook.cli.commands.control import control_command
 from ragkit.runbook.cli.commands.init import init_command
 from ragkit.runbook.cli.commands.judge import judge_command
 from ragkit.runbook.cli.commands.plan import apply_command, plan_command
+from ragkit.runbook.cli.commands.rehearse import rehearse_command
 from ragkit.runbook.cli.commands.rescue import rescue_command
 from ragkit.runbook.cli.stopping import end
 from ragkit.runbook.cli.terminal import print_error, print_usage_error
@@ -53,6 +54,7 @@ def cli(context: click.Context) -> None:
 for command in (
     init_command,
     plan_command,
+    rehearse_command,
     *steps.COMMANDS,
     rescue_command,
     control_command,

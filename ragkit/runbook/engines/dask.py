@@ -11,7 +11,7 @@ from typing import Any
 from ragkit.errors import EngineAway, EngineError
 from ragkit.runbook.extras import needs_extra
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS, CLOSE_SECONDS = 10.0, 1.0
 
 
 class Dask:
@@ -24,7 +24,9 @@ class Dask:
         self.name, self._address, self._limit = f"Dask at {address}", address, limit
         self._connect: Any = distributed.Client
         self._client: Any = None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its losses are told here
+        for name in logging.root.manager.loggerDict:
+            if name.startswith("distributed"):  # its losses are told here
+                logging.getLogger(name).setLevel(logging.CRITICAL)
 
     @property
     def workers(self) -> int:
@@ -46,15 +48,15 @@ class Dask:
                 f"{self.name}: no scheduler answers in {CONNECT_SECONDS:.0f} s: check "
                 "backfill.address, that `dask scheduler` runs there, and the network"
             ) from None
-        with client:
-            self._client = client
-            try:
-                if not self.workers:
-                    raise EngineAway(f"{self.name} has no worker: start `dask worker` processes")
-                self._require_able()
-                yield client.get_executor(pure=False)
-            finally:
-                self._client = None
+        self._client = client
+        try:
+            if not self.workers:
+                raise EngineAway(f"{self.name} has no worker: start `dask worker` processes")
+            self._require_able()
+            yield client.get_executor(pure=False)
+        finally:
+            self._client = None
+            client.close(timeout=CLOSE_SECONDS)
 
     def is_lost(self, error: BaseException) -> bool:
         is_of_dask = type(error).__module__.startswith("distributed.")

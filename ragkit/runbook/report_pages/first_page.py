@@ -7,7 +7,9 @@ from typing import Any
 from humanize import precisedelta
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from ragkit.migration.rehearsal.record import RunFigures
 from ragkit.migration.verdict import GO, NO_GO, Verdict
+from ragkit.report import words
 from ragkit.runbook.report_pages import sentences
 from ragkit.runbook.report_pages.run_files import NARROW_TIMELINE, SERVICE, TIMELINE
 from ragkit.runbook.runbook import Answer
@@ -49,6 +51,7 @@ def write_index(
         timeline=TIMELINE,
         narrow_timeline=NARROW_TIMELINE,
         service=SERVICE,
+        foretold=[words.facts(RunFigures(**row)) for row in summary.get("rehearsal", [])],
         **summary,
     )
     page.write_text(body, encoding="utf-8")

@@ -1,6 +1,7 @@
 """The files that a whole run adds: plan.yaml, the pictures, summary.json."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from ragkit.migration.backfill.model_calls.costs import ModelCost, read_costs
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.tables.entries import TABLES
 from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.rehearsal.record import beside_the_run
 from ragkit.migration.rescue.service_log import ServiceState
 from ragkit.migration.verdict import Verdict
 from ragkit.report.pictures import NARROW, gate_table, timeline
@@ -75,6 +77,7 @@ def write_summary(
         "what_changes": sentences.what_changes(figures),
         "gates": [asdict(gate) for gate in verdict.gates] if verdict else [],
         "figures": figures,
+        "rehearsal": _rehearsal(runbook),
         "probe": {
             **asdict(probe.summary(requests)), "p95_ms_by_model": probe.p95_by_model(requests),
         },
@@ -105,6 +108,13 @@ def run_facts(runbook: Runbook, phases: Phases) -> dict[str, Any]:
         "seconds": round(phases[-1][2] - phases[0][1], 2),
         "cost": cost,
     }
+
+
+def _rehearsal(runbook: Runbook) -> list[dict[str, Any]]:
+    """Its forecast, and the run; [] without one."""
+    with suppress(RagkitError):
+        return [asdict(figures) for figures in beside_the_run(runbook.migration)]
+    return []
 
 
 def cost_in_words(costs: Sequence[ModelCost]) -> str:

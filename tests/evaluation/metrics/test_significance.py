@@ -66,3 +66,8 @@ def test_questions_needed_follow_the_width_of_the_interval():
     # Twice as wide as allowed: four times as many questions.
     assert questions_needed(Interval(0.0, -0.08, 0.08), -0.04, 50) == 200
     assert questions_needed(Interval(-0.04, -0.1, 0.0), -0.04, 50) is None
+
+
+def test_one_question_is_no_evidence():
+    [difference, _] = metric_differences(*score_frames([0.2], [0.4]), seed=1)
+    assert (difference.p, difference.n) == (1.0, 1)

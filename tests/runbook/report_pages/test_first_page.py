@@ -198,3 +198,16 @@ def title_in_browser(page, folder):
         capture_output=True, text=True, check=True, timeout=60,
     ).stdout  # fmt: skip
     return re.search(r"<title>([^<]*)</title>", dump)[1]
+
+
+def test_a_rehearsals_forecast_is_beside_the_run(tmp_path):
+    title = "The rehearsal's forecast"
+    assert title not in index(tmp_path, GO_VERDICT)[0]
+    rows = [
+        {"figures": "forecast", "rows": 1000, "backfill_minutes": 90.0, "usd": 1.5},
+        {"figures": "run", "rows": 990, "backfill_minutes": 95.0, "usd": 1.4, "index_bytes": None},
+    ]
+    text, _ = index(tmp_path, GO_VERDICT, rehearsal=rows)
+    assert title in text
+    assert "forecast 1,000 – 90 min" in text
+    assert "run 990 – 95 min" in text

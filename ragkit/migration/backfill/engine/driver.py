@@ -47,7 +47,7 @@ class Driver:
         Raises EngineError when the engine cannot be started, or is lost for LOST_SECONDS; what a
         unit raises; PhaseError when nothing changes; Stopped by somebody; DatabaseError.
         """
-        yield self._progress.look()
+        yield self._progress.look(is_end=True)
         with self._steering:
             while not self._is_last:
                 try:
@@ -76,7 +76,7 @@ class Driver:
                 self._is_last |= _result(future, self._engine).is_last
                 self._well_at = time.monotonic()
             self._patience.look()
-        yield self._progress.look()
+        yield self._progress.look(is_end=True)
 
     def _require_lost(self, error: Exception) -> None:
         """Raises the error unless the engine is to be started again."""

@@ -1,5 +1,5 @@
-"""How far a backfill by several processes is, by the marks of the sweep in the database: what a
-process tells is lost with it."""
+"""How far a backfill by several processes is, by what the database has: what a process tells is
+lost with it."""
 
 import time
 
@@ -8,13 +8,17 @@ from ragkit.migration.backfill.model_calls.costs import read_usd
 from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
+from ragkit.migration.progress.claimed import missing_in_claims
 from ragkit.migration.work import sweep
 from ragkit.retry import retry_database
 
+SHARE = 0.05
+"""Of the time that the database may spend on counting."""
+
 
 class SweepProgress:
-    """Of the rows that were pending at its start, as many are done as of the blocks that were left
-    to walk. The rows of a range count when all of them are done."""
+    """Of the blocks that nobody has claimed, each is taken to have as many pending rows as the
+    average one at the start; in the ranges of workers, rows are counted."""
 
     def __init__(self, migration: Migration):
         """Raises DatabaseError."""
@@ -22,15 +26,20 @@ class SweepProgress:
         retry_database(sweep.begin, migration)
         with translate_errors("backfill"), migration.engine.connect() as connection:
             counts = coverage.estimate_rows(connection, migration)
+            blocks = sweep.blocks_left(connection, migration)
         self._filled, self._pending = counts.filled, counts.pending
-        self._left_at_start = max(self._left(), 1)
-        self._done = 0
+        self._rows_a_block = counts.pending / blocks if blocks else 0.0
+        self._done, self._due = 0, self._start
 
-    def look(self, waiting: str = "", workers: int = 0) -> Progress:
+    def look(self, waiting: str = "", workers: int = 0, *, is_end: bool = False) -> Progress:
         """Raises DatabaseUnavailable when the database is away for long, DatabaseError."""
-        walked = 1 - retry_database(self._left) / self._left_at_start
-        # a table that grows, or is rewritten, is walked for longer
-        self._done = max(self._done, int(self._pending * walked))
+        began = time.monotonic()
+        if is_end or began >= self._due:
+            left = retry_database(self._left)
+            # a table that grows, or is rewritten, is walked for longer
+            self._done = max(self._done, min(self._pending, self._pending - left))
+            now = time.monotonic()
+            self._due = now + (now - began) / SHARE
         seconds = time.monotonic() - self._start
         done, total = self._filled + self._done, self._filled + self._pending
         rate, usd = self._done / max(seconds, 1e-6), retry_database(read_usd, self._migration)
@@ -38,4 +47,7 @@ class SweepProgress:
 
     def _left(self) -> int:
         with translate_errors("backfill"), self._migration.engine.connect() as connection:
-            return sweep.blocks_left(connection, self._migration)
+            blocks = sweep.blocks_left(connection, self._migration)
+            return round(self._rows_a_block * blocks) + missing_in_claims(
+                connection, self._migration
+            )

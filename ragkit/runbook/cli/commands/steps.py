@@ -15,6 +15,7 @@ from ragkit.migration.inspection import inventory
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.tables.choice import require_one
 from ragkit.migration.progress import dead_letters
+from ragkit.migration.rehearsal.record import beside_the_run
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import recheck_verdict, require_go
@@ -87,6 +88,8 @@ def backfill(
     terminal.record("index", built)
     terminal.table("dead_letters", dead_letters.list_all(migration))
     terminal.table("costs", read_costs(migration))
+    if foretold := beside_the_run(migration):
+        terminal.table("rehearsal", foretold)
     if states := service_states(runbook):
         terminal.table("service", states)
 
