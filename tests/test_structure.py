@@ -188,6 +188,7 @@ def test_every_test_module_has_its_module():
         "function",
         "notebooks",
         "rescue",
+        "scale",
         "stand_ins",
     }
     for file in (ROOT / "tests").rglob("test_*.py"):

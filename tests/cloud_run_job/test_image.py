@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from ragkit.migration import phases
 from ragkit.migration.migration import Migration
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.progress.audit import audit
 from tests.cloud_run_job import dockerfile
 from tests.conftest import ROOT, TEXTS, changed, make_plan, make_table

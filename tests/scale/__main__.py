@@ -38,7 +38,7 @@ class Sizes:
     rows: int = 200_000
     small: int = 50_000
     long: int = 10_000
-    quota: int = 1_200
+    quota: int = 900
 
 
 def prove(sizes: Sizes, runs: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ragkit.runbook.cli.commands import steps, tools
 from ragkit.runbook.cli.commands.control import control_command
 from ragkit.runbook.cli.commands.init import init_command
 from ragkit.runbook.cli.commands.judge import judge_command
+from ragkit.runbook.cli.commands.metrics import metrics_command
 from ragkit.runbook.cli.commands.plan import apply_command, plan_command
 from ragkit.runbook.cli.commands.rehearse import rehearse_command
 from ragkit.runbook.cli.commands.rescue import rescue_command
@@ -58,6 +59,7 @@ for command in (
     *steps.COMMANDS,
     rescue_command,
     control_command,
+    metrics_command,
     judge_command,
     apply_command,
     *tools.COMMANDS,

@@ -18,7 +18,7 @@ from ragkit.errors import PhaseError
 from ragkit.migration import ledger, phases
 from ragkit.migration.control.settings import change_settings
 from ragkit.migration.migration import Migration
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work.tables import CLAIM, LEASE, WORKER
