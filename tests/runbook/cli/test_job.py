@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from ragkit.database.engine import autocommit
 from ragkit.embedding.load import load_embedder
 from ragkit.errors import PhaseError
 from ragkit.migration import ledger, phases
+from ragkit.migration.control.settings import change_settings
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.schema import index
@@ -25,7 +27,7 @@ from tests.conftest import PYTHON, TEXTS, changed, column_of, environment, make_
 from tests.stand_ins.embeddings import openai, service
 
 MODEL = "text-embedding-3-small"
-ROWS, IN_FLIGHT, TEXTS_A_REQUEST = 1200, 2, 8
+ROWS, IN_FLIGHT, TEXTS_A_REQUEST = 840, 2, 8
 SECONDS = 0.25
 """Of a request."""
 PLACES = [f"{text} Number {n}." for n in range(ROWS // len(TEXTS)) for text in TEXTS]
@@ -141,6 +143,15 @@ def wait_until(holds, seconds=60):
         time.sleep(0.02)
 
 
+@contextmanager
+def paused(migration):
+    """What starts meanwhile begins at the same moment."""
+    expand(migration)
+    change_settings(migration, "pause", paused=True)
+    yield
+    change_settings(migration, "resume", paused=False)
+
+
 def fills(migration):
     with migration.engine.connect() as connection:
         return Counter(connection.execute(sa.text("select id from fills")).scalars())
@@ -149,6 +160,11 @@ def fills(migration):
 def count_filled(migration):
     with migration.engine.connect() as connection:
         return connection.scalar(sa.text("select count(distinct id) from fills"))
+
+
+def count_workers(migration):
+    with migration.engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(WORKER))
 
 
 def unfilled_texts(migration):
@@ -179,8 +195,10 @@ def check_end(migration, api):
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("killed", [2, 0])
 def test_four_tasks_of_which_one_is_killed_and_started_again(migration, api, start_task, killed):
-    tasks = [start_task(n, 4) for n in range(4)]
-    wait_until(lambda: all(len(api.requests_of(n)) > IN_FLIGHT for n in range(4)))
+    with paused(migration):
+        tasks = [start_task(n, 4) for n in range(4)]
+        wait_until(lambda: count_workers(migration) == 5)  # task 0 twice: it leads
+    wait_until(lambda: len(api.requests_of(killed)) > IN_FLIGHT)
     tasks[killed].kill()
     tasks[killed].wait()
     asked = api.requests_of(killed)[:]
@@ -203,7 +221,9 @@ def test_four_tasks_of_which_one_is_killed_and_started_again(migration, api, sta
 
 @pytest.mark.timeout(120)
 def test_two_jobs_at_once_share_the_rows_and_one_of_them_completes(migration, api, start_task):
-    jobs = {name: [start_task(n, 2, name) for n in range(2)] for name in ("fill-1", "fill-2")}
+    with paused(migration):
+        jobs = {name: [start_task(n, 2, name) for n in range(2)] for name in ("fill-1", "fill-2")}
+        wait_until(lambda: count_workers(migration) == 5)  # one of them twice: it leads
     said = {name: [end_of(task) for task in tasks] for name, tasks in jobs.items()}
     assert {api.texts[text] for text in PLACES} == {1}
     check_end(migration, api)
@@ -211,31 +231,26 @@ def test_two_jobs_at_once_share_the_rows_and_one_of_them_completes(migration, ap
     assert sorted(leads) == [False, True]
     led = next(name for name, is_lead in zip(jobs, leads, strict=True) if not is_lead)
     leader = next(name for name in jobs if name != led)
-    told = (
-        f"'ragkit backfill by {leader}, task 0 of 2', since .* begins and completes this backfill"
-    )
+    told = rf"'ragkit backfill by {leader}, task 0 of 2', since .* begins and completes"
     assert re.search(told, "\n".join(said[led][0]))
 
 
 @pytest.mark.timeout(120)
-def test_a_task_is_paused_and_one_that_was_stopped_is_not_started_again(
-    migration, api, start, start_task
-):
+def test_a_task_is_paused_and_one_that_was_stopped_is_not_started_again(migration, api, start_task):
     """Cloud Run starts a task again that fails: one that somebody stops has not failed."""
     tasks = [start_task(n, 3) for n in range(3)]
     wait_until(lambda: count_filled(migration) > 50)
-    end_of(start("control", "pause"))
+    change_settings(migration, "pause", paused=True)
     time.sleep(1.0 + SECONDS)
     filled = count_filled(migration)
     time.sleep(1.5)
     assert count_filled(migration) == filled < ROWS
-    end_of(start("control", "resume"))
+    change_settings(migration, "resume", paused=False)
     wait_until(lambda: count_filled(migration) > filled, seconds=10)
-    end_of(start("control", "stop"))
+    change_settings(migration, "stop", stopped_at=sa.func.clock_timestamp())
     for task in tasks:
         assert any("stopped by" in line for line in end_of(task))
-    with migration.engine.connect() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(WORKER)) == 0
+    assert count_workers(migration) == 0
 
 
 def test_a_task_that_has_no_way_to_the_database_says_so_and_nothing_is_lost(
@@ -248,8 +263,11 @@ def test_a_task_that_has_no_way_to_the_database_says_so_and_nothing_is_lost(
     stranger = engine.url.set(username="nobody here").render_as_string()
     *_, line = end_of(start_task(1, 2, DATABASE_URL=stranger), code=1)
     assert re.match("task 1 of 2: ConfigError: .* the role may not log in", line)
-    end_of(start_task(0, 2))
+    document = json.loads("\n".join(end_of(start_task(0, 2, options=["--json"]))))
     check_end(migration, api)
+    assert document["task"] == "0 of 2"
+    assert document["column"].endswith("added")
+    assert document["index"]["valid"] is True
 
 
 def test_what_the_variables_cannot_mean_is_told_before_anything_is_done(migration, start_task):
@@ -282,13 +300,3 @@ def test_task_0_that_does_not_begin_is_not_waited_for_without_end(migration):
         wait_for_column(migration, 0.0, pauses.append)
     expand(migration)
     wait_for_column(migration, 0.0, pauses.append)
-
-
-def test_as_json_there_is_one_document(migration, start):
-    env = {
-        "CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "1",
-    }  # fmt: skip
-    document = json.loads("\n".join(end_of(start("backfill", "--json", **env))))
-    assert document["task"] == "0 of 1"
-    assert document["column"].endswith("added")
-    assert document["index"]["valid"] is True

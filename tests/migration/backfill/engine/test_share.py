@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from ragkit.migration.work import sweep
 from ragkit.migration.work.workers import LEASE_SECONDS, working
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import FILLING
-from tests.conftest import TEXTS, make_table
+from tests.conftest import TEXTS, make_table, with_plan
 from tests.migration.backfill.vectors import check_vectors
 from tests.processes import Script
 
@@ -120,4 +121,14 @@ def test_it_is_paused_and_stopped_as_the_whole_is(migration, new_embedder):
     change_settings(migration, "stop", stopped_at=sa.func.clock_timestamp())
     with pytest.raises(Stopped, match="stopped by"):
         list(steps)
+    assert audit(migration).pending == len(PLACES)
+
+
+def test_it_keeps_to_the_window_of_the_plan(migration, new_embedder):
+    hour = datetime.now(UTC).hour
+    closed = f"{(hour + 2) % 24}:00-{(hour + 4) % 24}:00 UTC"
+    steps = share_backfill(with_plan(migration, {"backfill.window": closed}), new_embedder)
+    next(steps)
+    assert next(steps).waiting.startswith("outside of the window")
+    steps.close()
     assert audit(migration).pending == len(PLACES)
