@@ -57,8 +57,9 @@ def test_a_killed_operator_leaves_no_claim(migration, other):
 
 def test_the_lead_of_a_backfill_is_leased_by_itself(migration):
     expand(migration)
-    with exclusive(migration, "backfill", part=LEAD), exclusive(migration, "compare"):
-        with pytest.raises(Taken) as taken, exclusive(migration, "backfill", part=LEAD):
+    lead = migration.id + LEAD
+    with exclusive(migration, "backfill", name=lead), exclusive(migration, "compare"):
+        with pytest.raises(Taken) as taken, exclusive(migration, "backfill", name=lead):
             pass
         assert taken.value.holder.name.startswith("ragkit backfill by ")
 
