@@ -6,12 +6,11 @@ Writes large.json and probe.csv into a folder of runs/.
 """
 
 import argparse
-import asyncio
 import json
 import os
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +30,9 @@ from ragkit.runbook.runbook import Runbook
 from tests.bench.backfill import OLD
 from tests.bench.database import BenchServer
 from tests.bench.embedders import FAST
-from tests.bench.report import environment
+from tests.bench.report import environment as machine
 from tests.bench.tables import TableShape
-from tests.conftest import ROOT, changed
+from tests.conftest import ROOT, changed, environment
 from tests.function.serve import function_variables, serve_function
 from tests.scale.environment import KEY, SHORT, plan_of, serving_api
 
@@ -62,18 +61,14 @@ class Phases:
 @contextmanager
 def probing(url: str, log: Path) -> Iterator[None]:
     """As the probe of a run: twelve requests a second, on time whatever comes back."""
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(probe.run(url, list(QUESTIONS), log, probe.RATE))
-
-    thread = threading.Thread(
-        target=lambda: loop.run_until_complete(asyncio.wait([task])), daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join(probe.TIMEOUT_SECONDS)
+    questions = log.with_name("questions.jsonl")
+    questions.write_text("".join(json.dumps({"text": text}) + "\n" for text in QUESTIONS))
+    command = [sys.executable, "-m", probe.__name__, url, str(questions), str(log), f"{probe.RATE}"]
+    with subprocess.Popen(command, env=environment()) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def migrate(rows: int, folder: Path, scratch: Path) -> dict[str, Any]:
@@ -97,7 +92,7 @@ def migrate(rows: int, folder: Path, scratch: Path) -> dict[str, Any]:
     table.to_csv(folder / "probe.csv", index=False)
     requests = probe.read(log)
     return {
-        "environment": environment(), "rows": rows, **figures,
+        "environment": machine(), "rows": rows, **figures,
         "requests": len(requests), "failed": int(requests["error"].notna().sum()),
         "phases": by_phase(requests, phases),
     }  # fmt: skip
