@@ -11,6 +11,7 @@ from ragkit import __version__
 from ragkit.migration import phases
 from ragkit.migration.backfill.model_calls.costs import BATCHES, QUESTIONS
 from ragkit.migration.plan import Plan
+from ragkit.migration.rehearsal.money import REHEARSAL
 from ragkit.runbook.metrics.figures import Figures, Work
 
 BACKFILL = "backfill"
@@ -116,7 +117,7 @@ def _tell_rows(told: Families, migration: str, figures: Figures) -> None:
 
 def _tell_costs(told: Families, migration: str, plan: Plan, figures: Figures) -> None:
     for cost in figures.costs:
-        kinds = {QUESTIONS: "questions", BATCHES: "batches"}
+        kinds = {QUESTIONS: "questions", BATCHES: "batches", REHEARSAL: "rehearsal"}
         suffix = next((each for each in kinds if cost.model.endswith(each)), "")
         labels = {
             "migration": migration,

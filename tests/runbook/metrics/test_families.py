@@ -10,6 +10,7 @@ from ragkit.migration.backfill.model_calls.costs import BATCHES, QUESTIONS, Mode
 from ragkit.migration.backfill.model_calls.quota import Quota
 from ragkit.migration.control.settings import Settings
 from ragkit.migration.progress.coverage import RowCounts
+from ragkit.migration.rehearsal.money import REHEARSAL
 from ragkit.migration.schema.index.current import BuildProgress, IndexState
 from ragkit.migration.work.jobs import JobCounts
 from ragkit.migration.work.queue import Depth
@@ -24,7 +25,7 @@ EVERYTHING = Figures(
     rows=RowCounts(10, 4, 3, 2, 1),
     work=Work(SweepState(9, 3, 1), Depth(5, 60.0), JobCounts(running=2, rows=50), 1,
               {"backfill": 4}),
-    costs=[ModelCost(f"m{kind}", 1, 2, 0.5) for kind in ("", QUESTIONS, BATCHES)],
+    costs=[ModelCost(f"m{kind}", 1, 2, 0.5) for kind in ("", QUESTIONS, BATCHES, REHEARSAL)],
     spent_usd=2.5,
     quota=Quota(1500, 1_000_000),
     quota_wait_seconds=0.2,
@@ -59,7 +60,7 @@ def test_states_and_kinds_add_up(told):
     rows = told["ragkit_rows"].samples
     assert sum(sample.value for sample in rows) == EVERYTHING.rows.rows
     kinds = {s.labels["kind"]: s.labels["model"] for s in told["ragkit_spent_usd"].samples}
-    assert kinds == {"rows": "m", "questions": "m", "batches": "m"}
+    assert kinds == dict.fromkeys(("rows", "questions", "batches", "rehearsal"), "m")
     assert told["ragkit_budget_left_usd"].samples[0].value == 0
     assert told["ragkit_index_build_ratio"].samples[0].value == 0.75
 
