@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: runbook test transformers end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour frameworks vendor lab docs curl down lint lock install-check clean pictures
+.PHONY: runbook test transformers end-to-end notebooks browser chaos chaos-short bench bench-large attack cranfield rescue rescue-short first-hour frameworks scale scale-short vendor lab docs curl down lint lock install-check image-check clean pictures
 
 runbook: .venv/installed      ## the whole migration on the sandbox, with a report in runs/
 	$(BIN)/python -m ragkit run --params $(PARAMS)
@@ -18,7 +18,7 @@ runbook: .venv/installed      ## the whole migration on the sandbox, with a repo
 test: .venv/installed         ## unit, integration, function; what takes longer has targets of its own
 	$(PYTEST) --ignore=tests/cranfield --ignore=tests/chaos --ignore=tests/first_hour \
 	  --ignore=tests/bench --ignore=tests/notebooks --ignore=tests/rescue \
-	  --ignore=tests/end_to_end --ignore=tests/browser
+	  --ignore=tests/end_to_end --ignore=tests/browser --ignore=tests/cloud_run_job --ignore=tests/scale
 
 transformers: .venv/installed ## the provider sentence-transformers; fetches torch, gigabytes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -65,6 +65,12 @@ first-hour: .venv/installed   ## a strange database, from ragkit init to the rep
 frameworks: .venv/installed   ## tables of real frameworks, migrated under their own requests; ten minutes
 	$(BIN)/python -m tests.frameworks
 
+scale: .venv/installed        ## three workers of Dask, a quota, and kills, on 200,000 rows; a quarter of an hour
+	$(BIN)/python -m tests.scale
+
+scale-short: .venv/installed  ## the same with fewer rows; two minutes
+	$(BIN)/python -m pytest tests/scale
+
 vendor: .venv/installed       ## makes function/ complete for gcloud
 	$(BIN)/python -m ragkit vendor
 
@@ -97,6 +103,9 @@ install-check:                ## pip install . in an empty environment, then the
 	python -m pip install --quiet --disable-pip-version-check . && python -m pip check && \
 	cd "$$scratch" && ragkit > none && ragkit -h > short && ragkit --help > long && \
 	cmp none long && cmp short long && cat long
+
+image-check: .venv/installed  ## what the image of Cloud Run jobs installs, and a backfill by it; two minutes
+	$(BIN)/python -m pytest tests/cloud_run_job
 
 pictures:                     ## the README's pictures, from the newest run
 	mkdir -p .github/images && newest=$$(ls -d runs/*-sandbox | tail -n 1) && cp "$$newest/gates.png" "$$newest/timeline.png" .github/images/

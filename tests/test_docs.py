@@ -31,7 +31,7 @@ from ragkit.migration.inspection.fidelity import FIDELITY_ROWS, MIN_FIDELITY_COS
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.app import AppSection, CanarySection
 from ragkit.migration.plan.data import DatabaseSection
-from ragkit.migration.plan.faults import FLAT_FIELDS
+from ragkit.migration.plan.files.faults import FLAT_FIELDS
 from ragkit.migration.plan.judging import JudgingSection
 from ragkit.migration.plan.section import fields
 from ragkit.migration.plan.steps import GatesSection
@@ -48,7 +48,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SOURCES = "".join(
     file.read_text()
-    for folder in ("ragkit", "function", "tests/chaos", "tests/bench")
+    for folder in ("ragkit", "function", "tests/chaos", "tests/bench", "tests/scale")
     for file in sorted((ROOT / folder).rglob("*.py"))
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -137,6 +137,7 @@ PAGES = [
     README, CHANGELOG, Page(ROOT / "CONTRIBUTING.md"),
     REFERENCE, COMPARISON, GUARANTEES, OWN_DATABASE, SOLUTION, FIRST_HOUR, WHAT_HAPPENS,
     BENCHMARKS, Page(ROOT / "docs" / "fixed-column.md"), Page(ROOT / "docs" / "frameworks.md"),
+    Page(ROOT / "docs" / "cloud-run-job.md"), Page(ROOT / "docs" / "many-workers.md"),
 ]  # fmt: skip
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)

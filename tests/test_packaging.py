@@ -43,6 +43,8 @@ NEEDS_EXTRA = {  # the only modules of ragkit that import a package of an extra
     "embedding/providers/voyage.py": "voyage",
     "embedding/providers/fastembed.py": "fastembed",
     "embedding/providers/sentence_transformers.py": "sentence-transformers",
+    "runbook/engines/dask.py": "dask",
+    "runbook/metrics/": "metrics",
     "runbook/notebooks/run.py": "notebooks",
     "runbook/judging/widget.py": "notebooks",
     "runbook/notebooks/kernels.py": "notebooks",

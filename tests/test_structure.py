@@ -180,6 +180,7 @@ def test_every_test_module_has_its_module():
         "bench",
         "browser",
         "chaos",
+        "cloud_run_job",
         "cranfield",
         "end_to_end",
         "first_hour",
@@ -187,6 +188,7 @@ def test_every_test_module_has_its_module():
         "function",
         "notebooks",
         "rescue",
+        "scale",
         "stand_ins",
     }
     for file in (ROOT / "tests").rglob("test_*.py"):

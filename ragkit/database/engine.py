@@ -16,8 +16,10 @@ from ragkit.database.wire.ask_again import replace_closed
 from ragkit.database.wire.sockets import tune
 from ragkit.errors import ConfigError
 
+POOL_SIZE, DEFAULT_POOL, MIN_POOL = "DB_POOL_SIZE", 8, 4
+"""Of a process: the setting, one for each thread of the function, and two that write all the time
+with two for everything else of a backfill. A connection is opened when needed, then kept."""
 _POOL: dict[str, Any] = {
-    "pool_size": 8,  # opened when needed, then kept: one for each thread of the function
     "max_overflow": 0,  # a connection above pool_size would be reopened for each request
     "pool_timeout": 10,  # seconds that a request waits for a free connection
     "pool_recycle": 1800,  # seconds; below the idle limits of proxies and load balancers
@@ -39,20 +41,22 @@ def engine_from_env(
     """A lazy engine: nothing connects until it is used.
 
     Settings: DATABASE_URL (`postgresql+pg8000://…`, for a server that is reached directly), else
-    those of `ragkit.database.cloud_sql`. `name` is the application_name of its sessions;
-    `refresh` is the connector's refresh strategy: "lazy" in a function, which has no CPU between
-    requests. A server that is silent for `read_seconds` while an answer is due has failed.
+    those of `ragkit.database.cloud_sql`; DB_POOL_SIZE, the most connections at once. `name` is the
+    application_name of its sessions; `refresh` is the connector's refresh strategy: "lazy" in a
+    function, which has no CPU between requests. A server that is silent for `read_seconds` while an
+    answer is due has failed.
     Without `ping`, the pool does not ask the server whether a connection still works, which costs
     a request three round trips: see `ragkit.database.wire.ask_again`. Raises ConfigError, which
     names the settings that are missing.
     """
+    size = _pool_size(env)
     if env.get("DATABASE_URL"):
         url = parse_url(env["DATABASE_URL"], read_password(env))
         timeout = min(CONNECT_SECONDS, read_seconds)
         arguments: dict[str, Any] = {"application_name": name, "timeout": timeout}
         if "unix_sock" in url.query:  # else pg8000 loads the certificates for each session
             arguments["ssl_context"] = False
-        return _create(url, read_seconds, ping, connect_args=arguments)
+        return _create(url, read_seconds, ping, pool_size=size, connect_args=arguments)
     missing = [n for n in ("INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME") if not env.get(n)]
     if missing:
         raise ConfigError(f"no database: set {', '.join(missing)} (or DATABASE_URL for local use)")
@@ -61,7 +65,22 @@ def engine_from_env(
         "postgresql+pg8000", env["DB_USER"], host=env["INSTANCE_CONNECTION_NAME"],
         database=env["DB_NAME"],
     )  # fmt: skip
-    return _create(named, read_seconds, ping, creator=connect)
+    return _create(named, read_seconds, ping, pool_size=size, creator=connect)
+
+
+def most_connections(engine: sa.Engine) -> int:
+    """That its pool opens at once."""
+    pool: Any = engine.pool  # SQLAlchemy has no public name for the overflow
+    return int(pool.size() + max(0, pool._max_overflow))
+
+
+def _pool_size(env: Mapping[str, str]) -> int:
+    text = env.get("DB_POOL_SIZE") or str(DEFAULT_POOL)
+    if not text.isdecimal() or int(text) < MIN_POOL:
+        raise ConfigError(
+            f"{POOL_SIZE} is {text!r}: expected a number of connections, at least {MIN_POOL}"
+        )
+    return int(text)
 
 
 def _create(url: URL, read_seconds: float, ping: bool, **options: Any) -> sa.Engine:

@@ -58,7 +58,7 @@ class JointEmbedder(Embedder, Protocol):
 
 
 class RequestMeter(Protocol):
-    """Is told of each request to a paid service."""
+    """Is told of each request to a paid service, before and after it by the same thread."""
 
     def before(self, tokens: int) -> None:
         """`tokens` is an estimate. May wait for the quota, or raise BudgetExceeded."""

@@ -1,6 +1,7 @@
 """One operator at a time: steps that must not run beside one another.
 
-Backfills and followers need no such lease; they share the work.
+Backfills and followers need no such lease; they share the work. Of the jobs of a migration, one
+leads: its first task leases the part that is done once.
 """
 
 import time
@@ -17,6 +18,18 @@ from ragkit.migration.work.tables import LEASE, WORKER, exist
 from ragkit.migration.work.workers import LEASE_SECONDS, Worker, is_alive, working
 
 POLL_SECONDS = 0.25
+LEAD = " backfill"
+"""Behind the migration's id: the lease of what is done once in a backfill of many processes."""
+
+
+class Taken(PhaseError):
+    """By `holder`, who is at work."""
+
+    def __init__(self, step: str, holder: Worker):
+        self.holder = holder
+        super().__init__(
+            f"{step} is refused: {holder} is running; wait for its end; nothing was changed"
+        )
 
 
 @contextmanager
@@ -26,8 +39,8 @@ def exclusive(
     """Leases the migration, and its siblings where one app is switched for all of them, or what
     `name` stands for instead, for `step` while the block runs.
 
-    Raises PhaseError, which names the other operator's step, or DatabaseError. Waits for the
-    lease of a process that was killed; before expand there is nothing to lease.
+    Raises Taken, which names the other operator's step, or DatabaseError. Waits for the lease of a
+    process that was killed; before expand there is nothing to lease.
     """
     with translate_errors(step), migration.engine.connect() as connection:
         is_expanded = exist(connection)
@@ -56,10 +69,7 @@ def _lease(migration: Migration, name: str, worker: str, step: str) -> None:
             holder = connection.execute(holds.where(LEASE.c.name == name)).first()
         renewed = holder is not None and holder.until != (seen_until := seen_until or holder.until)
         if holder and (renewed or time.monotonic() > deadline):
-            other = Worker(holder.name, holder.since)
-            raise PhaseError(
-                f"{step} is refused: {other} is running; wait for its end; nothing was changed"
-            )
+            raise Taken(step, Worker(holder.name, holder.since))
         time.sleep(POLL_SECONDS)
 
 

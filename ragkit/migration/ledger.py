@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ragkit.database.own_tables import create_own_tables
 from ragkit.migration import phases
+from ragkit.migration.work.task import current_task
 from ragkit.retrieval.contract import SCHEMA
 
 TRIGGERS_RESTORED = "triggers restored"
@@ -112,7 +113,10 @@ def last_event(connection: sa.Connection, migration: str, kind: str) -> Event | 
 
 
 def actor() -> str:
-    """Who acts: the user and the process."""
+    """Who acts: the user and the process; of a job, whose processes all have the same number, the
+    task."""
+    if task := current_task():
+        return f"{task.execution or 'a job'}, {task}"
     try:
         return f"{getpass.getuser()}:{os.getpid()}"
     except (KeyError, OSError):  # a container's user without a passwd entry

@@ -29,6 +29,7 @@ from ragkit.migration.serving.canary_reports import CanaryReports
 from ragkit.migration.serving.recognition import Recogniser
 from ragkit.migration.status import Status, read_status
 from ragkit.migration.verdict import Verdict
+from ragkit.migration.work.task import session_name
 from ragkit.runbook.deployment import deployment_from, own_app
 from ragkit.runbook.extras import needs_extra
 from ragkit.runbook.inspection import Inspection
@@ -122,9 +123,9 @@ class Runbook:
             case "sandbox":
                 return self.sandbox.engine()
             case "env":
-                return engine_from_env(os.environ)
+                return engine_from_env(os.environ, session_name())
             case url:
-                return engine_from_env({**os.environ, "DATABASE_URL": url})
+                return engine_from_env({**os.environ, "DATABASE_URL": url}, session_name())
 
     @cached_property
     def migration(self) -> Migration:

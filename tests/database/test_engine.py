@@ -21,6 +21,8 @@ def test_the_password_comes_from_the_environment_and_is_never_printed():
         ({"DB_USER": "u", "DB_NAME": "d"}, "set INSTANCE_CONNECTION_NAME "),
         ({"DATABASE_URL": "no url"}, "not of the form"),
         ({"DATABASE_URL": "sqlite:///x"}, "expected a postgresql URL"),
+        ({"DB_POOL_SIZE": "3", "DATABASE_URL": "postgresql://h/d"}, "'3': .* at least 4"),
+        ({"DB_POOL_SIZE": "-8", "DATABASE_URL": "postgresql://h/d"}, "'-8': expected a number"),
     ],
 )
 def test_a_missing_or_wrong_setting_is_named(env, message):

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 import yaml
 
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.load import read_sections
-from ragkit.migration.plan.reference import reference
+from ragkit.migration.plan.files.load import read_sections
+from ragkit.migration.plan.files.reference import reference
 from tests.conftest import PYTHON, ROLE, ROOT, TEXTS, environment, free_port, make_plan, make_table
 from tests.stand_ins import vertex as vertex_stand_in
 

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.database.connecting import describe
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from tests.conftest import (
     NEW,
     OLD,

@@ -11,7 +11,7 @@ from ragkit.deploy.project_checks import Check
 from ragkit.errors import DeployError, GateError
 from ragkit.migration import ledger, phases
 from ragkit.migration.cutover import cut_over, roll_back
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.retirement import retire
 from ragkit.migration.verdict import GO, Verdict
 from ragkit.runbook import Runbook

@@ -7,7 +7,7 @@ import httpx
 
 from ragkit.deploy import probe
 from ragkit.migration import phases
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from tests.conftest import NEW, PYTHON, ROOT, environment
 from tests.migration.tables.conftest import pair
 

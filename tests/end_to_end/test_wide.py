@@ -14,7 +14,7 @@ from pgvector.sqlalchemy import VECTOR
 from ragkit.deploy.vendor import build_source
 from ragkit.embedding.importing import PLUGIN_PATH
 from ragkit.migration.migration import Migration
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.retrieval.contract import as_served
 from ragkit.sandbox.sample import sample_rows
 from tests.conftest import PYTHON, ROOT, environment, make_plan

@@ -8,7 +8,7 @@ import pytest
 from ragkit.errors import PhaseError
 from ragkit.evaluation.gates import decide
 from ragkit.migration.cutover import roll_back
-from ragkit.migration.exclusive import exclusive
+from ragkit.migration.exclusive import LEAD, Taken, exclusive
 from ragkit.migration.retirement import retire
 from ragkit.migration.schema.expansion import expand
 from tests.processes import Script
@@ -53,6 +53,15 @@ def test_a_killed_operator_leaves_no_claim(migration, other):
     other.wait()
     with exclusive(migration, "compare"), exclusive_of_another_migration(migration):
         pass
+
+
+def test_the_lead_of_a_backfill_is_leased_by_itself(migration):
+    expand(migration)
+    lead = migration.id + LEAD
+    with exclusive(migration, "backfill", name=lead), exclusive(migration, "compare"):
+        with pytest.raises(Taken) as taken, exclusive(migration, "backfill", name=lead):
+            pass
+        assert taken.value.holder.name.startswith("ragkit backfill by ")
 
 
 def exclusive_of_another_migration(migration):

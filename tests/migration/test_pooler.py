@@ -23,7 +23,7 @@ from ragkit.migration.backfill.writing.writer import Writer
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.preview.trial import run_trial
 from ragkit.migration.schema.expansion import expand, keep_old_column_current
 from ragkit.migration.work.rows import Row

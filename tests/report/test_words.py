@@ -72,6 +72,10 @@ def test_a_dataclass_may_say_itself_how_it_reads():
             "12,400 of 50,000 rows (25%), 1,234 rows/s, 30 s to go, $0.0012, 3 in flight, "
             "slowed down: the app's p95 grew from 20 to 61 ms",
         ),
+        (
+            Progress(50, 100, 10.0, 5.0, workers=3),
+            "50 of 100 rows (50%), 10 rows/s, 5 s to go, 3 workers",
+        ),
         (Progress(1, 100, 0.25, 4.0), "1 of 100 rows (1%), 0.25 rows/s, 7 min to go"),
         (Progress(6, 6, 3.0, 2.0), "6 of 6 rows (100%), 3 rows/s, in 2 s"),
         (Progress(0, 0, 0.0, 0.0), "0 of 0 rows (100%)"),

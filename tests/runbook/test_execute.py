@@ -11,7 +11,7 @@ import pytest
 from ragkit.deploy import probe
 from ragkit.migration import phases
 from ragkit.migration.plan.app import CheckSection
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.runbook.notebooks.watch import watch_app
 from ragkit.runbook.parameters import Parameters
 from tests.conftest import NEW, PYTHON, ROOT, changed, environment

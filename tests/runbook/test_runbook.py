@@ -6,7 +6,7 @@ import yaml
 from ragkit.errors import ConfigError, PlanError
 from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.schema.expansion import expand
 from ragkit.runbook import Runbook
 from ragkit.runbook.parameters import Parameters

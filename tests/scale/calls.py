@@ -4,9 +4,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-TICK = 0.02
-"""Seconds between two requests that the log cannot tell apart."""
-
 
 @dataclass(frozen=True)
 class Call:

@@ -16,14 +16,15 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.schema.expansion import expand
 from ragkit.runbook.runbook import Runbook
-from tests.bench.backfill import UNTHROTTLED
+from tests.bench.backfill import OLD, UNTHROTTLED
 from tests.bench.database import Clone
-from tests.bench.embedders import SLOW
+from tests.bench.embedders import Speed
 from tests.conftest import environment
 from tests.stand_ins.dask import DaskCluster
 
-DIMENSION = 64
-"""Short vectors stay in the row: most pages, and least of what the engine costs is hidden."""
+SHORT, LONG = 64, 768
+"""Dimensions: short vectors stay in the row, and hide least of what the engine costs; of the long
+ones is what is planned."""
 MODEL = "openai:simulated"
 KEY = {"OPENAI_API_KEY": "sk-simulated"}
 IN_FLIGHT, USD_PER_MILLION = 8, 0.10
@@ -36,6 +37,8 @@ class Api:
 
     port: int
     log: Path
+    speed: Speed
+    dimension: int
 
     @property
     def url(self) -> str:
@@ -43,14 +46,15 @@ class Api:
 
 
 @contextmanager
-def serving_api(folder: Path) -> Iterator[Api]:
-    log = folder / "calls.jsonl"
+def serving_api(folder: Path, speed: Speed, dimension: int) -> Iterator[Api]:
+    log = folder / f"calls-{dimension}.jsonl"
     log.touch()
-    command = [sys.executable, "-m", "tests.scale.api", str(log), str(SLOW.seconds), str(DIMENSION)]
+    given = str(log), str(speed.seconds), str(dimension)
+    command = [sys.executable, "-m", "tests.scale.api", *given]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), text=True) as process:
         try:
             assert process.stdout is not None
-            yield Api(int(process.stdout.readline()), log)
+            yield Api(int(process.stdout.readline()), log, speed, dimension)
         finally:
             process.kill()
 
@@ -59,11 +63,11 @@ def plan_of(clone: Clone, api: Api, **backfill: object) -> Plan:
     return Plan.of({
         "database": {"url": clone.engine.url.render_as_string()},
         "table": {"name": "documents", "key": "id", "content": "content"},
-        "old": {"model": "wordllama-64", "column": "embedding"},
-        "new": {"model": f"{MODEL}/{DIMENSION}", "column": "vector_new"},
+        "old": {"model": OLD[api.dimension], "column": "embedding"},
+        "new": {"model": f"{MODEL}/{api.dimension}", "column": "vector_new"},
         "backfill": {"slow_factor": UNTHROTTLED, "model_seconds": 20.0, **backfill},
         "model_facts": {MODEL: {
-            "base_url": api.url, "max_texts": SLOW.texts, "in_flight": IN_FLIGHT,
+            "base_url": api.url, "max_texts": api.speed.texts, "in_flight": IN_FLIGHT,
             "usd_per_million_tokens": USD_PER_MILLION,
         }},
     })  # fmt: skip
@@ -105,6 +109,15 @@ def count_fills(migration: Migration) -> tuple[int, int, int]:
 def count_filled(migration: Migration) -> int:
     with migration.engine.connect() as connection:
         return connection.exec_driver_sql("select count(*) from fills").scalar_one()
+
+
+def count_connections(migration: Migration) -> int:
+    """Of all processes of ragkit."""
+    with migration.engine.connect() as connection:
+        return connection.exec_driver_sql(
+            "select count(*) from pg_stat_activity where datname = current_database() "
+            "and application_name = 'ragkit'"
+        ).scalar_one()
 
 
 class Supervised:

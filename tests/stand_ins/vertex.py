@@ -22,6 +22,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Value
 
 from tests.stand_ins import one_port, vertex_rest
+from tests.stand_ins.embeddings.service import Answered
 
 SERVICE = "google.cloud.aiplatform.v1.PredictionService"
 MAX_TEXTS, MAX_TOKENS, MAX_TOKENS_PER_TEXT = 250, 20_000, 2048
@@ -34,13 +35,14 @@ class Vertex:
     `delay`: seconds before each answer. `wrong`: "count" or "dimension", what is wrong with the
     answers. `recorded`: vectors by model and text. `calls`: the model, the task types and the
     number of texts of each call that was answered. `endpoints`: the model's resource name of
-    each call. `quota`: requests in any `quota_seconds`; None is no limit. `over_quota`: the task
-    types of each call that was refused for it. `address` takes both protocols, `grpc_address`
-    gRPC alone and without a detour."""
+    each call. `answered`: as in Service. `quota`: requests in any `quota_seconds`; None is no
+    limit. `over_quota`: the task types of each call that was refused for it. `address` takes both
+    protocols, `grpc_address` gRPC alone and without a detour."""
 
     def __init__(self):
         self.calls: list[tuple[str, set, int]] = []
         self.endpoints: list[str] = []
+        self.answered: list[Answered] = []
         self.refuse: list[grpc.StatusCode] = []
         self.retired: set[str] = set()
         self.recorded: dict[tuple[str, str], list[float]] = {}
@@ -72,6 +74,7 @@ class Vertex:
 
     def answer(self, endpoint: str, instances: list[dict], parameters: dict) -> list[dict]:
         """Over whatever protocol. Raises Refusal."""
+        came_at = time.monotonic()
         time.sleep(self.delay)
         if self.refuse:
             raise Refusal(self.refuse.pop(0), "refused by the stand-in")
@@ -88,6 +91,7 @@ class Vertex:
         if len(instances) > max_texts or sum(tokens) > MAX_TOKENS or 0 in tokens:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "too much, or an empty text")
         self.calls.append((model, tasks, len(instances)))
+        self.answered.append(Answered(came_at, sum(tokens), instances[0]["content"]))
         full = DIMENSIONS.get(model, 768)
         dimension = int(parameters.get("outputDimensionality", full)) - (self.wrong == "dimension")
         answers = []

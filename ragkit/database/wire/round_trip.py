@@ -53,6 +53,27 @@ def ask(
     return rows[1:] if settings else rows
 
 
+def ask_alone(
+    connection: sa.Connection, sql: str, values: Sequence[bytes], settings: Mapping[str, str]
+) -> list[list[Any]]:
+    """As `ask`, in a transaction of its own, which the server ends whatever becomes of this
+    process: its locks last for as long as the statement. What `connection` has begun is rolled
+    back."""
+    connection.rollback()
+    connection.connection.rollback()  # pg8000: the pool's ping has opened a transaction
+    return ask(connection, sql, values, settings)
+
+
+def integer(value: int) -> bytes:
+    """Of a bigint."""
+    return struct.pack(">q", value)
+
+
+def number(value: float) -> bytes:
+    """Of a float8."""
+    return struct.pack(">d", value)
+
+
 def _statement(sql: str, values: Sequence[bytes], describe: bool) -> list[bytes]:
     """Parse, Bind, perhaps Describe, and Execute; rows are answered as text."""
     parse = [b"\0", sql.encode(), b"\0", struct.pack(">h", 0)]

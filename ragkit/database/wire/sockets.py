@@ -68,6 +68,11 @@ def wait_without_limit(connection: sa.Connection) -> None:
     driver._usock.settimeout(None)
 
 
+def answer_within(engine: sa.Engine, seconds: float) -> None:
+    """As read_seconds of `tune`, for the connections that `engine` makes from now on."""
+    sa.event.listen(engine, "connect", lambda made, _: made._usock.settimeout(seconds))
+
+
 class _Stream:
     """pg8000's stream. pg8000 makes an InterfaceError of an operating system's error, by which
     SQLAlchemy knows a broken connection, but not where it waits for an answer to begin."""

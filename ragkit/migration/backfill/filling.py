@@ -59,7 +59,7 @@ class Filling:
     def open(self, steering: Steering) -> Iterator[str]:
         """The id of the worker that holds its claims."""
         migration = self._migration
-        metered = meter_requests(migration, self._embedder, self.meter)
+        metered = meter_requests(migration, self._embedder, self.meter, self.in_flight.sleep)
         model = for_rows(metered, migration.plan.new.long_texts)
         with (
             steering,

@@ -18,7 +18,7 @@ from ragkit.migration.discovery.proposal import propose
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.data import DatabaseSection
-from ragkit.migration.plan.faults import describe_faults
+from ragkit.migration.plan.files.faults import describe_faults
 
 
 @dataclass(frozen=True)

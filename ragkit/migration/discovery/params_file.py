@@ -7,8 +7,8 @@ from pathlib import Path
 from ragkit.errors import ConfigError
 from ragkit.migration.discovery.proposal import Proposal
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.plan.section import fields
-from ragkit.migration.plan.yaml_core import dump_yaml
 
 WIDTH = 34
 """Where comments begin."""

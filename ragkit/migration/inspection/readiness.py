@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from humanize import naturalsize
 from pgvector.sqlalchemy import HALFVEC
 
+from ragkit.database.engine import MIN_POOL, POOL_SIZE
 from ragkit.database.identifiers import quote_identifier
 from ragkit.database.standbys import read_standbys
 from ragkit.database.translate import translate_errors
@@ -29,6 +30,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.schema.index.choice.width import is_too_wide
 from ragkit.migration.schema.index.sizing import HNSW_ROW_BYTES
 from ragkit.migration.schema.privileges import app_grants, readers
+from ragkit.migration.work.connections import read_room
 
 HNSW_VERSION, HALFVEC_VERSION = (0, 5), (0, 7)
 """The first versions of pgvector with these; binary_quantize came with halfvec."""
@@ -53,6 +55,7 @@ def check_readiness(
         *check_models(migration, old, new, identification, today),
         _quota(migration, new.model, cost),
         _disk(migration, new.model),
+        _connections(migration),
         *_standbys(migration),
         *_app_rights(migration),
         *check_way(migration),
@@ -120,6 +123,14 @@ def _index_bytes(migration: Migration, vector_bytes: int) -> float:
     if kind == "binary":
         return HNSW_ROW_BYTES + migration.new.space.dimension / 8
     return INDEX_FACTOR * vector_bytes
+
+
+def _connections(migration: Migration) -> Check:
+    """For how many processes at once the server has room."""
+    room = read_room(migration)
+    has_room = room.pooler or room.processes
+    advice = "" if has_room else f"set {POOL_SIZE} to {MIN_POOL}, or raise {room.limit}"
+    return Check("connections", str(room), None, advice)
 
 
 def _standbys(migration: Migration) -> Iterator[Check]:

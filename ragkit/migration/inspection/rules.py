@@ -40,6 +40,7 @@ RULES = {
         "way to the new column",
         "objects that a view or a swap of names cannot stand beside",
     ),
+    "RK044": ("connections", "for how many processes at once the server has connections left"),
     "RK050": ("all columns", "statements that take all columns of the table see one more"),
     "RK051": ("UPDATE triggers", "triggers or rules that fire for each row of the backfill"),
     "RK052": ("publications", "logical replication sends each row again"),

@@ -14,7 +14,6 @@ from ragkit.checkout import ROOT
 from ragkit.embedding.catalogue.facts import Facts
 from ragkit.embedding.catalogue.names import split_dimension
 from ragkit.errors import PlanError
-from ragkit.migration.plan import load
 from ragkit.migration.plan.app import AppSection, CanarySection, CheckSection
 from ragkit.migration.plan.backfill import BackfillSection
 from ragkit.migration.plan.data import (
@@ -25,7 +24,8 @@ from ragkit.migration.plan.data import (
     OldSection,
     TableSection,
 )
-from ragkit.migration.plan.faults import describe_faults
+from ragkit.migration.plan.files import load
+from ragkit.migration.plan.files.faults import describe_faults
 from ragkit.migration.plan.judging import JudgingSection
 from ragkit.migration.plan.models.facts import ModelFacts
 from ragkit.migration.plan.models.named import batch_faults, model_faults

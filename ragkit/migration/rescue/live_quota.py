@@ -31,10 +31,13 @@ create or replace function {name}(bigint, bigint, bigint) returns void language 
 security definer set search_path = pg_catalog, pg_temp as ${tag}$
     update {quota} set free_at = greatest(free_at, least(
         clock_timestamp() + make_interval(secs => {max_ahead}),
-        greatest(free_at, clock_timestamp()) + make_interval(secs => greatest(
-            {per_request} * least(greatest($1, 0), {max_requests}),
-            {per_token} * least(greatest($2, 0), {max_tokens})
-        ) + case when $3 > 0 then {penalty} else 0 end)
+        greatest(free_at, clock_timestamp()) + make_interval(secs =>
+            {per_request} * least(greatest($1, 0), {max_requests})
+            + case when $3 > 0 then {penalty} else 0 end)
+    )), tokens_free_at = greatest(tokens_free_at, least(
+        clock_timestamp() + make_interval(secs => {max_ahead}),
+        greatest(tokens_free_at, clock_timestamp()) + make_interval(secs =>
+            {per_token} * least(greatest($2, 0), {max_tokens}))
     )) where model = {served_name};
     insert into {spending} as s (migration, model, requests, tokens, usd)
     select {migration}, {model}, u.requests, u.tokens, u.tokens * {per_token_usd}
@@ -58,7 +61,7 @@ def create_live_quota(connection: sa.Connection, migration: Migration, embedder:
     connection.exec_driver_sql(_FUNCTION.format(
         name=name, tag=short_name("body", migration.id), max_ahead=MAX_AHEAD_SECONDS,
         penalty=PENALTY_SECONDS, max_requests=_MAX_REQUESTS, max_tokens=_MAX_TOKENS,
-        per_request=_number(quota.seconds(1, 0)), per_token=_number(quota.seconds(0, 1)),
+        per_request=_number(quota.request_seconds(1)), per_token=_number(quota.token_seconds(1)),
         per_token_usd=_number(model.price(1)), quota=quote_identifier(SCHEMA, QUOTA.name),
         spending=quote_identifier(SCHEMA, SPENDING.name), migration=quote_literal(migration.id),
         served_name=quote_literal(model.served_name), model=quote_literal(model.name + QUESTIONS),

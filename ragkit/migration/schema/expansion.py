@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 def expand(migration: Migration, embedder: Embedder | None = None) -> bool:
     """Column, triggers, contract and ledger in one short transaction; the old column is not
-    changed. Returns False when it was done before; triggers that were dropped or disabled since
-    then are put back.
+    changed. Returns False when it was done before, or by another process meanwhile; triggers that
+    were dropped or disabled since then are put back.
 
     `embedder` is the new model's, for vectors that the new column already holds; see
     `ragkit.migration.schema.adoption`. Raises ConfigError where the vectors are too wide for the
@@ -56,14 +56,16 @@ def expand(migration: Migration, embedder: Embedder | None = None) -> bool:
             _identify(migration.old, plan.old.model), _identify(migration.new, plan.new.model)
         ]  # fmt: skip
         adoption = check_adoption(migration, embedder)
+        is_mine = False
 
         def change(connection: sa.Connection) -> None:
-            _expand(connection, migration, bindings)
-            if adoption:
+            nonlocal is_mine
+            is_mine = _expand(connection, migration, bindings)
+            if is_mine and adoption:
                 adoption.record(connection, migration)
 
         run_online(migration, change)
-    return True
+    return is_mine
 
 
 def _restore_triggers(connection: sa.Connection, migration: Migration) -> None:
@@ -109,10 +111,13 @@ def _identify(binding: Binding, model: str) -> Binding:
     return replace(binding, space=replace(binding.space, model=space_name))
 
 
-def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[Binding]) -> None:
+def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[Binding]) -> bool:
     run = connection.exec_driver_sql  # in sa.text, a colon in a name would be a parameter
-    for statement in (*statements.lock_schema(), statements.create_schema()):
+    for statement in statements.lock_schema():
         run(statement)
+    if ledger.phase(connection, migration.id) != phases.PLANNED:  # of two, one has waited
+        return False
+    run(statements.create_schema())
     if migration.new_side:
         for statement in beside.create_sql(connection, migration):
             run(statement)
@@ -128,6 +133,7 @@ def _expand(connection: sa.Connection, migration: Migration, bindings: Sequence[
     add_triggers(connection, migration)
     fingerprint = bindings[-1].space.fingerprint
     ledger.record(connection, migration.id, phases.EXPANDED, space=fingerprint)
+    return True
 
 
 def allow_missing_old(migration: Migration) -> None:

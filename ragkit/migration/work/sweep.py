@@ -18,10 +18,15 @@ from ragkit.migration.work.workers import is_alive
 
 MIN_BLOCKS, MAX_BLOCKS = 16, 512
 """Of a range. The rows of one write should each be on a page of its own."""
+FROZEN_SECONDS = 10.0
+"""The server ends a session that says nothing for so long while it holds the marks."""
 SHARES = 4
 """Ranges of a small leaf, so that several workers find some."""
 # The migration's marks are changed by one transaction at a time.
-_LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended('ragkit sweep ' || :id, 0))")
+_LOCK = sa.text("""
+    select set_config('idle_in_transaction_session_timeout', :frozen, true),
+           pg_advisory_xact_lock(hashtextextended('ragkit sweep ' || :id, 0))
+""")
 # Also of a leaf that was rewritten (VACUUM FULL, CLUSTER): it is walked again.
 _FORGET = sa.text(f"""{TREE}
     delete from {SWEEP} s where s.migration = :id and not exists (
@@ -176,7 +181,7 @@ def _refresh(connection: sa.Connection, migration: Migration) -> None:
 
 
 def _lock(connection: sa.Connection, migration: Migration) -> None:
-    connection.execute(_LOCK, {"id": migration.id})
+    connection.execute(_LOCK, {"id": migration.id, "frozen": f"{FROZEN_SECONDS * 1000:.0f}"})
 
 
 def _take_over(connection: sa.Connection, migration: Migration, worker: str) -> sa.Row[Any] | None:

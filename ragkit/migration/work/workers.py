@@ -8,6 +8,7 @@ database's clock counts.
 import logging
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ragkit.retry import retry_database
 LEASE_SECONDS, RENEW_SECONDS = 10.0, 2.5
 FORGET_HOURS = 24
 """A row of a worker that was killed is kept for so long."""
+_BY = " by "
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +47,7 @@ def working(engine: sa.Engine, step: str) -> Iterator[str]:
 
     Raises DatabaseError when it cannot be recorded at the start.
     """
-    worker, name, ended = uuid.uuid4().hex, f"{step} by {ledger.actor()}", threading.Event()
+    worker, name, ended = uuid.uuid4().hex, f"{step}{_BY}{ledger.actor()}", threading.Event()
     retry_database(_renew, engine, worker, name)
     keeper = threading.Thread(target=_keep, args=(engine, worker, name, ended), daemon=True)
     keeper.start()
@@ -74,6 +76,13 @@ def at_work(connection: sa.Connection, migration: str) -> list[Worker]:
         sa.or_(*holds), WORKER.c.until > sa.func.clock_timestamp()
     )
     return [Worker(*row) for row in connection.execute(query.order_by(WORKER.c.since))]
+
+
+def count_alive(connection: sa.Connection) -> dict[str, int]:
+    """By their step, of all migrations of this database."""
+    alive = sa.select(WORKER.c.name).where(WORKER.c.until > sa.func.clock_timestamp())
+    names = connection.scalars(alive)
+    return dict(Counter(name.partition(_BY)[0].removeprefix("ragkit ") for name in names))
 
 
 def _keep(engine: sa.Engine, worker: str, name: str, ended: threading.Event) -> None:

@@ -14,11 +14,13 @@ import click
 
 from ragkit import __version__
 from ragkit.errors import RagkitError
+from ragkit.migration.work.task import Task, line_prefix
 from ragkit.report.words import clean
 from ragkit.runbook.cli.commands import steps, tools
 from ragkit.runbook.cli.commands.control import control_command
 from ragkit.runbook.cli.commands.init import init_command
 from ragkit.runbook.cli.commands.judge import judge_command
+from ragkit.runbook.cli.commands.metrics import metrics_command
 from ragkit.runbook.cli.commands.plan import apply_command, plan_command
 from ragkit.runbook.cli.commands.rehearse import rehearse_command
 from ragkit.runbook.cli.commands.rescue import rescue_command
@@ -41,7 +43,9 @@ class _Log(logging.Handler):
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:
-    logging.basicConfig(handlers=[_Log()], level=logging.WARNING, format="%(message)s")
+    Task.of()  # what means nothing there is told first
+    form = f"{line_prefix()}%(message)s"
+    logging.basicConfig(handlers=[_Log()], level=logging.WARNING, format=form)
     # When a server dies, the pool logs a traceback for each connection; our own error is enough.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     if context.invoked_subcommand is None:
@@ -55,6 +59,7 @@ for command in (
     *steps.COMMANDS,
     rescue_command,
     control_command,
+    metrics_command,
     judge_command,
     apply_command,
     *tools.COMMANDS,

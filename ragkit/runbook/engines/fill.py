@@ -8,6 +8,7 @@ from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.backfill.throttle.canary import measure_baseline
 from ragkit.migration.plan.backfill import BackfillSection
+from ragkit.migration.work.connections import require_connections
 from ragkit.runbook.engines.dask import Dask
 from ragkit.runbook.engines.unit import PlanUnit
 from ragkit.runbook.runbook import Runbook
@@ -17,11 +18,13 @@ def fill(runbook: Runbook) -> Generator[Progress, None, None]:
     """As run_backfill. Where the plan names several workers, they walk the table, and this process
     does what is left then: rows that were locked, what people have written, the audit.
 
-    Raises as Driver.run and run_backfill; ConfigError without the engine's package.
+    Raises as Driver.run and run_backfill; ConfigError without the engine's package, or where the
+    server has no room for the connections of all.
     """
     migration, embedder = runbook.migration, runbook.new_embedder
     if engine := _engine(runbook.plan.backfill):
         migration.require_phase("backfill")
+        require_connections(migration, engine.workers + 1)  # this process holds some too
         unit = PlanUnit(runbook.plan, tuple(measure_baseline(migration)))
         yield from Driver(migration, unit, engine).run()
     yield from run_backfill(migration, embedder, runbook.probe_log)

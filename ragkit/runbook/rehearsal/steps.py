@@ -15,7 +15,6 @@ from ragkit.errors import ConfigError, ModelError, PlanError, RagkitError, Space
 from ragkit.evaluation.evidence import Evidence
 from ragkit.migration.backfill.model_calls.costs import ModelCost, read_costs
 from ragkit.migration.backfill.model_calls.quota import Quota
-from ragkit.migration.backfill.pipeline import run_backfill
 from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.exclusive import exclusive
 from ragkit.migration.progress import coverage
@@ -35,6 +34,7 @@ from ragkit.migration.rehearsal.scratch import (
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import Verdict
+from ragkit.runbook.engines.fill import fill
 from ragkit.runbook.questions import KNOWN_ITEMS
 from ragkit.runbook.runbook import Runbook
 
@@ -126,13 +126,10 @@ class Rehearsal:
         return self.sample
 
     def fill(self) -> Generator[Progress, None, None]:
-        """As `ragkit backfill`. Raises as run_backfill does."""
+        """As `ragkit backfill`. Raises as `fill` does."""
         runbook, before = self.scratch, self._size()
         expand(runbook.migration, runbook.new_embedder)
-        steps = run_backfill(
-            runbook.migration, runbook.new_embedder, probe_log=self.runbook.probe_log
-        )
-        yield from self._pace.follow(steps)
+        yield from self._pace.follow(fill(runbook))
         self._grown = max(0, self._size() - before)
 
     def build(self, report: Callable[[index.BuildProgress], object]) -> index.IndexState:

@@ -13,8 +13,8 @@ from ragkit.deploy import probe
 from ragkit.errors import RagkitError
 from ragkit.migration.backfill.model_calls.costs import ModelCost, read_costs
 from ragkit.migration.plan import Plan
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.plan.tables.entries import TABLES
-from ragkit.migration.plan.yaml_core import dump_yaml
 from ragkit.migration.rehearsal.record import beside_the_run
 from ragkit.migration.rescue.service_log import ServiceState
 from ragkit.migration.verdict import Verdict

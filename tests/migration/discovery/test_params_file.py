@@ -8,7 +8,7 @@ from ragkit.errors import ConfigError
 from ragkit.migration.discovery.params_file import render, write
 from ragkit.migration.discovery.proposal import Proposal
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.yaml_core import load_yaml
+from ragkit.migration.plan.files.yaml_core import load_yaml
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=20)
 

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 
 from ragkit.embedding.catalogue import find_model
@@ -37,3 +38,10 @@ def test_the_extension_the_disk_and_the_old_model_are_checked(migration):
     assert checks["pgvector"].passed
     assert "more, the database has" in checks["disk"].observed
     assert checks["old model"].passed
+
+
+def test_it_is_said_for_how_many_processes_the_server_has_connections(migration):
+    local = load_embedder("wordllama-256")
+    check = readiness_checks(migration, local, local)["connections"]
+    assert re.search(r"max_connections leaves \d+: room for [1-9]\d* processes", check.observed)
+    assert (check.passed, check.fix) == (None, "")

@@ -54,7 +54,8 @@ def take(migration, requests=0, tokens=0, refused=0, engine=None):
 
 def seconds_ahead(migration):
     with migration.engine.connect() as connection:
-        ahead = "select extract(epoch from free_at - clock_timestamp()) from ragkit.quota"
+        free_at = "greatest(free_at, tokens_free_at)"
+        ahead = f"select extract(epoch from {free_at} - clock_timestamp()) from ragkit.quota"
         return float(connection.scalar(sa.text(ahead)))
 
 

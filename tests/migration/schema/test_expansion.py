@@ -1,4 +1,8 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 from ragkit.migration import ledger, phases
+from ragkit.migration.schema import statements
 from ragkit.migration.schema.expansion import allow_missing_old, expand
 from ragkit.retrieval import contract
 from ragkit.retrieval.space import FILLING, READY
@@ -18,6 +22,17 @@ def test_expand_adds_the_column_the_contract_and_the_ledger_once(migration):
     assert bindings["embedding"].state == READY
     assert bindings["new vector"].state == FILLING
     assert bindings["new vector"].space == migration.new.space
+
+
+def test_of_two_that_expand_at_once_one_does_it(migration):
+    with ThreadPoolExecutor(2) as pool, migration.engine.connect() as connection:
+        connection.exec_driver_sql(statements.lock_schema()[0])
+        both = [pool.submit(expand, migration) for _ in range(2)]
+        time.sleep(1.0)  # both have seen that it is to be done
+        connection.rollback()
+        assert sorted(one.result(timeout=30) for one in both) == [False, True]
+        kinds = [event.kind for event in ledger.events(connection, migration.id)]
+        assert kinds == [phases.EXPANDED]
 
 
 def test_expand_does_not_change_the_old_column(migration):

@@ -10,7 +10,7 @@ from ragkit.errors import GateError, PhaseError
 from ragkit.migration import phases
 from ragkit.migration.cutover import cut_over, roll_back
 from ragkit.migration.exclusive import exclusive
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.retirement import retire
 from ragkit.migration.verdict import GO, Verdict, record_verdict
 from tests.conftest import NEW, OLD, PYTHON, ROOT, environment, gates_of

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import sqlalchemy as sa
 
@@ -34,6 +36,17 @@ def me(table):
 def state(migration):
     with migration.engine.connect() as connection:
         return sweep.state(connection, migration)
+
+
+def test_a_worker_that_is_frozen_while_it_claims_holds_nobody_for_long(table, me, monkeypatch):
+    monkeypatch.setattr(sweep, "FROZEN_SECONDS", 0.5)
+    with table.engine.connect() as frozen, working(table.engine, "backfill") as other:
+        sweep.restart(frozen, table)  # and neither commits nor hangs up
+        start = time.monotonic()
+        claimed = sweep.claim(table, other)
+        assert time.monotonic() - start < 5
+        assert claimed is not None
+        frozen.invalidate()
 
 
 def test_the_ranges_of_all_workers_are_the_whole_table_once(table, me):

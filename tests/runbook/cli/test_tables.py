@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.plan.tables.load import plans_of
-from ragkit.migration.plan.yaml_core import dump_yaml
 from tests.conftest import PYTHON, TEXTS, environment, make_table
 from tests.stand_ins.two_tables import two_tables
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ragkit.errors import PhaseError
+from ragkit.errors import ConfigError, PhaseError
 from ragkit.migration import phases
 from ragkit.runbook.engines.fill import fill
 from ragkit.runbook.runbook import Runbook
@@ -33,6 +33,11 @@ def test_the_column_is_complete_by_dask(runbook, cluster, new_embedder):
     assert runbook.migration.phase() == phases.BACKFILLED
     check_vectors(runbook.migration, new_embedder)
     assert [step.workers for step in fill(runbook)][-1] == 0  # a second run finds nothing to do
+
+
+def test_more_workers_than_the_server_has_room_for_are_refused(runbook):
+    with pytest.raises(ConfigError, match=r"501 processes need up to .* start at most"):
+        list(fill(of(runbook, workers=500)))
 
 
 def test_before_expand_nobody_is_started(engine, plan, amenities, tmp_path):

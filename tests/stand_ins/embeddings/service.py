@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,12 +31,22 @@ class Asked:
     dimension: int | None = None
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A request that was answered: when it came, by time.monotonic(), its tokens, its first
+    text."""
+
+    at: float
+    tokens: int
+    text: str
+
+
 @dataclass
 class Service:
     """`faults` are taken first, one a request: a status, or "hang", "dribble", "fewer", "shape",
     "model", "nan", "zeros", "broken", "page", "redirect" (to `leads_to`). `dimension` is what the
     model makes unless fewer are asked for; `statuses` are those that the service has for others.
-    `keys` are those that it was sent."""
+    `keys` are those that it was sent, `answered` the requests without a fault, as they came."""
 
     dimension: int
     address: str = ""
@@ -50,6 +61,7 @@ class Service:
     statuses: dict[int, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def vectors(self, asked: Asked, fault: object) -> list[list[float]]:
@@ -116,6 +128,7 @@ def serving(
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
+            came_at = time.monotonic()
             sent_body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self._answer_also(sent_body):
                 return None
@@ -144,6 +157,8 @@ def serving(
                     return self._send(200, b"<html>Ollama is running</html>", "text/html")
                 case "redirect":
                     return self._send(307, b"", location=service.leads_to + self.path)
+            if fault is None:
+                service.answered.append(Answered(came_at, service.tokens(asked), asked.texts[0]))
             return self._send(200, json.dumps(shape(service, asked, fault)).encode())
 
         def do_GET(self) -> None:

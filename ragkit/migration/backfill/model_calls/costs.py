@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from ragkit.database.own_tables import create_own_tables
 from ragkit.database.translate import translate_errors
+from ragkit.database.wire.round_trip import ask, ask_alone, integer, number
 from ragkit.errors import BudgetExceeded
+from ragkit.migration.backfill.model_calls.quota import SETTINGS
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan import Plan
 from ragkit.migration.progress import coverage
@@ -24,6 +25,12 @@ SPENDING = sa.Table(
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("usd", sa.Float, nullable=False),
 )
+_RECORD = f"""
+    insert into {SPENDING} as s (migration, model, requests, tokens, usd)
+    values ($1::text, $2::text, 1, $3::bigint, $4::float8)
+    on conflict (migration, model) do update set requests = s.requests + 1,
+        tokens = s.tokens + excluded.tokens, usd = s.usd + excluded.usd
+"""
 QUESTIONS = ", questions"
 """Behind the model's name in the ledger: what the questions of a rescue have used of it."""
 BATCHES = ", batches"
@@ -40,6 +47,20 @@ class ModelCost:
     usd: float
 
 
+@dataclass(frozen=True)
+class Spent:
+    """US dollars, of what one budget is for: by this migration, by its siblings, and what the jobs
+    at the provider may cost."""
+
+    own: float
+    others: float
+    reserved: float
+
+    @property
+    def total(self) -> float:
+        return self.own + self.others + self.reserved
+
+
 def create_table(connection: sa.Connection) -> None:
     """Safe to repeat."""
     create_own_tables(connection, SPENDING.metadata)
@@ -49,33 +70,46 @@ def require_budget(connection: sa.Connection, migration: Migration, usd: float) 
     """What this migration has spent. Raises BudgetExceeded when `usd` more would exceed the budget
     that it shares with its siblings; what batches at the provider may cost counts as spent."""
     plan, siblings = migration.plan, migration.plan.siblings
-    own = _sum_usd(_read_costs(connection, plan))
-    others = _sum_usd(_read_costs(connection, *siblings)) if siblings else 0.0
-    reserved = jobs.reserved_usd(connection, migration)
+    spent = read_spent(connection, migration)
     budget = plan.backfill.budget_usd
-    if budget and own + others + reserved + usd > budget:
+    if budget and spent.total + usd > budget:
         counts = coverage.estimate_rows(connection, migration)
         table = f" of {plan.name}" if siblings else ""
-        of_others = f" and ${others:.4f} for the other tables" if siblings else ""
+        of_others = f" and ${spent.others:.4f} for the other tables" if siblings else ""
         raise BudgetExceeded(
-            f"the budget of ${budget:g} is used up: ${own:.4f} spent{of_others}, "
+            f"the budget of ${budget:g} is used up: ${spent.own:.4f} spent{of_others}, "
             f"{counts.filled} rows{table} have vectors and {counts.pending} are pending. Raise "
             "backfill.budget_usd and run this again"
         )
-    return own
+    return spent.own
+
+
+def read_spent(connection: sa.Connection, migration: Migration) -> Spent:
+    siblings = migration.plan.siblings
+    return Spent(
+        own=_sum_usd(costs_of(connection, migration.plan)),
+        others=_sum_usd(costs_of(connection, *siblings)) if siblings else 0.0,
+        reserved=jobs.reserved_usd(connection, migration),
+    )
 
 
 def record_cost(
     connection: sa.Connection, migration: Migration, name: str, tokens: int, usd: float
 ) -> None:
-    """Adds a request to what is recorded under this name."""
-    row = {
-        "migration": migration.id, "model": name, "requests": 1, "tokens": tokens, "usd": usd,
-    }  # fmt: skip
-    entry = insert(SPENDING).values(row)
-    sums = {name: SPENDING.c[name] + row[name] for name in ("requests", "tokens", "usd")}
-    update = entry.on_conflict_do_update(index_elements=["migration", "model"], set_=sums)
-    connection.execute(update)
+    """Adds a request to what is recorded under this name, in the caller's transaction, in which
+    something was asked before."""
+    ask(connection, _RECORD, _values(migration, name, tokens, usd), {})
+
+
+def record_alone(
+    connection: sa.Connection, migration: Migration, name: str, tokens: int, usd: float
+) -> None:
+    """The same in a transaction of its own, in which no worker can be killed."""
+    ask_alone(connection, _RECORD, _values(migration, name, tokens, usd), SETTINGS)
+
+
+def _values(migration: Migration, name: str, tokens: int, usd: float) -> list[bytes]:
+    return [migration.id.encode(), name.encode(), integer(tokens), number(usd)]
 
 
 def read_usd(migration: Migration, *, with_siblings: bool = False) -> float:
@@ -83,7 +117,7 @@ def read_usd(migration: Migration, *, with_siblings: bool = False) -> float:
     with models that cost nothing. Raises DatabaseError."""
     plans = (migration.plan, *(migration.plan.siblings if with_siblings else ()))
     with translate_errors("reading the cost ledger"), migration.engine.connect() as connection:
-        return _sum_usd(_read_costs(connection, *plans))
+        return _sum_usd(costs_of(connection, *plans))
 
 
 def _sum_usd(costs: Sequence[ModelCost]) -> float:
@@ -95,10 +129,11 @@ def read_costs(migration: Migration) -> list[ModelCost]:
     """By model, over all runs of this migration; the questions of a rescue by themselves. Raises
     DatabaseError."""
     with translate_errors("reading the cost ledger"), migration.engine.connect() as connection:
-        return _read_costs(connection, migration.plan)
+        return costs_of(connection, migration.plan)
 
 
-def _read_costs(connection: sa.Connection, *plans: Plan) -> list[ModelCost]:
+def costs_of(connection: sa.Connection, *plans: Plan) -> list[ModelCost]:
+    """As read_costs, of all these plans."""
     if not sa.inspect(connection).has_table(SPENDING.name, schema=SCHEMA):
         return []
     columns = (SPENDING.c[name] for name in ("model", "requests", "tokens", "usd"))

@@ -55,9 +55,24 @@ class InFlight:
                     self._resting.append(end + (end - start) * (1 / self.pace - 1))
                 self._changed.notify_all()
 
-    def _has_room(self) -> bool:
+    def sleep(self, seconds: float) -> bool:
+        """For a request in its slot that waits for the quota, and has not left. True when it was
+        held meanwhile, so that its time has gone by. Raises as `slot`."""
+        end, was_held = time.monotonic() + seconds, False
+        with self._changed:
+            while self.held or (not was_held and time.monotonic() < end):
+                self._require_open()
+                was_held = was_held or self.held
+                self._changed.wait(None if self.held else end - time.monotonic())
+            self._require_open()
+        return was_held
+
+    def _require_open(self) -> None:
         if self._closed:
             raise Stopped("no further request")
+
+    def _has_room(self) -> bool:
+        self._require_open()
         now = time.monotonic()
         self._resting = [until for until in self._resting if until > now and self.pace < 1]
         return not self.held and self.running + len(self._resting) < self.allowed

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ragkit.errors import PlanError
-from ragkit.migration.plan import load
+from ragkit.migration.plan.files import load
 from ragkit.migration.plan.plan import Plan
 from ragkit.migration.plan.tables.agreement import disagreements
 from ragkit.migration.plan.tables.choice import choose, names_of, split_choice

@@ -19,6 +19,8 @@ from ragkit.migration.rehearsal.record import beside_the_run
 from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.verdict import recheck_verdict, require_go
+from ragkit.migration.work.task import Task
+from ragkit.runbook.cli.job import run_task
 from ragkit.runbook.cli.options import for_each_table, with_each_table, with_runbooks
 from ragkit.runbook.cli.stopping import stop_on_signals
 from ragkit.runbook.cli.terminal import Terminal
@@ -51,21 +53,32 @@ def inspect_command(runbook: Runbook, terminal: Terminal) -> None:
 
 
 @click.command("backfill")
-@with_each_table
+@with_runbooks
 @click.option("--retry", is_flag=True, help="Retry the rows that the model refused.")
-def backfill_command(runbook: Runbook, terminal: Terminal, retry: bool) -> None:
+def backfill_command(runbooks: Sequence[Runbook], terminal: Terminal, retry: bool) -> None:
     """Add the new column, fill it while the app serves, and index it."""
-    backfill(runbook, terminal, retry=retry)
+
+    def whole(runbook: Runbook, added: bool | None = None) -> None:
+        backfill(runbook, terminal, retry=retry, added=added)
+
+    if task := Task.of():
+        run_task(task, runbooks, terminal, whole)
+    else:
+        for_each_table(runbooks, terminal, whole)
 
 
 @notified("backfill")
-def backfill(runbook: Runbook, terminal: Terminal, *, retry: bool = False) -> None:
-    migration = open_migration(runbook, terminal)
+def backfill(
+    runbook: Runbook, terminal: Terminal, *, retry: bool = False, added: bool | None = None
+) -> None:
+    """`added`: what expand has answered, where that is done, and the database was named."""
+    migration = runbook.migration if added is not None else open_migration(runbook, terminal)
     terminal.line(runbook.check_questions(), "questions")
     if retry:
         terminal.fact("dead letters pending again", dead_letters.clear(migration))
     terminal.line(runbook.check_long_texts(), "long_texts")
-    added = expand(migration, runbook.new_embedder)
+    if added is None:
+        added = expand(migration, runbook.new_embedder)
     column = f"column {migration.plan.new.column}: {'added' if added else 'was there'}"
     terminal.line(column, "column")
     steps = fill(runbook)

@@ -12,7 +12,7 @@ import click
 from ragkit.checkout import ROOT, child_path, require_checkout
 from ragkit.deploy.vendor import vendor_core
 from ragkit.errors import ConfigError
-from ragkit.migration.plan.reference import insert_reference, reference
+from ragkit.migration.plan.files.reference import insert_reference, reference
 from ragkit.runbook.cli.options import with_parameters, with_runbook, with_terminal
 from ragkit.runbook.cli.terminal import Terminal
 from ragkit.runbook.extras import needs_extra

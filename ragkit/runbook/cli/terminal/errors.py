@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from ragkit.migration.work.task import line_prefix
 from ragkit.report.words import clean
 
 
@@ -33,4 +34,4 @@ def print_usage_error(error: click.ClickException, as_json: bool) -> None:
 
 
 def _print(message: str) -> None:
-    print(clean(" ".join(message.split())), file=sys.stderr, flush=True)
+    print(line_prefix() + clean(" ".join(message.split())), file=sys.stderr, flush=True)

@@ -30,12 +30,16 @@ LINE_SECONDS = 5.0
 
 
 class PlainTerminal(People):
-    def __init__(self) -> None:
+    """`prefix` begins each line."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         super().__init__(
             Console(width=UNLIMITED, color_system=None, force_terminal=False, force_jupyter=False)
         )
 
     def _print(self, text: str, style: str = "") -> None:
+        text = "\n".join(f"{self._prefix}{line}" for line in text.split("\n"))
         try:
             print(text, flush=True)
         except UnicodeEncodeError:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ragkit.migration.backfill.progress import Progress
+from ragkit.migration.work.task import line_prefix
 from ragkit.report.words import Checked
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def open_terminal(as_json: bool) -> Terminal:
         return LiveTerminal()
     from ragkit.runbook.cli.terminal.plain import PlainTerminal
 
-    return PlainTerminal()
+    return PlainTerminal(line_prefix())
 
 
 def is_rich() -> bool:

@@ -126,3 +126,30 @@ def test_a_request_that_is_with_the_model_has_its_deadline_at_any_pace():
         assert not slots.waits
     slots.steer(1, 1.0, held=False)
     assert not slots.waits
+
+
+def test_a_request_that_waits_for_the_quota_is_held_and_its_time_has_gone_by():
+    in_flight, done = InFlight(2), []
+
+    def wait():
+        done.append(in_flight.sleep(0.3))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.05)
+    in_flight.steer(2, 1.0, held=True)
+    thread.join(0.6)
+    assert done == []
+    in_flight.steer(2, 1.0, held=False)
+    thread.join(1)
+    assert done == [True]
+    assert not in_flight.sleep(0.01)
+
+
+def test_a_request_that_waits_for_the_quota_ends_with_the_run():
+    in_flight = InFlight(2)
+    threading.Timer(0.05, in_flight.close).start()
+    start = time.monotonic()
+    with pytest.raises(Stopped):
+        in_flight.sleep(30)
+    assert time.monotonic() - start < 1

@@ -3,8 +3,8 @@
 import pytest
 
 from ragkit.errors import PlanError
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.plan.tables.load import load_plans, plans_of
-from ragkit.migration.plan.yaml_core import dump_yaml
 
 SHARED = {
     "old": {"model": "wordllama-64", "column": "embedding"},

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragkit.migration.migration import Migration
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.schema.expansion import expand
 from tests.conftest import PYTHON, changed, environment, make_plan, make_table
 

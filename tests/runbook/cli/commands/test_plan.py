@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from tests.conftest import PYTHON, TEXTS, environment, make_plan, make_table
 
 

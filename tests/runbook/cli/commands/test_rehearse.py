@@ -9,7 +9,7 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from ragkit.migration.plan.yaml_core import dump_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml
 from tests.conftest import PYTHON, environment, make_plan
 from tests.runbook.rehearsal.conftest import ROWS, leftovers, make_places, seen
 

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.migration.plan.yaml_core import dump_yaml, load_yaml
+from ragkit.migration.plan.files.yaml_core import dump_yaml, load_yaml
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 
 from ragkit.errors import ConfigError
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.reference import BEGIN, END, insert_reference, reference
+from ragkit.migration.plan.files.reference import BEGIN, END, insert_reference, reference
 from ragkit.migration.plan.section import fields
 from tests.conftest import ROOT
 

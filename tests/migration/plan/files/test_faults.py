@@ -4,7 +4,7 @@ import pytest
 
 from ragkit.errors import PlanError
 from ragkit.migration.plan import Plan
-from ragkit.migration.plan.faults import FLAT_FIELDS
+from ragkit.migration.plan.files.faults import FLAT_FIELDS
 from ragkit.migration.plan.section import fields
 
 FLAT_FILE = {

@@ -1,7 +1,7 @@
 import pytest
 
 from ragkit.errors import PlanError
-from ragkit.migration.plan.load import apply_overrides, read_sections
+from ragkit.migration.plan.files.load import apply_overrides, read_sections
 
 TEXTS = {"database.url", "gates.override", "index.type"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ragkit.errors import PlanError
-from ragkit.migration.plan.yaml_core import load_yaml
+from ragkit.migration.plan.files.yaml_core import load_yaml
 
 
 def read_sections(path: Path) -> dict[str, object]:

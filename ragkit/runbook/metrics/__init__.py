@@ -1,0 +1,1 @@
+"""What those who watch a migration are told: /metrics, from what the database knows."""
