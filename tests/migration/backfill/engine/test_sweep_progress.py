@@ -15,7 +15,7 @@ def test_rows_of_a_range_count_one_by_one_and_all_of_them_at_the_end(wide, new_e
     with working(wide.engine, "backfill") as worker:
         claimed = sweep.claim(wide, worker)
         some = sa.text(
-            f"update {wide.quoted_table} set \"new vector\" = array_fill(1, array[64])::vector "
+            f'update {wide.quoted_table} set "new vector" = array_fill(1, array[64])::vector '
             "where id <= 20"
         )
         with wide.engine.begin() as connection:
