@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PARAMS ?= params/sandbox.yaml
-BENCH_MINUTES ?= 60
+BENCH_MINUTES ?= 30
+LARGE_ROWS ?= 2000000
 PYTEST := $(BIN)/python -m pytest -p no:nbval --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 # Each command starts from compiled modules, also where the environment says otherwise.
@@ -44,8 +45,9 @@ chaos-short: .venv/installed  ## the same with fewer rows and faults; a minute a
 bench: .venv/installed        ## ratios of speed and their goals, in runs/; a quarter of an hour
 	$(BIN)/python -m pytest tests/bench && $(BIN)/python -m tests.bench
 
-bench-large: .venv/installed  ## what grows from 200,000 rows to 2,000,000; within BENCH_MINUTES
+bench-large: .venv/installed  ## growth to 2,000,000 rows within BENCH_MINUTES; LARGE_ROWS under a probe
 	$(BIN)/python -m tests.bench --large --only growth --minutes $(BENCH_MINUTES)
+	$(BIN)/python -m tests.scale.large --rows $(LARGE_ROWS)
 
 attack: .venv/installed       ## bad requests and Schemathesis against the function, and a silent database
 	ATTACK_EXAMPLES=500 $(BIN)/python -m pytest tests/attack

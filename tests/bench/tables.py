@@ -53,6 +53,7 @@ def fill(engine: sa.Engine, shape: TableShape) -> None:
 def index(engine: sa.Engine) -> None:
     """Adds the HNSW on the old vectors."""
     with engine.begin() as connection:
+        connection.exec_driver_sql("set local maintenance_work_mem = '2GB'")
         connection.exec_driver_sql(
             "create index documents_hnsw on documents using hnsw (embedding vector_cosine_ops)"
         )

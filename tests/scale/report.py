@@ -1,10 +1,12 @@
-"""scale.json, and its tables in the documentation.
+"""The tables of a run in the documentation, and the log of a large run's probe beside them.
 
-python -m tests.scale.report runs/scale-…/scale.json      # writes the tables into the page
+python -m tests.scale.report runs/scale-…/scale.json
+python -m tests.scale.report runs/large-…/large.json
 """
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 
 from tests.bench.figures import Goal
 from tests.bench.report import PAGE
+from tests.conftest import ROOT
 
-MARKED = re.compile(r"(<!-- scale -->\n).*?(<!-- end of scale -->)", re.DOTALL)
+MARKED = r"(<!-- {0} -->\n).*?(<!-- end of {0} -->)"
+PROBE_LOG = ROOT / "docs" / "large-run" / "probe.csv"
 MEANINGS = {
     "filled_once": "rows that were written exactly once",
     "filled_more": "rows that were written more than once",
@@ -80,14 +84,36 @@ def tables(report: Mapping[str, Any]) -> str:
     ])  # fmt: skip
 
 
+def large_tables(report: Mapping[str, Any]) -> str:
+    machine = report["environment"]
+    phases = [
+        [one["phase"], f"{one['requests']:,}", f"{one['failed']}", f"{one['p50_ms']:g}",
+         f"{one['p95_ms']:g}", f"{one['max_ms']:,.0f}"]
+        for one in report["phases"]
+    ]  # fmt: skip
+    rate = report["rows"] / report["backfill_seconds"]
+    return "\n\n".join([
+        f"{machine['cores']} cores, {machine['memory_gb']} GB, ragkit {machine['ragkit']}: "
+        f"{report['rows']:,} rows beside a live HNSW in {report['backfill_seconds'] / 60:.1f} "
+        f"minutes ({rate:,.0f} rows/s), their index in {report['index_seconds'] / 60:.1f} minutes, "
+        f"{report['requests']:,} requests, {report['failed']} failed.",
+        table(["phase", "requests", "failed", "p50 ms", "p95 ms", "longest ms"], phases),
+    ])  # fmt: skip
+
+
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def main(file: Path) -> None:
-    page, text = PAGE.read_text(), tables(json.loads(file.read_text()))
-    PAGE.write_text(MARKED.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page))
+    report = json.loads(file.read_text())
+    text = large_tables(report) if file.stem == "large" else tables(report)
+    marked = re.compile(MARKED.format(file.stem), re.DOTALL)
+    PAGE.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", PAGE.read_text()))
+    if file.stem == "large":
+        PROBE_LOG.parent.mkdir(exist_ok=True)
+        shutil.copy(file.with_name(PROBE_LOG.name), PROBE_LOG)
 
 
 if __name__ == "__main__":
