@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import parent_process
+from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 
@@ -27,6 +27,24 @@ class Workers(SpawnContext):
     """For a ProcessPoolExecutor. They are not forked: the parent has threads."""
 
     Process = _Worker
+
+    def __init__(self) -> None:
+        super().__init__()
+        _start_quiet_tracker()
+
+
+def _start_quiet_tracker() -> None:
+    """Python's process that removes the semaphores of a command which ends at once would warn of
+    each as of a fault, below the command's last line."""
+    name = "PYTHONWARNINGS"
+    before = os.environ.get(name)
+    os.environ[name] = "ignore"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
 
 
 def _end_with_parent() -> None:

@@ -78,6 +78,7 @@ def test_processes_end_with_a_driver_that_is_killed(start):
     driver, workers = start(60)
     driver.kill()
     wait_until(lambda: not any(map(is_there, workers)), 10)
+    assert driver.communicate(timeout=10) == ("", "")  # its end is told by itself alone
 
 
 def test_an_interrupt_reaches_the_driver_and_no_worker(start):
