@@ -2,16 +2,17 @@
 
 import logging
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from ragkit.deadline import call_within
 from ragkit.errors import EngineAway, EngineError
 from ragkit.runbook.extras import needs_extra
 
-CONNECT_SECONDS, CLOSE_SECONDS = 10.0, 1.0
+CONNECT_SECONDS, ANSWER_SECONDS, CLOSE_SECONDS = 10.0, 10.0, 1.0
 
 
 class Dask:
@@ -34,7 +35,7 @@ class Dask:
         if self._client is None:
             with self.start():
                 return self.workers
-        count = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        count = len(self._ask(self._client.scheduler_info, -1)["workers"])
         return min(count, self._limit or count)
 
     @contextmanager
@@ -62,8 +63,19 @@ class Dask:
         is_of_dask = type(error).__module__.startswith("distributed.")
         return is_of_dask or isinstance(error, CancelledError)
 
+    def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Raises EngineAway when the scheduler, or a worker that it asks, is frozen: the client
+        would wait without end."""
+        try:
+            return call_within(ANSWER_SECONDS, call, *arguments, **options)
+        except TimeoutError:
+            raise EngineAway(
+                f"{self.name}: the scheduler, or a worker that it has, does not answer in "
+                f"{ANSWER_SECONDS:.0f} s: see their logs, and end what hangs"
+            ) from None
+
     def _require_able(self) -> None:
-        workers = self._client.get_versions()["workers"]
+        workers = self._ask(self._client.get_versions)["workers"]
         pythons = {name: said["host"]["python"] for name, said in workers.items() if said}
         ours = ".".join(platform.python_version_tuple()[:2])
         others = {name: text for name, text in pythons.items() if not text.startswith(f"{ours}.")}
@@ -72,7 +84,7 @@ class Dask:
                 f"workers of {self.name} have another Python than the driver's {ours}: "
                 f"{', '.join(f'{name} {text}' for name, text in others.items())}"
             )
-        found = self._client.run(find_spec, "ragkit", on_error="ignore")
+        found = self._ask(self._client.run, find_spec, "ragkit", on_error="ignore")
         if bare := [name for name, spec in found.items() if spec is None]:
             raise EngineError(
                 f"workers of {self.name} without ragkit: {', '.join(bare)}; install it in their "

@@ -2,6 +2,7 @@
 that no secret travels."""
 
 import os
+import pickle
 import platform
 import socket
 import threading
@@ -44,7 +45,24 @@ class PlanUnit:
             raise
         except RagkitError as error:
             error.args = (f"{_here()}: {error}",)
-            raise
+            if _travels(error):
+                raise
+            told = str(error)
+        except Exception as error:
+            if _travels(error):
+                raise
+            name = type(error).__name__  # its text may hold a secret
+            told = f"{_here()}: unexpected {name}; run this by one process to see where"
+        raise EngineError(told)  # here, so that it carries nothing of what cannot travel
+
+
+def _travels(error: Exception) -> bool:
+    """Whether the driver can read it; with Dask, what it comes from too. A pool takes a process
+    whose error it cannot read for one that has died."""
+    try:
+        return str(pickle.loads(pickle.dumps(error))) == str(error)
+    except Exception:
+        return False
 
 
 _kept = threading.local()

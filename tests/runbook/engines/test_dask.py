@@ -1,6 +1,7 @@
 """Against Dask's own scheduler and workers."""
 
 import shutil
+import signal
 import time
 
 import pytest
@@ -81,3 +82,23 @@ def test_a_worker_without_ragkit_is_told(runbook, tmp_path):
         pytest.raises(EngineError, match=r"without ragkit: tcp://127.0.0.1:.*; install it"),
     ):
         fill_by(runbook, Dask(bare.address, 0))
+
+
+def test_a_scheduler_that_hangs_is_lost_and_not_waited_for_without_end(
+    runbook, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(engines, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr("ragkit.migration.backfill.engine.driver.LOST_SECONDS", 1.0)
+    with dask.serving(tmp_path / "dask", 1, "--no-nanny") as frozen:
+        steps = Driver(runbook.migration, PlanUnit(runbook.plan, ()), Dask(frozen.address, 0)).run()
+        while next(steps).workers == 0:
+            pass
+        frozen.scheduler.send_signal(signal.SIGSTOP)
+        start = time.monotonic()
+        try:
+            with pytest.raises(EngineError, match=r"was lost again and again .* EngineAway"):
+                list(steps)
+            assert time.monotonic() - start < 30
+        finally:
+            frozen.scheduler.send_signal(signal.SIGCONT)

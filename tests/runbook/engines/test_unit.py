@@ -1,9 +1,10 @@
 import pickle
+import threading
 from dataclasses import replace
 
 import pytest
 
-from ragkit.errors import ConfigError, EngineError, Stopped
+from ragkit.errors import ConfigError, EngineError, ModelUnavailable, Stopped
 from ragkit.migration.progress.audit import audit
 from ragkit.runbook.engines.unit import PlanUnit, versions
 from tests.conftest import changed
@@ -53,3 +54,38 @@ def test_a_stop_is_told_as_it_is(runbook, monkeypatch):
     monkeypatch.setattr("ragkit.runbook.engines.unit.work", stop)
     with pytest.raises(Stopped, match=r"^stopped by ann$"):
         unit()
+
+
+class Odd(Exception):
+    """As those of some services' clients: it cannot be made from its arguments alone."""
+
+    def __init__(self, status, body):
+        super().__init__(f"{status} hunter2")
+
+
+class Held(ModelUnavailable):
+    """It holds what belongs to its process."""
+
+    def __init__(self, message):
+        super().__init__(message)
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Held("the key has expired"), r"the worker on .*, process \d+: the key has expired$"),
+        (Odd(500, "{}"), r"the worker on .*, process \d+: unexpected Odd; run this by one process"),
+    ],
+    ids=["ours", "another"],
+)
+def test_an_error_that_cannot_travel_is_told_by_one_that_can(runbook, monkeypatch, error, told):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("ragkit.runbook.engines.unit.work", fail)
+    with pytest.raises(EngineError, match=told) as raised:
+        PlanUnit(runbook.plan, ())()
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert str(copy) == str(raised.value)
+    assert "hunter2" not in str(copy)

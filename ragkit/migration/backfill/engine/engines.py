@@ -1,11 +1,12 @@
 """What runs units: anything that can make a concurrent.futures.Executor. None is imported here but
 Python's own processes."""
 
-import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
+
+from ragkit.migration.backfill.engine.processes import Workers
 
 
 class Engine(Protocol):
@@ -29,7 +30,8 @@ class Engine(Protocol):
 
 
 class Processes:
-    """Processes of this machine. When one of them dies, all are started again."""
+    """Processes of this machine, which end with this one. When one of them dies, all are started
+    again."""
 
     name = "local"
 
@@ -38,8 +40,7 @@ class Processes:
 
     @contextmanager
     def start(self) -> Iterator[Executor]:
-        # not forked: this process has threads
-        pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(self.workers, Workers())
         try:
             yield pool
         finally:

@@ -27,15 +27,17 @@ class InFlight:
     def __init__(self, limit: int):
         self.limit = self.allowed = limit
         self.running, self.held, self.pace = 0, False, 1.0
-        self._answered, self._lowered_at = 0, -CALM_SECONDS
+        self._asleep, self._answered, self._lowered_at = 0, 0, -CALM_SECONDS
         self._resting: list[float] = []
         self._closed = False
         self._changed = threading.Condition()
 
     @property
     def waits(self) -> bool:
-        """Whether it is a person who keeps requests from starting, and not the model."""
-        return self.held or (self.pace < 1 and not self.running)
+        """Whether it is a person, or the quota that all workers share, who keeps requests from the
+        model: none is with it."""
+        is_kept = self.pace < 1 or self._asleep > 0
+        return self.held or (is_kept and self.running <= self._asleep)
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -60,11 +62,15 @@ class InFlight:
         held meanwhile, so that its time has gone by. Raises as `slot`."""
         end, was_held = time.monotonic() + seconds, False
         with self._changed:
-            while self.held or (not was_held and time.monotonic() < end):
+            self._asleep += 1
+            try:
+                while self.held or (not was_held and time.monotonic() < end):
+                    self._require_open()
+                    was_held = was_held or self.held
+                    self._changed.wait(None if self.held else end - time.monotonic())
                 self._require_open()
-                was_held = was_held or self.held
-                self._changed.wait(None if self.held else end - time.monotonic())
-            self._require_open()
+            finally:
+                self._asleep -= 1
         return was_held
 
     def _require_open(self) -> None:

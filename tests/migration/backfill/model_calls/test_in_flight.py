@@ -153,3 +153,25 @@ def test_a_request_that_waits_for_the_quota_ends_with_the_run():
     with pytest.raises(Stopped):
         in_flight.sleep(30)
     assert time.monotonic() - start < 1
+
+
+def test_while_each_request_waits_for_the_quota_the_model_is_not_the_one_that_is_late():
+    in_flight, at_quota, at_model = InFlight(2), threading.Event(), threading.Event()
+
+    def ask():
+        with in_flight.slot():
+            at_quota.set()
+            in_flight.sleep(0.3)
+            at_model.wait(5)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert at_quota.wait(5)
+    time.sleep(0.05)
+    assert in_flight.waits
+    with in_flight.slot():
+        assert not in_flight.waits  # this one is with the model
+    time.sleep(0.4)
+    assert not in_flight.waits
+    at_model.set()
+    thread.join()

@@ -122,3 +122,18 @@ def test_a_stop_waits_for_no_request_that_waits_for_the_quota(migration, embedde
     seen = len(vertex.answered)
     time.sleep(1.0)
     assert len(vertex.answered) == seen
+
+
+def test_a_request_that_waits_long_for_the_quota_of_all_workers_is_no_fault_of_the_model(
+    migration, embedder
+):
+    few = {"backfill.requests_per_minute": 6000, "backfill.model_seconds": 0.5}
+    limited = with_plan(migration, few)
+    meter_requests(limited, embedder)
+    with migration.engine.begin() as connection:  # as if others had asked before
+        free = "clock_timestamp() + interval '4 seconds'"
+        connection.exec_driver_sql(f"update ragkit.quota set free_at = {free}")
+    start = time.monotonic()
+    list(run_backfill(limited, embedder))
+    assert time.monotonic() - start > 2  # more than the model may take
+    assert audit(migration).pending == 0
