@@ -66,12 +66,13 @@ def lost_race() -> Retrying:
     )
 
 
-def busy_model(seconds: float) -> Retrying:
+def busy_model(seconds: float, idle: Callable[[], float] = lambda: 0.0) -> Retrying:
     """Retries a model that is busy (429, 5xx, a timeout) for `seconds`: as late as it asks to be
-    left alone, and not at all if that ends later."""
+    left alone, and not at all if that ends later. `idle`: for how long it was not asked since, for
+    other reasons, in seconds."""
 
     def stop(state: RetryCallState) -> bool:
-        elapsed = state.seconds_since_start or 0.0
+        elapsed = (state.seconds_since_start or 0.0) - idle()
         return elapsed >= seconds or elapsed + _asked_seconds(state) > seconds
 
     return Retrying(

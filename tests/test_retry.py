@@ -104,3 +104,19 @@ def test_a_follower_retries_until_it_is_stopped():
         database_until_stopped(stop)(call)
     assert stop.is_set()
     assert call.calls > 1
+
+
+def test_the_time_that_a_model_was_not_asked_takes_nothing_of_the_patience():
+    asleep = 0.0
+
+    def sleep_and_fail(*_):
+        nonlocal asleep
+        time.sleep(0.4)
+        asleep += 0.4
+        return call("argument")
+
+    call = FailingCall(ModelBusy("temporary"), failures=1)
+    with pytest.raises(ModelBusy):
+        busy_model(0.3)(sleep_and_fail)
+    call.calls = asleep = 0
+    assert busy_model(0.3, lambda: asleep)(sleep_and_fail) == ("argument",)

@@ -144,7 +144,7 @@ class Pipeline:
 
     def _embed(self, texts: list[str]) -> EmbeddingResult:
         with self._in_flight.slot():
-            return embed_texts(self._model, texts, self._seconds)
+            return embed_texts(self._model, texts, self._seconds, self._in_flight.slept)
 
     def _await(self, seconds: float) -> Iterator[int]:
         waited: list[Future[Any]] = [*self._futures, *self._writes]

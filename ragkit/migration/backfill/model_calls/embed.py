@@ -5,7 +5,7 @@ that it cannot take is alone. That row is refused only if it alone fails again a
 passed, so a model that fails for a moment blames no row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,11 +31,17 @@ class EmbeddingResult:
 
 
 def embed_texts(
-    embedder: Embedder, texts: Sequence[str], patience_seconds: float
+    embedder: Embedder,
+    texts: Sequence[str],
+    patience_seconds: float,
+    idle: Callable[[], float] = lambda: 0.0,
 ) -> EmbeddingResult:
-    """Raises ModelUnavailable (ModelBusy when still busy, or still refusing every text, after the
-    patience) or WrongDimension."""
-    policy, result = busy_model(patience_seconds), EmbeddingResult()
+    """The time that it was `idle`, in seconds, takes nothing of the patience.
+
+    Raises ModelUnavailable (ModelBusy when still busy, or still refusing every text, after the
+    patience) or WrongDimension.
+    """
+    policy, result = busy_model(patience_seconds, idle), EmbeddingResult()
     if texts:
         _embed(embedder, texts, range(len(texts)), policy, result)
     if result.refused and not result.vectors:

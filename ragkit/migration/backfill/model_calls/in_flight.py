@@ -31,6 +31,7 @@ class InFlight:
         self._resting: list[float] = []
         self._closed = False
         self._changed = threading.Condition()
+        self._slept = threading.local()
 
     @property
     def waits(self) -> bool:
@@ -46,7 +47,7 @@ class InFlight:
             while not self._has_room():
                 self._changed.wait(REST_SECONDS if self._resting else None)
             self.running += 1
-        start = time.monotonic()
+        start, self._slept.seconds = time.monotonic(), 0.0
         try:
             yield
         finally:
@@ -60,7 +61,8 @@ class InFlight:
     def sleep(self, seconds: float) -> bool:
         """For a request in its slot that waits for the quota, and has not left. True when it was
         held meanwhile, so that its time has gone by. Raises as `slot`."""
-        end, was_held = time.monotonic() + seconds, False
+        start, was_held = time.monotonic(), False
+        end = start + seconds
         with self._changed:
             self._asleep += 1
             try:
@@ -71,7 +73,12 @@ class InFlight:
                 self._require_open()
             finally:
                 self._asleep -= 1
+                self._slept.seconds = self.slept() + time.monotonic() - start
         return was_held
+
+    def slept(self) -> float:
+        """For how long this thread has slept in its slot, in seconds."""
+        return getattr(self._slept, "seconds", 0.0)
 
     def _require_open(self) -> None:
         if self._closed:

@@ -175,3 +175,13 @@ def test_while_each_request_waits_for_the_quota_the_model_is_not_the_one_that_is
     assert not in_flight.waits
     at_model.set()
     thread.join()
+
+
+def test_each_slot_counts_for_how_long_its_thread_has_slept():
+    in_flight = InFlight(1)
+    for _ in range(2):
+        with in_flight.slot():
+            assert in_flight.slept() == 0
+            for _ in range(2):
+                in_flight.sleep(0.05)
+            assert in_flight.slept() == pytest.approx(0.1, abs=0.05)
