@@ -9,7 +9,7 @@ from tests.stand_ins import dask
 ROWS = 900
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory):
     with dask.serving(tmp_path_factory.mktemp("dask"), 2, "--no-nanny") as cluster:
         yield cluster
