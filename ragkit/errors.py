@@ -5,6 +5,7 @@ RagkitError
 │   ├── UnknownModel
 │   └── PlanError        all faults of a plan
 ├── DatabaseError
+│   ├── BrokenConstraint a row breaks a CHECK or NOT NULL of its table
 │   ├── DatabaseUnavailable
 │   ├── LostRace         a statement gave way to another transaction; it may work again
 │   └── SchemaError      a table, column, key, extension or privilege is not as required

@@ -3,9 +3,12 @@
 import itertools
 import json
 import os
+import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -39,6 +42,8 @@ ROLE = "retrieval-service"
 hypothesis.settings.register_profile("ragkit", deadline=None)  # the machine is busy
 hypothesis.settings.load_profile("ragkit")
 TEMPLATE = "with pgvector"
+MEMORY_BYTES = 2 * 2**30
+"""More than the databases of all workers take at once."""
 TEXTS = [
     "Harbour Grill is a restaurant. Fish and chips.",
     "Northlight is a shop. Wool jumpers and scarves.",
@@ -76,7 +81,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def server(tmp_path_factory) -> Postgres:
     """In a path with a space, on purpose. It need not survive a crash of the machine: without
     fsync a database costs a third."""
-    postgres = Postgres(Folders.at(tmp_path_factory.mktemp("a server") / "home"))
+    folders = Folders.at(tmp_path_factory.mktemp("a server") / "home")
+    postgres = Postgres(folders)
     postgres.start()
     engine = postgres.engine()
     with autocommit(engine) as admin:
@@ -85,8 +91,33 @@ def server(tmp_path_factory) -> Postgres:
         admin.exec_driver_sql("select pg_reload_conf()")
     engine.dispose()
     postgres.create(TEMPLATE, owner=ROLE)
-    yield postgres
-    postgres.remove()
+    with in_memory(postgres, folders.account) as tablespace:
+        if tablespace:
+            engine = postgres.engine()
+            with autocommit(engine) as admin:
+                admin.exec_driver_sql(f'alter database "{TEMPLATE}" set tablespace {tablespace}')
+            engine.dispose()
+        yield postgres
+        postgres.remove()
+
+
+@contextmanager
+def in_memory(postgres: Postgres, account: str | None) -> Iterator[str | None]:
+    """A tablespace for the thousands of databases, in memory where there is enough: making and
+    removing their files costs ext4 as much as the rest of the tests takes. Clones are where their
+    template is."""
+    memory = Path("/dev/shm")
+    if not memory.is_mount() or shutil.disk_usage(memory).free < MEMORY_BYTES:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="ragkit-tests-", dir=memory) as folder:
+        if account:
+            shutil.chown(folder, account)
+        engine = postgres.engine()
+        with autocommit(engine) as admin:
+            admin.exec_driver_sql(f"create tablespace memory location '{folder}'")
+        engine.dispose()
+        yield "memory"
 
 
 @pytest.fixture(scope="session")

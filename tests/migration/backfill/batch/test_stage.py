@@ -137,7 +137,7 @@ def test_a_job_that_is_too_much_for_the_account_is_halved(make):
 def test_it_waits_for_another_one_to_end_if_there_is_one(make):
     batched = make("openai", texts=[f"{place} {n}" for n in (1, 2) for place in PLACES[:20]])
     batched.jobs.faults = ["", "full"]
-    batched.jobs.slows = [4, 1]
+    batched.jobs.slows = [12, 1]
     run(batched)
     assert [len(job.lines) for job in batched.jobs.jobs] == [20, 20, 20]
     check(batched, 40)

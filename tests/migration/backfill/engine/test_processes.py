@@ -13,12 +13,13 @@ import pytest
 from tests.conftest import environment
 
 DRIVER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from ragkit.migration.backfill.engine.engines import Processes
 from tests.migration.backfill.engine.test_processes import note_and_wait
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background
     with Processes(2).start() as executor:
         futures = [executor.submit(note_and_wait, sys.argv[1]) for _ in range(2)]
         try:
