@@ -19,7 +19,7 @@ from ragkit.migration.backfill.engine.engines import Processes
 from tests.migration.backfill.engine.test_processes import note_and_wait
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     with Processes(2).start() as executor:
         futures = [executor.submit(note_and_wait, sys.argv[1]) for _ in range(2)]
         try:
