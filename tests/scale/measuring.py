@@ -89,7 +89,7 @@ def plan_table(one: Measured, runbook: Runbook, quota: Quota) -> list[dict[str, 
         fits = fits_in_memory(runbook.migration, rows)
         told = _forecast(one, rows, quota, fits)
         lines.append({
-            "rows": rows, "hours": round(rows / rows_a_minute / 60, 1), "usd": round(told.usd, 2),
+            "rows": rows, "hours": round(rows / rows_a_minute / 60, 2), "usd": round(told.usd, 2),
             "workers": workers, "connections": room.needed(workers),
             "table_gb": round(told.table_bytes / GB, 1),
             "index_gb": round(told.index_bytes / GB, 1),

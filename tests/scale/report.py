@@ -54,10 +54,10 @@ def missed(figures: Mapping[str, Any]) -> list[str]:
 
 
 def tables(report: Mapping[str, Any]) -> str:
-    figures, machine = report["figures"], report["environment"]
-    wanted = {goal.name: str(goal) for goal in goals(figures)}
+    machine, minutes = report["environment"], report["total_seconds"] / 60
+    wanted = {goal.name: str(goal) for goal in goals(report)}
     seen = [
-        [f"`{name}`", meaning, wanted.get(name, ""), f"{figures[name]:,}"]
+        [f"`{name}`", meaning, wanted.get(name, ""), f"{report[name]:,}"]
         for name, meaning in MEANINGS.items()
     ]
     rules = [
@@ -72,14 +72,14 @@ def tables(report: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     return "\n\n".join([
         f"{machine['cores']} cores, {machine['memory_gb']} GB, Python {machine['python']}, ragkit "
-        f"{machine['ragkit']}; {figures['rows']:,} rows, {report['seconds'] / 60:.0f} minutes.",
+        f"{machine['ragkit']}; {report['rows']:,} rows, {minutes:.0f} minutes.",
         table(["figure", "meaning", "goal", "measured"], seen),
-        f"From {report['small']['rows']:,} rows to {figures['rows']:,}, by the rules of "
+        f"From {report['small']['rows']:,} rows to {report['rows']:,}, by the rules of "
         "`ragkit rehearse`:",
         table(["figure", "foretold", "measured", "ratio"], rules),
         f"By the same rules, from {report['long']['rows']:,} rows of 768 dimensions by one worker, "
         f"at {report['quota']:,} requests a minute of {report['texts']} texts:",
-        table(["rows", "hours", "money", "workers", "connections", "table", "index",
+        table(["rows", "hours", "money", "workers", "connections", "table with both", "index",
                "hours of the index"], planned),
     ])  # fmt: skip
 
