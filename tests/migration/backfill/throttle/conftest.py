@@ -9,6 +9,10 @@ from ragkit.sandbox.folders import Folders
 from ragkit.sandbox.postgres import PORT, Postgres
 from tests.conftest import ROLE
 
+_TABLESPACE = sa.text("""
+    select pg_tablespace_location(oid) from pg_tablespace where spcname not like 'pg\\_%'
+""")
+
 
 @pytest.fixture
 def standby(server, admin, tmp_path):
@@ -16,9 +20,12 @@ def standby(server, admin, tmp_path):
     folders = Folders.at(tmp_path / "standby")
     data = folders.server / "data"
     other = Postgres(folders)
+    with admin.connect() as connection:
+        [place] = connection.scalars(_TABLESPACE).all() or [None]
+    elsewhere = ("-T", f"{place}={folders.server / 'tablespace'}") if place else ()
     other._run(
         "pg_basebackup", "-h", server._folders.sockets, "-p", PORT, "-U", "postgres",
-        "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync",
+        "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync", *elsewhere,
     )  # fmt: skip
     with (data / "postgresql.conf").open("a") as conf:
         conf.write(f"unix_socket_directories = '{folders.sockets}'\nshared_buffers = 16MB\n")
