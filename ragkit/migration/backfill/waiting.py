@@ -8,11 +8,13 @@ from ragkit.database.translate import translate_errors
 from ragkit.errors import PhaseError
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.claimed import missing_in_claims
-from ragkit.migration.work import queue, sweep, workers
+from ragkit.migration.work import queue, workers
+from ragkit.migration.work.sweep_state import read_sweep
 
 MIN_WAIT, MAX_WAIT = 0.25, 2.0
 """Seconds between two looks."""
 WARN_SECONDS = 30.0
+NO_WORKER = "no worker: transactions may have locked the rows, or workers do not begin, or not end"
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +48,7 @@ class Waiting:
     def look(self) -> None:
         """Raises PhaseError, which tells what is left and who holds it, or DatabaseError."""
         with translate_errors("waiting"), self._migration.engine.connect() as connection:
-            walked = sweep.state(connection, self._migration)
+            walked = read_sweep(connection, self._migration)
             waiting = queue.depth(connection, self._migration)
             if (left := (walked, waiting.keys)) != self._left:
                 self._left, self._missing = left, None
@@ -59,9 +61,9 @@ class Waiting:
                 return self._changed()
             holders = workers.at_work(connection, self._migration.id)
         said = (
-            f"{walked.claims} ranges of the table and {waiting.keys} rows are left for "
-            f"{seconds:.0f} s, "
-            f"held by {', '.join(map(str, holders)) or 'transactions that have locked them'}"
+            f"nothing has changed for {seconds:.0f} s: {walked.unclaimed} blocks of the table are "
+            f"not claimed, {walked.claims} ranges and {waiting.keys} rows are left, "
+            f"held by {', '.join(map(str, holders)) or NO_WORKER}"
         )
         if seconds >= self._patience:
             raise PhaseError(f"{said}: let them end, or end them, and run this again")

@@ -15,7 +15,8 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.leaf import LeafGone, LeafMigration, of_leaves, unless_gone
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.coverage import NONE, RowCounts
-from ragkit.migration.work import jobs, queue, sweep
+from ragkit.migration.work import jobs, queue
+from ragkit.migration.work.sweep_state import read_sweep
 from ragkit.retry import retry_database
 
 CHUNK_BLOCKS = 4096
@@ -76,5 +77,5 @@ def _count_chunk(migration: Migration, leaf: LeafMigration, first: int) -> tuple
 
 def _are_unaccounted(connection: sa.Connection, migration: Migration) -> bool:
     """Whether pending rows belong into the queue: they are in no range and in no job."""
-    is_walked = sweep.state(connection, migration).is_complete
+    is_walked = read_sweep(connection, migration).is_complete
     return is_walked and not jobs.are_open(connection, migration)

@@ -8,7 +8,8 @@ from ragkit.database.translate import translate_errors
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress.coverage import RowCounts
-from ragkit.migration.work import jobs, queue, sweep
+from ragkit.migration.work import jobs, queue
+from ragkit.migration.work.sweep_state import read_sweep
 from ragkit.retrieval import contract_changes
 from ragkit.retrieval.space import READY
 
@@ -41,7 +42,7 @@ def has_caught_up(connection: sa.Connection, migration: Migration, last: PassSta
     """Whether the table is walked, no row in a job, and the queue empty; or, under steady writes,
     whether the last pass started with keys and left no fewer, all of them written since. So a
     backfill ends however slow the model is."""
-    if not sweep.state(connection, migration).is_complete:
+    if not read_sweep(connection, migration).is_complete:
         return False
     if jobs.are_open(connection, migration):
         return False
@@ -79,7 +80,7 @@ def overdue_rows(connection: sa.Connection, migration: Migration, counts: RowCou
     """Pending rows that the last catch-up should have filled; all of `counts` while the table is
     not walked, or rows are in jobs. Rows written since do not count, so that a table with steady
     writes can be complete."""
-    is_walked = sweep.state(connection, migration).is_complete
+    is_walked = read_sweep(connection, migration).is_complete
     if not is_walked or jobs.are_open(connection, migration):
         return counts.pending
     since = ledger.last_catch_up(connection, migration.id, GRACE_SECONDS)

@@ -39,20 +39,6 @@ _ADD = sa.text(f"""{TREE}
     where c.relkind = 'r'
       and not exists (select from {SWEEP} s where s.migration = :id and s.relation = c.oid)
 """)
-_STATE = sa.text(f"""{TREE}
-    select coalesce(sum(coalesce(s.blocks, {BLOCKS})), 0)::bigint,
-           coalesce(sum(s.next_block), 0)::bigint,
-           (select count(*) from {CLAIM} where migration = :id)
-    from tree join pg_class c using (oid)
-    left join {SWEEP} s on s.migration = :id and s.relation = c.oid
-    where c.relkind = 'r'
-""")
-_LEFT = sa.text(f"""{TREE}
-    select coalesce(sum(coalesce(s.blocks, {BLOCKS}) - coalesce(s.next_block, 0)), 0)::bigint
-    from tree join pg_class c using (oid)
-    left join {SWEEP} s on s.migration = :id and s.relation = c.oid
-    where c.relkind = 'r'
-""")
 _MARKS = f"""
     select s.relation, n.nspname as schema, c.relname as name, s.filenode, s.blocks, s.next_block
     from {SWEEP} s join pg_class c on c.oid = s.relation
@@ -74,19 +60,6 @@ class Range:
     leaf: Leaf
     first: int
     end: int
-
-
-@dataclass(frozen=True)
-class SweepState:
-    """`done` of `blocks` are behind the marks; the rows of `claims` ranges are being worked on."""
-
-    blocks: int
-    done: int
-    claims: int
-
-    @property
-    def is_complete(self) -> bool:
-        return self.done >= self.blocks and not self.claims
 
 
 def begin(migration: Migration) -> None:
@@ -114,16 +87,6 @@ def restart(connection: sa.Connection, migration: Migration) -> None:
     """The next backfill walks the whole table again: rows may have been written unseen."""
     _lock(connection, migration)
     connection.execute(sa.delete(SWEEP).where(SWEEP.c.migration == migration.id))
-
-
-def state(connection: sa.Connection, migration: Migration) -> SweepState:
-    """Of the leaves that the table has now, also of those that nobody has begun to walk."""
-    return SweepState(*connection.execute(_STATE, _names(migration)).one())
-
-
-def blocks_left(connection: sa.Connection, migration: Migration) -> int:
-    """Those that nobody has claimed yet."""
-    return connection.scalar(_LEFT, _names(migration)) or 0
 
 
 def claims(connection: sa.Connection, migration: Migration) -> list[Range]:

@@ -24,10 +24,10 @@ from ragkit.migration.schema.index.current import (
     read_builders,
     state,
 )
-from ragkit.migration.work import jobs, queue, sweep
+from ragkit.migration.work import jobs, queue
 from ragkit.migration.work.jobs import JobCounts
 from ragkit.migration.work.queue import Depth
-from ragkit.migration.work.sweep import SweepState
+from ragkit.migration.work.sweep_state import SweepState, read_sweep
 from ragkit.migration.work.tables import exist
 from ragkit.migration.work.workers import count_alive
 
@@ -107,7 +107,7 @@ def _model(migration: Migration) -> Model | None:
 
 def _read_work(connection: sa.Connection, migration: Migration) -> Work:
     return Work(
-        sweep.state(connection, migration),
+        read_sweep(connection, migration),
         queue.depth(connection, migration),
         jobs.count(connection, migration),
         dead_letters.count_entries(connection, migration),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ragkit.migration import ledger, phases
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
-from ragkit.migration.work import sweep
+from ragkit.migration.work.sweep_state import read_sweep
 from ragkit.migration.work.tables import CLAIM, QUEUE, WORKER
 from ragkit.migration.work.workers import LEASE_SECONDS
 from ragkit.retrieval import contract
@@ -88,7 +88,7 @@ def check_end(migration, embedder):
         assert [b.state for b in bindings if b.column == migration.plan.new.column] == [READY]
         events = [event.kind for event in ledger.events(connection, migration.id)]
         assert events.count(phases.BACKFILLED) == 1
-        assert sweep.state(connection, migration).is_complete
+        assert read_sweep(connection, migration).is_complete
         for table in (CLAIM, QUEUE):
             assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
 

@@ -40,7 +40,17 @@ def test_what_others_hold_is_told_and_not_waited_for_without_end(held, caplog):
             waiting.wait()
     assert 240 <= clock.now <= 240 + MAX_WAIT
     assert len(clock.pauses) < 240  # it does not spin
-    assert len([r for r in caplog.records if "are left for" in r.message]) == 1
+    assert len([r for r in caplog.records if "nothing has changed" in r.message]) == 1
+
+
+def test_work_that_nobody_begins_is_told_as_such(migration):
+    expand(migration)
+    sweep.begin(migration)
+    clock = Clock()
+    waiting = Waiting(migration, 10.0, clock.sleep, clock)
+    with pytest.raises(PhaseError, match=r"1 blocks .* not claimed, 0 ranges .* do not begin"):
+        for _ in range(100):
+            waiting.wait()
 
 
 def test_as_long_as_something_changes_it_waits(held):

@@ -7,6 +7,7 @@ from ragkit.database.engine import autocommit
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import sweep
+from ragkit.migration.work.sweep_state import read_sweep
 from ragkit.migration.work.workers import working
 from tests.conftest import TEXTS, make_table
 from tests.migration.partitions.tables import expanded, run
@@ -35,7 +36,7 @@ def me(table):
 
 def state(migration):
     with migration.engine.connect() as connection:
-        return sweep.state(connection, migration)
+        return read_sweep(connection, migration)
 
 
 def test_a_worker_that_is_frozen_while_it_claims_holds_nobody_for_long(table, me, monkeypatch):

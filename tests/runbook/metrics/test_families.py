@@ -14,7 +14,7 @@ from ragkit.migration.rehearsal.money import REHEARSAL
 from ragkit.migration.schema.index.current import BuildProgress, IndexState
 from ragkit.migration.work.jobs import JobCounts
 from ragkit.migration.work.queue import Depth
-from ragkit.migration.work.sweep import SweepState
+from ragkit.migration.work.sweep_state import SweepState
 from ragkit.runbook.metrics.families import families
 from ragkit.runbook.metrics.figures import Figures, Work
 from tests.conftest import ROOT, make_plan

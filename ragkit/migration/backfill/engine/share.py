@@ -14,8 +14,8 @@ from ragkit.migration.backfill.waiting import Waiting
 from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.completion import start_pass
-from ragkit.migration.work import sweep
 from ragkit.migration.work.jobs import NO_JOBS
+from ragkit.migration.work.sweep_state import read_sweep
 from ragkit.retry import retry_database
 
 
@@ -55,4 +55,4 @@ def _estimate(migration: Migration) -> coverage.RowCounts:
 
 def _is_walked(migration: Migration) -> bool:
     with translate_errors("backfill"), migration.engine.connect() as connection:
-        return sweep.state(connection, migration).is_complete
+        return read_sweep(connection, migration).is_complete

@@ -10,6 +10,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.claimed import missing_in_claims
 from ragkit.migration.work import sweep
+from ragkit.migration.work.sweep_state import read_sweep
 from ragkit.retry import retry_database
 
 SHARE = 0.05
@@ -26,7 +27,7 @@ class SweepProgress:
         retry_database(sweep.begin, migration)
         with translate_errors("backfill"), migration.engine.connect() as connection:
             counts = coverage.estimate_rows(connection, migration)
-            blocks = sweep.blocks_left(connection, migration)
+            blocks = read_sweep(connection, migration).unclaimed
         self._filled, self._pending = counts.filled, counts.pending
         self._rows_a_block = counts.pending / blocks if blocks else 0.0
         self._done, self._due = 0, self._start
@@ -47,7 +48,7 @@ class SweepProgress:
 
     def _left(self) -> int:
         with translate_errors("backfill"), self._migration.engine.connect() as connection:
-            blocks = sweep.blocks_left(connection, self._migration)
+            blocks = read_sweep(connection, self._migration).unclaimed
             return round(self._rows_a_block * blocks) + missing_in_claims(
                 connection, self._migration
             )

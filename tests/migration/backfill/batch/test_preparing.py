@@ -10,6 +10,7 @@ from ragkit.migration.backfill.batch.preparing import KeyedRow, cut, prepare
 from ragkit.migration.migration import Migration
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work import sweep
+from ragkit.migration.work.sweep_state import read_sweep
 from ragkit.migration.work.tables import BATCH_JOB
 from ragkit.migration.work.workers import working
 from tests.conftest import TEXTS, make_table
@@ -47,7 +48,7 @@ def prepare_all(migration, model=MODEL):
 
 def is_walked(migration):
     with migration.engine.connect() as connection:
-        return sweep.state(connection, migration).is_complete
+        return read_sweep(connection, migration).is_complete
 
 
 def test_every_pending_row_is_in_one_job(table):
