@@ -14,6 +14,7 @@ import yaml
 from ragkit.migration.plan import Plan
 from ragkit.migration.plan.files.load import read_sections
 from ragkit.migration.plan.files.reference import reference
+from tests import commands
 from tests.conftest import PYTHON, ROLE, ROOT, TEXTS, environment, free_port, make_plan, make_table
 from tests.stand_ins import vertex as vertex_stand_in
 
@@ -25,13 +26,7 @@ OWN = yaml.safe_dump(make_plan().model_dump(by_alias=True))
 
 
 def ragkit(*arguments, code=0, **env) -> str:
-    done = subprocess.run(
-        [PYTHON, "-m", "ragkit", *map(str, arguments)],
-        env=environment(**env), capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    output = done.stdout + done.stderr
-    assert done.returncode == code, output
-    assert "Traceback" not in output
+    output = commands.output(commands.run(*arguments, code=code, **env))
     assert CANARY not in output
     return output
 
@@ -88,12 +83,8 @@ def test_inspect_and_status(jss):
 
 def as_json(command, *arguments, code=0, **env):
     """The document, which is all that is on stdout."""
-    done = subprocess.run(
-        [PYTHON, "-m", "ragkit", command, "--json", *map(str, arguments)],
-        env=environment(**env), capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    assert CANARY not in done.stdout + done.stderr
+    done = commands.run(command, "--json", *arguments, code=code, **env)
+    assert CANARY not in commands.output(done)
     return json.loads(done.stdout)
 
 
@@ -186,10 +177,7 @@ def test_an_unwritable_sandbox(tmp_path):
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ()])
 def test_help_is_on_stdout_and_lists_the_commands(arguments):
-    result = subprocess.run(
-        [PYTHON, "-m", "ragkit", *arguments],
-        env=environment(), capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+    result = commands.run(*arguments)
     assert result.stderr == ""
     names = ("inspect", "backfill", "follow", "compare", "cutover", "rollback", "retire", "status",
              "run", "lab", "params", "vendor", "sandbox")  # fmt: skip

@@ -4,7 +4,6 @@ The models are plug-ins in a folder of their own, and the app is the real functi
 """
 
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -17,7 +16,8 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.retrieval.contract import as_served
 from ragkit.sandbox.sample import sample_rows
-from tests.conftest import PYTHON, ROOT, environment, make_plan
+from tests import commands
+from tests.conftest import ROOT, make_plan
 from tests.function.serve import function_variables, serve_function
 from tests.stand_ins.wide import DIMENSION, Wide
 
@@ -77,15 +77,9 @@ def ragkit(engine, plan, plugins, tmp_path):
     def run(step, *settings, code=0):
         options = [f"--set={setting}" for setting in settings]
         options += ["--format=github"] if step == "plan" else ["--run-dir", str(tmp_path / "run")]
-        done = subprocess.run(
-            [PYTHON, "-m", "ragkit", step, "--params", str(params), *options], check=False,
-            cwd=tmp_path, env=environment(DATABASE_URL=url, **variables), capture_output=True,
-            text=True, timeout=100,
-        )  # fmt: skip
-        output = done.stdout + done.stderr
-        assert done.returncode == code, output
-        assert "Traceback" not in output
-        return output
+        env = {"DATABASE_URL": url, **variables}
+        done = commands.run(step, "--params", params, *options, code=code, cwd=tmp_path, **env)
+        return commands.output(done)
 
     return run
 

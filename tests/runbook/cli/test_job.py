@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -23,7 +22,8 @@ from ragkit.migration.schema import index
 from ragkit.migration.schema.expansion import expand
 from ragkit.migration.work.tables import CLAIM, LEASE, WORKER
 from ragkit.runbook.cli.job import wait_for_column
-from tests.conftest import PYTHON, TEXTS, changed, column_of, environment, make_plan, make_table
+from tests import commands
+from tests.conftest import TEXTS, changed, column_of, make_plan, make_table
 from tests.stand_ins.embeddings import openai, service
 
 MODEL = "text-embedding-3-small"
@@ -94,26 +94,18 @@ def migration(engine, api):
 @pytest.fixture
 def start(engine, migration, api, tmp_path):
     """Starts a task of a job, or any other command."""
-    path, started = tmp_path / "mine.yaml", []
+    path = tmp_path / "mine.yaml"
     named = changed(migration.plan, {"database.expect": migration.database})
     path.write_text(dump_yaml(named.model_dump(mode="json", by_alias=True)))
 
-    def start(*arguments, **env):
-        process = subprocess.Popen(
-            [PYTHON, "-m", "ragkit", *arguments, "--params", str(path)],
-            env=environment(**{
-                "DATABASE_URL": engine.url.render_as_string(), "OPENAI_API_KEY": service.KEY,
-                "OPENAI_BASE_URL": f"{api.address}/{env.get('CLOUD_RUN_TASK_INDEX', 'test')}/v1",
-            } | env),
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        return process
+    url = engine.url.render_as_string()
+    with commands.starting(tmp_path, DATABASE_URL=url, OPENAI_API_KEY=service.KEY) as start:
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+        def start_asking(*arguments, **env):
+            base = f"{api.address}/{env.get('CLOUD_RUN_TASK_INDEX', 'test')}/v1"
+            return start(*arguments, "--params", path, **{"OPENAI_BASE_URL": base} | env)
+
+        yield start_asking
 
 
 @pytest.fixture

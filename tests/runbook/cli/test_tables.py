@@ -2,13 +2,13 @@
 
 import json
 import signal
-import subprocess
 
 import pytest
 
 from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.plan.tables.load import plans_of
-from tests.conftest import PYTHON, TEXTS, environment, make_table
+from tests import commands
+from tests.conftest import TEXTS, make_table
 from tests.stand_ins.two_tables import two_tables
 
 
@@ -24,15 +24,11 @@ def params(tmp_path, engine):
 
 @pytest.fixture
 def ragkit(engine, tmp_path):
+    url = engine.url.render_as_string()
+
     def run(*arguments, code=0):
-        done = subprocess.run(
-            [PYTHON, "-m", "ragkit", *map(str, arguments)], check=False, cwd=tmp_path,
-            env=environment(DATABASE_URL=engine.url.render_as_string()),
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stdout + done.stderr
-        return done.stdout if code == 0 else done.stdout + done.stderr
+        done = commands.run(*arguments, code=code, cwd=tmp_path, DATABASE_URL=url)
+        return done.stdout if code == 0 else commands.output(done)
 
     return run
 
@@ -84,12 +80,9 @@ def test_every_table_is_compared_and_every_refusal_is_told(ragkit, params):
 
 def test_follow_follows_all_until_it_is_stopped(ragkit, params, engine, tmp_path):
     ragkit("backfill", "--params", params)
-    process = subprocess.Popen(
-        [PYTHON, "-m", "ragkit", "follow", "--json", "--params", params],
-        env=environment(DATABASE_URL=engine.url.render_as_string()), cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
+    url = engine.url.render_as_string()
+    with commands.starting(tmp_path, DATABASE_URL=url) as start:
+        process = start("follow", "--json", "--params", params)
         assert json.loads(process.stdout.readline()).keys() == {"tables"}
         seen = {}
         while seen.keys() != {"Amenities", "Policies"}:
@@ -97,6 +90,4 @@ def test_follow_follows_all_until_it_is_stopped(ragkit, params, engine, tmp_path
         assert {table["done"] for table in seen.values()} == {6}
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    finally:
-        process.kill()
-    assert "Traceback" not in process.stderr.read()
+        assert "Traceback" not in process.stderr.read()

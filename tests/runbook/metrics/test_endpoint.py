@@ -2,9 +2,9 @@
 
 import signal
 import socket
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -16,7 +16,8 @@ from ragkit.migration.schema.expansion import expand
 from ragkit.runbook.metrics import endpoint
 from ragkit.runbook.metrics.endpoint import SCRAPE_SECONDS, serving
 from ragkit.runbook.runbook import Runbook
-from tests.conftest import PYTHON, changed, environment, free_port
+from tests import commands
+from tests.conftest import changed, environment, free_port
 
 
 @pytest.fixture
@@ -111,21 +112,8 @@ def test_two_migrations_of_one_database(runbook, engine, tmp_path):
 def start(runbook, engine, tmp_path):
     file = tmp_path / "p.yaml"
     file.write_text(yaml.safe_dump(changed_url(runbook.plan).model_dump(by_alias=True)))
-    started = []
-
-    def start(*more):
-        process = subprocess.Popen(
-            [PYTHON, "-m", "ragkit", "metrics", "--params", file, "--port", "0", *more],
-            env=environment(DATABASE_URL=str(runbook.plan.database.url)),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with commands.starting(tmp_path, DATABASE_URL=str(runbook.plan.database.url)) as start:
+        yield partial(start, "metrics", "--params", file, "--port", "0")
 
 
 def changed_url(plan: Plan) -> Plan:
@@ -151,13 +139,9 @@ def test_without_the_extra_it_says_what_to_install(start, tmp_path):
     (tmp_path / "prometheus_client.py").write_text(
         "raise ModuleNotFoundError('none', name='prometheus_client')"
     )
-    process = subprocess.run(
-        [PYTHON, "-m", "ragkit", "metrics", "--params", tmp_path / "p.yaml"],
-        env=environment(PYTHONPATH=f"{tmp_path}:{environment()['PYTHONPATH']}"),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert process.returncode == 1
-    assert process.stderr == (
+    path = f"{tmp_path}:{environment()['PYTHONPATH']}"
+    done = commands.run("metrics", "--params", tmp_path / "p.yaml", code=1, PYTHONPATH=path)
+    assert done.stderr == (
         "ConfigError: this needs the package 'prometheus_client': in the checkout: "
         "pip install '.[metrics]'\n"
     )

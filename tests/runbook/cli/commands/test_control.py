@@ -1,7 +1,6 @@
 """ragkit control, which four processes obey."""
 
 import json
-import subprocess
 import time
 
 import pytest
@@ -10,7 +9,8 @@ import sqlalchemy as sa
 from ragkit.migration.migration import Migration
 from ragkit.migration.plan.files.yaml_core import dump_yaml
 from ragkit.migration.schema.expansion import expand
-from tests.conftest import PYTHON, changed, environment, make_plan, make_table
+from tests import commands
+from tests.conftest import changed, make_plan, make_table
 
 PLACES = [f"Place {n} is a shop. Wool." for n in range(2000)]
 WORKERS = 4
@@ -41,21 +41,8 @@ def params(migration, tmp_path):
 
 @pytest.fixture
 def start(engine, params, tmp_path):
-    started = []
-
-    def start(*arguments):
-        process = subprocess.Popen(
-            [PYTHON, "-m", "ragkit", *arguments, "--params", str(params)],
-            env=environment(DATABASE_URL=engine.url.render_as_string()), cwd=tmp_path,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with commands.starting(tmp_path, DATABASE_URL=engine.url.render_as_string()) as start:
+        yield lambda *arguments: start(*arguments, "--params", params)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """ragkit plan and apply, as a person and a pipeline call them."""
 
 import json
-import subprocess
 
 import pytest
 
 from ragkit.migration.plan.files.yaml_core import dump_yaml
-from tests.conftest import PYTHON, TEXTS, environment, make_plan, make_table
+from tests import commands
+from tests.conftest import TEXTS, make_plan, make_table
 
 
 @pytest.fixture
@@ -20,18 +20,10 @@ def params(tmp_path, engine):
 
 @pytest.fixture
 def ragkit(engine, tmp_path):
-    def run(*arguments, code=0):
-        done = subprocess.run(
-            [PYTHON, "-m", "ragkit", *map(str, arguments)], check=False, cwd=tmp_path,
-            env=environment(DATABASE_URL=engine.url.render_as_string()),
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        output = done.stdout + done.stderr
-        assert done.returncode == code, output
-        assert "Traceback" not in output
-        return output
-
-    return run
+    url = engine.url.render_as_string()
+    return lambda *arguments, code=0: commands.output(
+        commands.run(*arguments, code=code, cwd=tmp_path, DATABASE_URL=url)
+    )
 
 
 def test_a_plan_is_shown_saved_applied_and_refused_once_it_no_longer_fits(

@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 import sqlalchemy as sa
 
 from ragkit.migration.plan.files.yaml_core import dump_yaml
-from tests.conftest import PYTHON, environment, make_plan
+from tests import commands
+from tests.conftest import make_plan
 from tests.runbook.rehearsal.conftest import ROWS, leftovers, make_places, seen
 
 __all__ = ["leftovers", "seen"]  # fixtures
@@ -18,26 +18,18 @@ __all__ = ["leftovers", "seen"]  # fixtures
 
 @pytest.fixture
 def start(engine, tmp_path):
-    started = []
     params = tmp_path / "mine.yaml"
-
-    def start(*arguments, **changes):
-        settings = {"backfill.batch_size": 4, "app.target": "none"}
-        plan = make_plan(settings | {name.replace("__", "."): v for name, v in changes.items()})
-        params.write_text(dump_yaml(plan.model_dump(mode="json", by_alias=True)))
-        process = subprocess.Popen(
-            [PYTHON, "-m", "ragkit", "rehearse", *arguments, "--params", str(params)],
-            env=environment(DATABASE_URL=engine.url.render_as_string()), cwd=tmp_path,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        return process
-
     make_places(engine, make_plan())
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with commands.starting(tmp_path, DATABASE_URL=engine.url.render_as_string()) as start:
+
+        def start_with(*arguments, **changes):
+            settings = {"backfill.batch_size": 4, "app.target": "none"}
+            settings |= {name.replace("__", "."): value for name, value in changes.items()}
+            plan = make_plan(settings)
+            params.write_text(dump_yaml(plan.model_dump(mode="json", by_alias=True)))
+            return start("rehearse", *arguments, "--params", params)
+
+        yield start_with
 
 
 @pytest.fixture
