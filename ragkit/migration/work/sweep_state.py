@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ragkit.database.translate import translate_errors
 from ragkit.migration.migration import Migration
 from ragkit.migration.partitions.tree import BLOCKS, TREE
 from ragkit.migration.work.tables import CLAIM, SWEEP
@@ -40,3 +41,9 @@ def read_sweep(connection: sa.Connection, migration: Migration) -> SweepState:
     """Of the leaves that the table has now, also of those that nobody has begun to walk."""
     names = {"id": migration.id, "table": migration.quoted_table}
     return SweepState(*connection.execute(_STATE, names).one())
+
+
+def is_walked(migration: Migration) -> bool:
+    """Whether nobody has anything left to claim, or to finish. Raises DatabaseError."""
+    with translate_errors("reading the sweep"), migration.engine.connect() as connection:
+        return read_sweep(connection, migration).is_complete

@@ -9,6 +9,7 @@ from ragkit.migration.backfill.progress import Progress
 from ragkit.migration.backfill.throttle.canary import measure_baseline
 from ragkit.migration.plan.backfill import BackfillSection
 from ragkit.migration.work.connections import require_connections
+from ragkit.migration.work.sweep_state import is_walked
 from ragkit.runbook.engines.dask import Dask
 from ragkit.runbook.engines.unit import PlanUnit
 from ragkit.runbook.runbook import Runbook
@@ -22,8 +23,9 @@ def fill(runbook: Runbook) -> Generator[Progress, None, None]:
     server has no room for the connections of all.
     """
     migration, embedder = runbook.migration, runbook.new_embedder
-    if engine := _engine(runbook.plan.backfill):
-        migration.require_phase("backfill")
+    migration.require_phase("backfill")
+    engine = _engine(runbook.plan.backfill)
+    if engine and not is_walked(migration):
         require_connections(migration, engine.workers + 1)  # this process holds some too
         unit = PlanUnit(runbook.plan, tuple(measure_baseline(migration)))
         yield from Driver(migration, unit, engine).run()

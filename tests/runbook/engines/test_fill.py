@@ -4,7 +4,7 @@ from ragkit.errors import ConfigError, PhaseError
 from ragkit.migration import phases
 from ragkit.runbook.engines.fill import fill
 from ragkit.runbook.runbook import Runbook
-from tests.conftest import changed
+from tests.conftest import changed, free_port
 from tests.migration.backfill.vectors import check_vectors
 from tests.runbook.engines.conftest import ROWS
 
@@ -32,7 +32,16 @@ def test_the_column_is_complete_by_dask(runbook, cluster, new_embedder):
     assert max(step.workers for step in steps) == 2
     assert runbook.migration.phase() == phases.BACKFILLED
     check_vectors(runbook.migration, new_embedder)
-    assert [step.workers for step in fill(runbook)][-1] == 0  # a second run finds nothing to do
+
+
+@pytest.mark.parametrize("name", ["local", "dask"])
+def test_no_worker_is_started_where_the_table_is_walked(runbook, name):
+    list(fill(runbook))
+    nobody = of(runbook, engine=name, address=f"tcp://127.0.0.1:{free_port()}", workers=2)
+    steps = list(fill(nobody))
+    assert max(step.workers for step in steps) == 0
+    assert steps[-1].done == ROWS
+    assert runbook.migration.phase() == phases.BACKFILLED
 
 
 def test_more_workers_than_the_server_has_room_for_are_refused(runbook):

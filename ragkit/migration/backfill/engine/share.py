@@ -15,7 +15,7 @@ from ragkit.migration.migration import Migration
 from ragkit.migration.progress import coverage
 from ragkit.migration.progress.completion import start_pass
 from ragkit.migration.work.jobs import NO_JOBS
-from ragkit.migration.work.sweep_state import read_sweep
+from ragkit.migration.work.sweep_state import is_walked
 from ragkit.retry import retry_database
 
 
@@ -39,7 +39,7 @@ def share_backfill(
             for landed in chain(filling.sweep(), filling.empty_queue(last.before)):
                 reason = steering.hold or filling.throttle.reason or filling.meter.held
                 yield tally.progress(landed, reason)
-            if retry_database(_is_walked, migration):
+            if retry_database(is_walked, migration):
                 break
             if tally.landed == landed_before and not steering.hold:
                 waiting.wait()
@@ -51,8 +51,3 @@ def share_backfill(
 def _estimate(migration: Migration) -> coverage.RowCounts:
     with translate_errors("backfill"), migration.engine.connect() as connection:
         return coverage.estimate_rows(connection, migration)
-
-
-def _is_walked(migration: Migration) -> bool:
-    with translate_errors("backfill"), migration.engine.connect() as connection:
-        return read_sweep(connection, migration).is_complete
