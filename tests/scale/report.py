@@ -91,12 +91,17 @@ def large_tables(report: Mapping[str, Any]) -> str:
          f"{one['p95_ms']:g}", f"{one['max_ms']:,.0f}"]
         for one in report["phases"]
     ]  # fmt: skip
-    rate = report["rows"] / report["backfill_seconds"]
+    parts = [
+        [f"{part['slow_factor']:g}", f"{part['rows']:,}", f"{part['seconds'] / 60:.1f}",
+         f"{part['rows'] / part['seconds']:,.0f}"]
+        for part in report["backfill"]
+    ]  # fmt: skip
     return "\n\n".join([
         f"{machine['cores']} cores, {machine['memory_gb']} GB, ragkit {machine['ragkit']}: "
-        f"{report['rows']:,} rows beside a live HNSW in {report['backfill_seconds'] / 60:.1f} "
-        f"minutes ({rate:,.0f} rows/s), their index in {report['index_seconds'] / 60:.1f} minutes, "
-        f"{report['requests']:,} requests, {report['failed']} failed.",
+        f"{report['rows']:,} rows beside a live HNSW, their index in "
+        f"{report['index_seconds'] / 60:.1f} minutes, {report['requests']:,} requests, "
+        f"{report['failed']} failed.",
+        table(["`backfill.slow_factor`", "rows", "minutes", "rows/s"], parts),
         table(["phase", "requests", "failed", "p50 ms", "p95 ms", "longest ms"], phases),
     ])  # fmt: skip
 

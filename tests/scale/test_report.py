@@ -5,7 +5,8 @@ from tests.scale.large import Phases, by_phase, by_time
 
 LARGE = {
     "environment": {"cores": 2, "memory_gb": 23.5, "ragkit": "0.2.0", "python": "3.11"},
-    "rows": 1000, "backfill_seconds": 60.0, "index_seconds": 30.0, "requests": 4, "failed": 1,
+    "rows": 1000, "index_seconds": 30.0, "requests": 4, "failed": 1,
+    "backfill": [{"slow_factor": 1.5, "rows": 1000, "seconds": 60.0}],
 }  # fmt: skip
 
 
@@ -33,5 +34,6 @@ def test_requests_are_counted_by_phase_and_by_time():
 
 def test_the_table_of_a_large_run_has_a_line_for_each_phase():
     text = report.large_tables({**LARGE, "phases": by_phase(requests(), phases())})
-    assert "1,000 rows beside a live HNSW in 1.0 minutes (17 rows/s)" in text
+    assert "1,000 rows beside a live HNSW, their index in 0.5 minutes, 4 requests, 1" in text
+    assert "| 1.5 | 1,000 | 1.0 | 17 |" in text
     assert text.splitlines()[-1] == "| backfill | 2 | 1 | 49.5 | 86 | 90 |"
