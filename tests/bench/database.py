@@ -50,9 +50,11 @@ class Clone:
 
 
 class BenchServer:
-    """The embedded PostgreSQL in a folder of its own; use it as a context."""
+    """The embedded PostgreSQL in a folder of its own; use it as a context. `settings` come after
+    SETTINGS."""
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, **settings: str):
+        self._settings = SETTINGS | settings
         folders = Folders.at(Path(folder) / "home")
         self.programs, self.socket = folders.binaries, folders.sockets / f".s.PGSQL.{PORT}"
         self._data, self._app_sockets = folders.server / "data", folders.app_sockets
@@ -63,7 +65,7 @@ class BenchServer:
             self._postgres.start()
             self._admin = self._postgres.engine()
             with autocommit(self._admin) as admin:
-                for name, value in SETTINGS.items():
+                for name, value in self._settings.items():
                     admin.exec_driver_sql(f"alter system set {name} = '{value}'")
             self._admin.dispose()
             self._postgres.stop()

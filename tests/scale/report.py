@@ -97,10 +97,10 @@ def large_tables(report: Mapping[str, Any]) -> str:
         for part in report["backfill"]
     ]  # fmt: skip
     return "\n\n".join([
-        f"{machine['cores']} cores, {machine['memory_gb']} GB, ragkit {machine['ragkit']}: "
-        f"{report['rows']:,} rows beside a live HNSW, their index in "
-        f"{report['index_seconds'] / 60:.1f} minutes, {report['requests']:,} requests, "
-        f"{report['failed']} failed.",
+        f"{machine['cores']} cores, {machine['memory_gb']} GB, of them {report['shared_buffers']} "
+        f"shared_buffers, ragkit {machine['ragkit']}: {report['rows']:,} rows beside a live HNSW, "
+        f"their index in {report['index_seconds'] / 60:.1f} minutes, {report['requests']:,} "
+        f"requests, {report['failed']} failed.",
         table(["`backfill.slow_factor`", "rows", "minutes", "rows/s"], parts),
         table(["phase", "requests", "failed", "p50 ms", "p95 ms", "longest ms"], phases),
     ])  # fmt: skip

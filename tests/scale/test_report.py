@@ -5,6 +5,7 @@ from tests.scale.large import Phases, by_phase, by_time
 
 LARGE = {
     "environment": {"cores": 2, "memory_gb": 23.5, "ragkit": "0.2.0", "python": "3.11"},
+    "shared_buffers": "6144MB",
     "rows": 1000, "index_seconds": 30.0, "requests": 4, "failed": 1,
     "backfill": [{"slow_factor": 1.5, "rows": 1000, "seconds": 60.0}],
 }  # fmt: skip
