@@ -17,6 +17,9 @@ from ragkit.migration.backfill.throttle.replica_lag import ReplicaLag
 from ragkit.migration.migration import Migration
 
 CHECK_SECONDS, MIN_PAUSE, MAX_PAUSE = 1.0, 0.05, 2.0
+CALM_SECONDS = 60.0
+"""At full speed, before the log says so: a backfill that runs for days beside a busy app goes back
+and forth several times a minute."""
 log = logging.getLogger(__name__)
 
 Watch = Callable[[], str | None]
@@ -36,6 +39,7 @@ class Throttle:
         self._verdicts = ["" for _ in watches]
         self._due, self._checking = clock() + CHECK_SECONDS, threading.Lock()
         self.pause, self.reason = 0.0, ""
+        self._slow_at: float | None = None  # while the log has it slowed down
 
     def wait_if_slow(self) -> None:
         """Call between two writes: checks at most once a second, and pauses if it must."""
@@ -59,12 +63,25 @@ class Throttle:
         self.reason = "; ".join(filter(None, self._verdicts)) or (self.pause and self.reason) or ""
         if is_slower:
             self.pause = min(max(2 * self.pause, MIN_PAUSE), MAX_PAUSE)
-            log.warning("slowed down, %.2f s between writes: %s", self.pause, self.reason)
+            self._tell_slow()
         elif self.pause and not any(self._verdicts):
             self.pause = self.pause / 2 if self.pause > MIN_PAUSE else 0.0
             if not self.pause:
                 self.reason = ""
-                log.warning("at full speed again")
+        self._tell_calm()
+
+    def _tell_slow(self) -> None:
+        if self._slow_at is None:
+            log.warning("slowed down: %s", self.reason)
+        log.debug("%.2f s between writes: %s", self.pause, self.reason)
+        self._slow_at = self._clock()
+
+    def _tell_calm(self) -> None:
+        if self.pause or self._slow_at is None:
+            return
+        if self._clock() - self._slow_at > CALM_SECONDS:
+            log.warning("at full speed again")
+            self._slow_at = None
 
 
 def throttle_for(

@@ -53,8 +53,23 @@ def test_what_is_slow_slows_the_backfill_in_steps_until_it_recovers(caplog):
         assert (throttle.pause, throttle.reason) == (MAX_PAUSE / 2, "the app is slow")
         watched.write(throttle, 40)
     assert (throttle.pause, throttle.reason) == (0.0, "")
-    assert "between writes: the app is slow" in caplog.text
-    assert "at full speed again" in caplog.text
+    assert [record.message for record in caplog.records] == ["slowed down: the app is slow"]
+
+
+def test_an_app_that_is_slow_now_and_then_is_told_once(caplog):
+    watched = Watched("the app is slow")
+    throttle = watched.throttle()
+    with caplog.at_level(logging.WARNING):
+        for verdict in ("the app is slow", "") * 50:
+            watched.verdicts = [verdict]
+            watched.write(throttle, 10)
+            assert (throttle.pause > 0) == bool(verdict)
+        watched.write(throttle, 40, seconds=2)
+        watched.verdicts = ["the app is slow again"]
+        watched.write(throttle, 10)
+    assert [record.message for record in caplog.records] == [
+        "slowed down: the app is slow", "at full speed again", "slowed down: the app is slow again",
+    ]  # fmt: skip
 
 
 def test_only_a_new_verdict_makes_the_pause_longer():
