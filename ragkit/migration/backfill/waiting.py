@@ -14,7 +14,7 @@ from ragkit.migration.work.sweep_state import read_sweep
 MIN_WAIT, MAX_WAIT = 0.25, 2.0
 """Seconds between two looks."""
 WARN_SECONDS = 30.0
-NO_WORKER = "no worker: transactions may have locked the rows, or workers do not begin, or not end"
+LOCKS, NOBODY = "transactions that have locked them", "no worker: none begins, or none ends"
 log = logging.getLogger(__name__)
 
 
@@ -63,7 +63,7 @@ class Waiting:
         said = (
             f"nothing has changed for {seconds:.0f} s: {walked.unclaimed} blocks of the table are "
             f"not claimed, {walked.claims} ranges and {waiting.keys} rows are left, "
-            f"held by {', '.join(map(str, holders)) or NO_WORKER}"
+            f"held by {', '.join(map(str, holders)) or (LOCKS if waiting.keys else NOBODY)}"
         )
         if seconds >= self._patience:
             raise PhaseError(f"{said}: let them end, or end them, and run this again")

@@ -167,7 +167,7 @@ def test_a_row_that_stays_locked_is_told_and_not_waited_for_without_end(
     recorder = RecordingEmbedder(new_embedder)
     with engine.connect() as app:
         app.execute(sa.select(migration.key).where(migration.key == 2).with_for_update())
-        said = "1 rows are left for .* held by transactions that have locked them"
+        said = "1 rows are left, held by transactions that have locked them"
         with pytest.raises(PhaseError, match=said):
             list(run_backfill(impatient, recorder))
         assert read_counts(migration).filled == 5

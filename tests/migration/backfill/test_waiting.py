@@ -48,7 +48,7 @@ def test_work_that_nobody_begins_is_told_as_such(migration):
     sweep.begin(migration)
     clock = Clock()
     waiting = Waiting(migration, 10.0, clock.sleep, clock)
-    with pytest.raises(PhaseError, match=r"1 blocks .* not claimed, 0 ranges .* do not begin"):
+    with pytest.raises(PhaseError, match=r"1 blocks .* not claimed, 0 ranges .* none begins"):
         for _ in range(100):
             waiting.wait()
 
