@@ -2,9 +2,9 @@
 
     python -m tests.scale.large --rows 2000000
 
-The backfill runs as by default for some minutes, is stopped as by Ctrl-C, and is run again with
-more patience of the app, as whoever sees its ETA would do. Writes large.json and probe.csv into a
-folder of runs/.
+The backfill runs as by default for some minutes, is stopped as by Ctrl-C, and is run again with a
+larger backfill.slow_factor, as whoever sees its ETA would do. Writes large.json and probe.csv into
+a folder of runs/.
 """
 
 import argparse
